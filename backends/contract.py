@@ -1,0 +1,354 @@
+"""All that a backend is asked and answers. A backend never sees a plan; it is told one Change at a time.
+
+Live objects are frozen values named with SPDK's and NVMe-oF's own words. A field that is None is not declared (wanted
+side) or cannot be read (observed side); fields marked `fact` are only ever observed and are never compared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from schemas.resources import Json
+
+
+class ObjectKind(enum.StrEnum):
+    """What a target consists of, in the order in which it is built."""
+
+    TRANSPORT = "transport"
+    BDEV = "bdev"
+    LVOL_STORE = "lvolstore"
+    LVOL = "lvol"
+    SUBSYSTEM = "subsystem"
+    HOST = "host"
+    NAMESPACE = "namespace"
+    QOS = "qos"
+    LISTENER = "listener"
+
+
+BUILD_ORDER: Mapping[ObjectKind, int] = MappingProxyType({kind: place for place, kind in enumerate(ObjectKind)})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKey:
+    """Identity of an object on one target, e.g. `namespace nqn.2026-01.com.example:db#1`."""
+
+    kind: ObjectKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    def __lt__(self, other: ObjectKey) -> bool:
+        return (BUILD_ORDER[self.kind], self.name) < (BUILD_ORDER[other.kind], other.name)
+
+
+def fact(default: Any) -> Any:  # noqa: ANN401  # dataclasses.field is typed so
+    """A field that is observed, never declared, never compared."""
+    return field(default=default, compare=False, metadata={"fact": True})
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """nvmf transport. Nothing but its existence can be changed on a live target (observed.md, NVMe-oF)."""
+
+    kind: ClassVar = ObjectKind.TRANSPORT
+    type: str
+    max_queue_depth: int | None = None
+    max_io_qpairs_per_ctrlr: int | None = None
+    in_capsule_data_size: int | None = None
+    max_io_size: int | None = None
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.type)
+
+
+@dataclass(frozen=True, slots=True)
+class Bdev:
+    """A base device: driver aio, malloc, null, or another that only observing meets."""
+
+    kind: ClassVar = ObjectKind.BDEV
+    name: str
+    driver: str
+    uuid: str | None = None
+    size: int | None = None  # bytes
+    block_size: int | None = None  # bytes
+    path: str | None = None
+    fallocate: bool | None = None
+    claimed: bool = fact(default=False)
+    limits: QosLimits | None = fact(default=None)
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class LvolStore:
+    """An lvol store that is loaded. One that is on a disk but not loaded is not here: absent is never blank."""
+
+    kind: ClassVar = ObjectKind.LVOL_STORE
+    name: str
+    bdev: str  # name of the base device
+    uuid: str | None = None
+    cluster_size: int | None = None  # bytes
+    clear_method: str | None = None  # cannot be read back
+    total_clusters: int = fact(default=0)
+    free_clusters: int = fact(default=0)
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class QosLimits:
+    """The four limits of a bdev, always sent together; 0 is unlimited. IO/s in whole thousands, the others in MiB/s."""
+
+    iops: int = 0
+    read_mbps: int = 0
+    write_mbps: int = 0
+    total_mbps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lvol:
+    """A logical volume; its uuid is chosen by the target. `name` is unique within its store."""
+
+    kind: ClassVar = ObjectKind.LVOL
+    store: str  # name of the store
+    name: str
+    uuid: str | None = None
+    size: int | None = None  # bytes, whole clusters
+    thin: bool | None = None
+    clear_method: str | None = None  # cannot be read back
+    read_only: bool = fact(default=False)
+    snapshot: bool = fact(default=False)
+    clones: tuple[str, ...] = fact(default=())
+    claimed: bool = fact(default=False)
+    allocated_clusters: int = fact(default=0)
+    limits: QosLimits | None = fact(default=None)
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.alias)
+
+    @property
+    def alias(self) -> str:
+        """The bdev alias by which the target also knows it: `store/name`."""
+        return f"{self.store}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Qos:
+    """The limits in force on an exported bdev, as an object of its own so that they change in a step of their own."""
+
+    kind: ClassVar = ObjectKind.QOS
+    bdev: str  # name or alias
+    limits: QosLimits
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.bdev)
+
+
+@dataclass(frozen=True, slots=True)
+class Subsystem:
+    """An NVMe subsystem without what it contains."""
+
+    kind: ClassVar = ObjectKind.SUBSYSTEM
+    nqn: str
+    serial_number: str | None = None
+    model_number: str | None = None
+    max_namespaces: int | None = None
+    min_cntlid: int | None = None
+    max_cntlid: int | None = None
+    allow_any_host: bool = False
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.nqn)
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHost:
+    """A host NQN on a subsystem's list."""
+
+    kind: ClassVar = ObjectKind.HOST
+    nqn: str
+    host: str
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, f"{self.nqn}#{self.host}")
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """An NVMe namespace. `bdev` is the bdev's uuid where it is known, else a name or alias that will exist by then."""
+
+    kind: ClassVar = ObjectKind.NAMESPACE
+    nqn: str
+    nsid: int
+    bdev: str
+    uuid: str | None = None
+    nguid: str | None = None  # 32 upper-case hex digits
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, f"{self.nqn}#{self.nsid}")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address on which a subsystem accepts connections."""
+
+    kind: ClassVar = ObjectKind.LISTENER
+    nqn: str
+    transport: str
+    address: str
+    port: int
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, f"{self.nqn}#{self.transport}:{self.address}:{self.port}")
+
+
+LiveObject: TypeAlias = Transport | Bdev | LvolStore | Lvol | Qos | Subsystem | AllowedHost | Namespace | Listener
+
+OWNER_MARKER = "holdfast.owner"  # null bdev whose uuid names the writer; it dies with the target process
+
+
+def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
+    """The declared fields that have a value, in declaration order, as JSON."""
+    if thing is None:
+        return {}
+    found: dict[str, Json] = {}
+    for f in dataclasses.fields(thing):
+        value = getattr(thing, f.name)
+        if isinstance(value, QosLimits):
+            found |= fields_of(value)
+        elif value is not None and not f.metadata.get("fact"):
+            found[f.name] = value
+    return found
+
+
+class Action(enum.StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One act on one object: what is there before (None: nothing) and after (None: nothing)."""
+
+    action: Action
+    key: ObjectKey
+    before: LiveObject | None
+    after: LiveObject | None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Facts that must still hold right before a change is sent; re-read from the target, never from memory."""
+
+    key: ObjectKey
+    facts: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What an observation must find out beyond the target's objects."""
+
+    blank: frozenset[str] = frozenset()  # names of bdevs whose blankness somebody needs to know
+    connections: frozenset[str] = frozenset()  # NQNs whose connected hosts somebody needs to know
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be read: all objects of a kind, or those inside one object. Never means absent."""
+
+    kind: ObjectKind
+    within: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incarnation:
+    """One life of a target process. Anything but stores and lvols dies with it."""
+
+    pid: int | None
+    owner: str | None  # uuid of the owner marker, when there is one
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A target as it was seen."""
+
+    incarnation: Incarnation
+    objects: Mapping[ObjectKey, LiveObject]
+    gaps: tuple[Gap, ...] = ()
+    blank: Mapping[str, bool | None] = field(default_factory=dict)  # bdev name → proven blank; None: cannot tell
+    connections: Mapping[str, Mapping[str, int] | None] = field(
+        default_factory=dict
+    )  # NQN → host NQN → paths; None: unreadable
+    version: str = ""
+    last_notification: int = -1
+
+
+class BackendError(Exception):
+    """Something went wrong with a target. The type says what happens next."""
+
+
+class Transient(BackendError):
+    """Nothing was changed; a later tick may succeed."""
+
+
+class Terminal(BackendError):
+    """Nothing was changed; it will not succeed until something else changes."""
+
+
+class Unknown(BackendError):
+    """Sent, and no answer: it may have happened, may be happening still, or not. Observe, never resend."""
+
+
+class GuardMismatch(BackendError):
+    """A guard no longer holds, so the change was not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The end of one change: `error` None means that it is so now. `uid`: the identity a created object was given."""
+
+    ticket: int
+    error: BackendError | None = None
+    uid: str | None = None
+
+
+class Backend(Protocol):
+    """One target. Used by one thread at a time."""
+
+    def observe(self, interest: Interest) -> Observed:
+        """Read the whole target. Raises Transient or Terminal when it cannot be reached."""
+
+    def begin(self, change: Change, guards: Sequence[Guard]) -> int:
+        """Start a change and return its ticket at once; guards are re-read first. Raises Transient when disconnected."""
+
+    def wait(self, timeout: float) -> Sequence[Applied]:
+        """Changes that ended, waiting at most `timeout` seconds for the first of them."""
+
+    def hurry(self, since: int) -> tuple[int, bool]:
+        """Cheap look for news: (newest notification id, whether anything happened since that id)."""
+
+    def close(self) -> None:
+        """Let go of the connection. What was sent goes on running in the target."""
+
+
+def index(objects: Iterable[LiveObject]) -> dict[ObjectKey, LiveObject]:
+    return {thing.key: thing for thing in objects}

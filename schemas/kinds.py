@@ -1,0 +1,221 @@
+"""The vocabulary: every kind, read once from its *.schema.json.
+
+One table drives lint, graph, hazards, plan order, redaction and documentation. The annotations, all on the schema of
+the field they speak of:
+
+    x-ref        kind that the value names; or {kind, via, names}: a name inside the resource that the field `via` names
+    x-update     in-place | recreate | restart | refuse, or by direction: {add, remove, increase, decrease, change}
+    x-hazard     safe | disruptive | data-loss, or by direction
+    x-reason     why, in words ({before}, {after}, {item}), or by direction
+    x-list-key   field that identifies an item of the list; empty when the items identify themselves
+    x-always     compared with the live state even when nobody declares it
+    x-secret     never shown
+    x-format     quantity | duration | percent | date | date-time | ip          x-unit, x-expects: words for people
+
+A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing} and x-delete (what removal
+means).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from schemas.resources import Json, JsonObject
+from schemas.validation import Problem, Validator
+
+Direction: TypeAlias = Literal["add", "remove", "increase", "decrease", "change"]
+Scope: TypeAlias = Literal["Cluster", "Namespaced", "Either"]
+FieldPath: TypeAlias = tuple[str, ...]
+
+ITEM = "[]"
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What happens when a field changes in one direction."""
+
+    update: str = "in-place"
+    hazard: str = "safe"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A field that names another resource, or something inside one."""
+
+    kind: str
+    via: str = ""
+    names: FieldPath = ()
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a kind. `path` starts at the manifest's root; `[]` stands for an item of a list."""
+
+    path: FieldPath
+    schema: Mapping[str, Any]
+    required: bool
+
+    def __str__(self) -> str:
+        return ".".join(self.path).replace(f".{ITEM}", ITEM)
+
+    @property
+    def description(self) -> str:
+        return str(self.schema.get("description", ""))
+
+    @property
+    def list_key(self) -> str | None:
+        """Field that identifies an item; "" when items identify themselves; None for anything but such a list."""
+        return self.schema.get("x-list-key")
+
+    @property
+    def reference(self) -> Reference | None:
+        match self.schema.get("x-ref"):
+            case None:
+                return None
+            case str(kind):
+                return Reference(kind)
+            case {"kind": kind, "via": via, "names": names}:
+                return Reference(kind, via, _split(names))
+            case other:
+                raise ValueError(f"{self}: {other!r} is no x-ref")
+
+    def transition(self, direction: Direction) -> Transition:
+        def at(annotation: str, default: str) -> str:
+            value = self.schema.get(annotation, default)
+            return str(value.get(direction, value.get("change", default)) if isinstance(value, Mapping) else value)
+
+        return Transition(at("x-update", "in-place"), at("x-hazard", "safe"), at("x-reason", ""))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind that can be declared."""
+
+    name: str
+    group: str
+    version: str
+    scope: Scope
+    plural: str
+    short_names: tuple[str, ...]
+    data_bearing: bool
+    schema: Mapping[str, Any]
+    fields: Mapping[FieldPath, Field]
+    validator: Validator
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def description(self) -> str:
+        return str(self.schema["description"])
+
+    @property
+    def references(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if field.reference)
+
+    def problems(self, manifest: JsonObject) -> tuple[Problem, ...]:
+        """What is wrong with a whole manifest (apiVersion, kind, metadata, spec)."""
+        return self.validator.problems(manifest)
+
+    def with_defaults(self, spec: JsonObject) -> dict[str, Json]:
+        """The spec with the schema's defaults filled in, also inside objects and items that are given."""
+        full: dict[str, Json] = _filled(self.schema["properties"]["spec"], spec)
+        return full
+
+    def on_delete(self, spec: JsonObject) -> Transition:
+        """What the disappearance of this resource's manifest means."""
+        entry = self.schema["x-delete"]
+        if "by" in entry:
+            entry = entry[self.with_defaults(spec)[entry["by"]]]
+        return Transition("delete", entry["hazard"], entry["reason"])
+
+    def field(self, path: FieldPath) -> Field | None:
+        """The field at a schema path (`[]` for items); None for one below a free-form mapping."""
+        return self.fields.get(path)
+
+
+@functools.cache
+def kinds() -> Mapping[tuple[str, str], Kind]:
+    """Every kind by (apiVersion, kind)."""
+    loaded = (
+        _load(path)
+        for path in sorted(HERE.glob("*/*/*.schema.json"))
+        if path.parent.parent.name not in ("output", "config")
+    )
+    return {(kind.api_version, kind.name): kind for kind in loaded}
+
+
+@functools.cache
+def our_kinds() -> Mapping[str, Kind]:
+    """The kinds of storage.holdfast.dev by name."""
+    return {kind.name: kind for kind in kinds().values() if kind.group == "storage.holdfast.dev"}
+
+
+@functools.cache
+def config_validator(name: str) -> Validator:
+    """The validator of one of our configuration files: `daemon` (holdfast.toml) or `policy` (.holdfast.yaml)."""
+    return Validator(json.loads((HERE / "config" / f"{name}.schema.json").read_text()))
+
+
+def _load(path: Path) -> Kind:
+    schema = _inline(json.loads(path.read_text()), path.parent)
+    about = schema["x-kind"]
+    fields = {field.path: field for field in _fields(schema, (), required=True)}
+    return Kind(
+        name=schema["title"],
+        group=about["group"],
+        version=about["version"],
+        scope=about["scope"],
+        plural=about["plural"],
+        short_names=tuple(about["shortNames"]),
+        data_bearing=about["dataBearing"],
+        schema=schema,
+        fields=fields,
+        validator=Validator(schema),
+    )
+
+
+def _inline(value: Any, folder: Path) -> Any:  # noqa: ANN401  # JSON in, JSON out
+    """Put the target of every `$ref` to a file of ours in its place."""
+    if isinstance(value, Mapping):
+        if "$ref" in value:
+            file, _, pointer = value["$ref"].partition("#/")
+            target = json.loads((folder / file).read_text())
+            for step in pointer.split("/"):
+                target = target[step]
+            return target
+        return {name: _inline(child, folder) for name, child in value.items()}
+    return [_inline(item, folder) for item in value] if isinstance(value, list) else value
+
+
+def _fields(schema: Mapping[str, Any], path: FieldPath, *, required: bool) -> Iterator[Field]:
+    if path:
+        yield Field(path, schema, required)
+    for name, child in schema.get("properties", {}).items():
+        yield from _fields(child, (*path, name), required=name in schema.get("required", ()))
+    if isinstance(schema.get("items"), Mapping):
+        yield from _fields(schema["items"], (*path, ITEM), required=True)
+
+
+def _filled(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
+    if isinstance(value, Mapping) and "properties" in schema:
+        full = {name: child["default"] for name, child in schema["properties"].items() if "default" in child} | dict(
+            value
+        )
+        return {name: _filled(schema["properties"].get(name, {}), child) for name, child in full.items()}
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        return [_filled(schema["items"], item) for item in value]
+    return value
+
+
+def _split(text: str) -> FieldPath:
+    """`portals[].name` → ("portals", "[]", "name")."""
+    return tuple(text.replace(ITEM, f".{ITEM}").split("."))

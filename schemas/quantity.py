@@ -1,0 +1,51 @@
+"""Kubernetes quantities and durations: text to whole bytes and seconds, and back."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_FACTOR = {
+    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50,
+}  # fmt: skip
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?")
+_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
+_DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)")
+
+
+def parse_bytes(text: str | int) -> int:
+    """Bytes of a quantity such as `100Gi`, `1.5G` or `4096`.
+
+    Raises ValueError when it is not a quantity or not a whole number of bytes.
+    """
+    match = _QUANTITY.fullmatch(str(text))
+    if not match:
+        raise ValueError(f"{text!r} is not a quantity (write 100Gi, 1.5T or plain bytes)")
+    value = Decimal(match[1]) * _FACTOR[match[2] or ""]
+    if value != value.to_integral_value():
+        raise ValueError(f"{text!r} is not a whole number of bytes")
+    return int(value)
+
+
+def format_bytes(value: int) -> str:
+    """The shortest exact binary quantity: 107374182400 → `100Gi`; never rounds."""
+    for unit in ("Pi", "Ti", "Gi", "Mi", "Ki"):
+        if value and value % _FACTOR[unit] == 0:
+            return f"{value // _FACTOR[unit]}{unit}"
+    return str(value)
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of a duration such as `60s`, `1h30m` or `250ms`. Raises ValueError."""
+    if not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
+        raise ValueError(f"{text!r} is not a duration (write 60s, 5m, 24h or 1h30m)")
+    return float(sum(Decimal(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text)))
+
+
+def parse_percent(text: str) -> float:
+    """A share between 0 and 1 of a text such as `10%`. Raises ValueError."""
+    match = re.fullmatch(r"([0-9]{1,3})%", text)
+    if not match or int(match[1]) > 100:
+        raise ValueError(f"{text!r} is not a percentage between 0% and 100%")
+    return int(match[1]) / 100

@@ -1,0 +1,70 @@
+"""What is declared: resources and their keys. Frozen, ordered, digestible; no I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+JsonObject: TypeAlias = "Mapping[str, Json]"
+
+NOTHING: JsonObject = MappingProxyType({})
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ResourceKey:
+    """Identity of a declared resource. `namespace` is empty for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+    group: str = "storage.holdfast.dev"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path}"
+
+    @property
+    def path(self) -> str:
+        """`namespace/name`, or the bare name of a cluster-scoped resource."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def to_json(self) -> dict[str, Json]:
+        return {"group": self.group, "kind": self.kind, "namespace": self.namespace, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One declared thing: its key and what was written under `spec`."""
+
+    key: ResourceKey
+    api_version: str
+    spec: JsonObject
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything declared; equal digests mean equal resources."""
+        return digest([self.key.to_json(), self.api_version, self.spec, dict(self.labels), dict(self.annotations)])
+
+
+def canonical(value: object) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, no escapes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+
+
+def digest(value: object) -> str:
+    """SHA-256 (64 hex digits) of the canonical JSON text."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (tuple, frozenset, set)):
+        return sorted(value) if isinstance(value, (frozenset, set)) else list(value)
+    raise TypeError(f"{type(value).__name__} has no canonical JSON form")

@@ -1,0 +1,181 @@
+"""Check a value against a JSON Schema of ours and say in words what is wrong. The one door to JSON Schema libraries.
+
+jsonschema-rs does the work (a hundred times faster than jsonschema, and its patterns take linear time); the tests
+compare the two.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from schemas.quantity import parse_bytes, parse_percent, parse_seconds
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+
+Path: TypeAlias = tuple[str | int, ...]
+
+_FORMATS: Mapping[str, Callable[[Any], object]] = {
+    "quantity": parse_bytes,
+    "duration": parse_seconds,
+    "percent": parse_percent,
+    "date": date.fromisoformat,
+    "date-time": lambda text: datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z"),
+    "ip": ipaddress.ip_address,
+}
+_TYPE_NAMES = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number",
+               "number": "a number", "boolean": "true or false", "null": "null"}  # fmt: skip
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Problem:
+    """One way in which a value breaks its schema. `path` leads to the value (for an unknown field: to the field)."""
+
+    path: Path
+    rule: Literal["invalid-resource", "unknown-field"]
+    message: str
+
+
+class Validator:
+    """A compiled schema. Safe to share between threads."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._compiled: jsonschema_rs.Validator | None = None
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        """Everything wrong with `value`, in order of position; empty when valid."""
+        if self._compiled is None:
+            import jsonschema_rs  # noqa: PLC0415  # 20 ms that `--help` need not pay
+
+            self._compiled = jsonschema_rs.Draft202012Validator(dict(self._schema))
+        if self._compiled.is_valid(value):
+            found: Iterable[Problem] = ()
+        else:
+            found = (p for error in self._compiled.iter_errors(value) for p in self._explain(error))
+        return tuple(
+            sorted({*found, *self._format_problems(value)}, key=lambda p: (tuple(map(str, p.path)), p.message))
+        )
+
+    def _explain(self, error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
+        path: Path = tuple(error.instance_path)
+        schema = self._fragment(error.schema_path)
+        if error.kind.name == "additionalProperties":
+            known = list(schema.get("properties", ()))
+            for name in _detail(error, "unexpected"):
+                yield Problem(
+                    (*path, name), "unknown-field", f"unknown field {quoted(name)}{did_you_mean(name, known)}"
+                )
+            return
+        yield Problem(path, "invalid-resource", _sentence(error, schema))
+
+    def _fragment(self, schema_path: Iterable[str | int]) -> Mapping[str, Any]:
+        """The subschema that holds the keyword which failed."""
+        *parents, _keyword = schema_path
+        here: Any = self._schema
+        for step in parents:
+            here = here[step]
+        return here if isinstance(here, Mapping) else {}
+
+    def _format_problems(self, value: object) -> Iterator[Problem]:
+        for path, schema, text in _walk(self._schema, value, ()):
+            check = _FORMATS.get(schema.get("x-format", ""))
+            if check is None or not _matches_pattern(schema, text):
+                continue
+            try:
+                check(text)
+            except ValueError:
+                yield Problem(path, "invalid-resource", f"{quoted(text)} is not {_expectation(schema)}")
+
+
+def _matches_pattern(schema: Mapping[str, Any], value: object) -> bool:
+    """Whether the pattern already let it through; what it refused is reported once."""
+    if not isinstance(value, str):
+        return isinstance(value, int) and not isinstance(value, bool) and "integer" in schema["type"]
+    return "pattern" not in schema or re.search(schema["pattern"], value) is not None
+
+
+def _walk(schema: Mapping[str, Any], value: object, path: Path) -> Iterator[tuple[Path, Mapping[str, Any], Any]]:
+    """Every value below `value` whose schema names an x-format."""
+    if "x-format" in schema:
+        yield path, schema, value
+    if isinstance(value, Mapping):
+        for name, child in schema.get("properties", {}).items():
+            if name in value:
+                yield from _walk(child, value[name], (*path, name))
+    elif isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            yield from _walk(schema["items"], item, (*path, index))
+
+
+def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -> str:  # noqa: C901, PLR0911  # one arm per keyword
+    kind, value = error.kind, error.instance
+    match kind.name:
+        case "required":
+            name = _detail(error, "property")
+            return f"{quoted(name)} is missing{_example(schema.get('properties', {}).get(name, {}))}"
+        case "type":
+            wanted = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+            return f"{quoted(value)} is not {' or '.join(_TYPE_NAMES[w] for w in wanted)}{_example(schema)}"
+        case "enum":
+            options = [str(option) for option in schema["enum"]]
+            return f"{quoted(value)} is not one of {', '.join(options)}{did_you_mean(str(value), options)}"
+        case "const":
+            return f"{quoted(value)} is not {quoted(schema['const'])}"
+        case "pattern":
+            return f"{quoted(value)} is not {_expectation(schema)}"
+        case "oneOf":
+            return _choice(schema["oneOf"], value)
+        case "minimum" | "maximum":
+            bound = "smaller" if kind.name == "minimum" else "larger"
+            return f"{quoted(value)} is {bound} than {schema[kind.name]}, the {kind.name} here"
+        case "minLength" | "maxLength":
+            side = "shorter" if kind.name == "minLength" else "longer"
+            return f"{quoted(value)} is {side} than {schema[kind.name]} characters"
+        case "minItems":
+            return f"the list needs at least {schema['minItems']} item(s){_example(schema)}"
+        case "maxItems":
+            return f"the list may have at most {schema['maxItems']} item(s)"
+        case "uniqueItems":
+            return f"{quoted(value)} has the same item twice"
+    return str(error.message)
+
+
+def _detail(error: jsonschema_rs.ValidationError, name: str) -> Any:  # noqa: ANN401  # each kind of error has its own
+    return getattr(error.kind, name)
+
+
+def _choice(branches: Iterable[Mapping[str, Any]], value: object) -> str:
+    """A `oneOf` of ours always chooses between fields."""
+    names = [branch["required"][0] for branch in branches]
+    given = [name for name in names if isinstance(value, Mapping) and name in value]
+    tail = f"{' and '.join(given)} are given" if given else "none is given"
+    return f"exactly one of {', '.join(names)} is needed; {tail}"
+
+
+def _expectation(schema: Mapping[str, Any]) -> str:
+    return f"{schema.get('x-expects', 'of the form ' + schema.get('pattern', ''))}{_example(schema)}"
+
+
+def _example(schema: Mapping[str, Any]) -> str:
+    return f", such as {json.dumps(schema['examples'][0], ensure_ascii=False)}" if schema.get("examples") else ""
+
+
+def quoted(value: object) -> str:
+    """A value as a message shows it: JSON, cut to 60 characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean "size"?`, or nothing when no known name is near."""
+    folded = {candidate.casefold(): candidate for candidate in sorted(known)}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return f"; did you mean {quoted(folded[near[0]])}?" if near else ""
