@@ -338,7 +338,7 @@ class Backend(Protocol):
         """Read the whole target. Raises Transient or Terminal when it cannot be reached."""
 
     def begin(self, change: Change, guards: Sequence[Guard]) -> int:
-        """Start a change and return its ticket at once; guards are re-read first. Raises Transient when disconnected."""
+        """Start a change; its ticket comes back at once. Guards are re-read first. Raises Transient when disconnected."""
 
     def wait(self, timeout: float) -> Sequence[Applied]:
         """Changes that ended, waiting at most `timeout` seconds for the first of them."""

@@ -1,4 +1,4 @@
-"""The command `holdfast`. One module per verb; a verb's heavy imports happen inside it, so that `--help` stays quick.
+"""The command `holdfast`. One module per verb under verbs/; a verb's heavy imports happen inside it, so that `--help` stays quick.
 
 A verb module offers HELP (one line), EXAMPLES, configure(parser) and run(arguments) -> Exit.
 """
@@ -14,7 +14,7 @@ from importlib import metadata
 
 from reconciler.cli.exits import CommandError, Exit
 
-VERBS: tuple[str, ...] = ()  # one module per verb, in the order of --help
+VERBS: dict[str, str] = {}  # verb → its module under verbs/, in the order of --help
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,8 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="holdfast", description="GitOps for SPDK NVMe-oF storage.")
     parser.add_argument("--version", action="version", version=f"holdfast {metadata.version('holdfast')}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
-    for verb in VERBS:
-        module = importlib.import_module(f"reconciler.cli.{verb.replace('-', '_')}_verb")
+    for verb, name in VERBS.items():
+        module = importlib.import_module(f"reconciler.cli.verbs.{name}")
         child = verbs.add_parser(
             verb,
             help=module.HELP,
