@@ -295,9 +295,8 @@ class Observed:
     objects: Mapping[ObjectKey, LiveObject]
     gaps: tuple[Gap, ...] = ()
     blank: Mapping[str, bool | None] = field(default_factory=dict)  # bdev name → proven blank; None: cannot tell
-    connections: Mapping[str, Mapping[str, int] | None] = field(
-        default_factory=dict
-    )  # NQN → host NQN → paths; None: unreadable
+    # NQN → host NQN → names of the listeners it came through; None: cannot tell, which counts as connected
+    connections: Mapping[str, Mapping[str, frozenset[str]] | None] = field(default_factory=dict)
     version: str = ""
     last_notification: int = -1
 
@@ -338,7 +337,7 @@ class Backend(Protocol):
         """Read the whole target. Raises Transient or Terminal when it cannot be reached."""
 
     def begin(self, change: Change, guards: Sequence[Guard]) -> int:
-        """Start a change; its ticket comes back at once. Guards are re-read first. Raises Transient when disconnected."""
+        """Start a change, guards re-read first; the ticket comes back at once. Raises Transient when disconnected."""
 
     def wait(self, timeout: float) -> Sequence[Applied]:
         """Changes that ended, waiting at most `timeout` seconds for the first of them."""

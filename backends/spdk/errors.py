@@ -1,0 +1,36 @@
+"""What can go wrong between a client and a target, and what each means for the next step.
+
+RpcError        the target answered with an error: nothing can be said about state until it is read again
+Disconnected    the connection is gone: requests that were sent may run to their end all the same
+TooLarge        an answer beyond SPDK's 32 MiB limit: the target cuts it off and never ends it
+"""
+
+from __future__ import annotations
+
+from backends.contract import BackendError, Terminal, Transient
+
+# -errno of EAGAIN, ENOMEM, EBUSY, ETIMEDOUT and the like only shorten the wait; every other refusal backs off as well,
+# because SPDK's codes do not tell a lasting condition from a passing one.
+METHOD_NOT_FOUND = -32601
+
+
+class RpcError(Exception):
+    """The target's own error answer."""
+
+    def __init__(self, method: str, code: int, message: str) -> None:
+        super().__init__(f"{method}: {message} (code {code})")
+        self.method, self.code, self.message = method, code, message
+
+    def verdict(self) -> BackendError:
+        """What it means for a change that observation shows not to have happened."""
+        if self.code == METHOD_NOT_FOUND:
+            return Terminal(f"{self}: this target does not offer the method (its version, or its --rpcs-allowed list)")
+        return Transient(str(self))
+
+
+class Disconnected(Exception):
+    """The connection is closed, refused or broken."""
+
+
+class TooLarge(Exception):
+    """An answer reached the 32 MiB at which SPDK cuts it off."""

@@ -1,0 +1,192 @@
+"""One typed function per RPC that we use: the call it makes. Parameters as in SPDK v26.05's RPC schema."""
+
+from __future__ import annotations
+
+from backends.contract import Listener, LvolStore, Namespace, QosLimits, Subsystem, Transport
+from backends.spdk.client import Call
+from schemas.resources import Json
+
+MIB = 1 << 20
+EXAMINE_TIMEOUT = 900.0  # seconds: a store that was not closed cleanly may take minutes to load
+LONG_TIMEOUT = 3600.0  # seconds: clearing a device or deleting a large thick volume
+
+
+def _writes(method: str, timeout: float = 60.0, /, **params: Json) -> Call:
+    """A mutating call; parameters that are None are left out."""
+    return Call(
+        method, {name: value for name, value in params.items() if value is not None}, mutates=True, timeout=timeout
+    )
+
+
+# --- reading
+
+VERSION = Call("spdk_get_version")
+REACTORS = Call("framework_get_reactors")
+BDEVS = Call("bdev_get_bdevs")
+LVOL_STORES = Call("bdev_lvol_get_lvstores")
+TRANSPORTS = Call("nvmf_get_transports")
+SUBSYSTEMS = Call("nvmf_get_subsystems")
+WAIT_FOR_EXAMINE = Call("bdev_wait_for_examine", timeout=EXAMINE_TIMEOUT)
+
+
+def bdev(name: str) -> Call:
+    """By name, alias or uuid; error -19 when there is none."""
+    return Call("bdev_get_bdevs", {"name": name})
+
+
+def lvols(store_uuid: str) -> Call:
+    return Call("bdev_lvol_get_lvols", {"lvs_uuid": store_uuid})
+
+
+def subsystem(nqn: str) -> Call:
+    return Call("nvmf_get_subsystems", {"nqn": nqn})
+
+
+def controllers(nqn: str) -> Call:
+    """Pauses and resumes the subsystem: on demand only, with a short deadline."""
+    return Call("nvmf_subsystem_get_controllers", {"nqn": nqn}, timeout=5.0)
+
+
+def qpairs(nqn: str) -> Call:
+    """Pauses and resumes the subsystem: on demand only, with a short deadline."""
+    return Call("nvmf_subsystem_get_qpairs", {"nqn": nqn}, timeout=5.0)
+
+
+def notifications(since: int, limit: int = 1024) -> Call:
+    return Call("notify_get_notifications", {"id": since, "max": limit})
+
+
+# --- devices and stores
+
+
+def aio_create(name: str, path: str, block_size: int | None, uuid: str | None, *, fallocate: bool | None) -> Call:
+    return _writes("bdev_aio_create", name=name, filename=path, block_size=block_size, fallocate=fallocate, uuid=uuid)
+
+
+def malloc_create(name: str, size: int, block_size: int, uuid: str | None) -> Call:
+    return _writes("bdev_malloc_create", name=name, num_blocks=size // block_size, block_size=block_size, uuid=uuid)
+
+
+def null_create(name: str, size: int, block_size: int, uuid: str | None) -> Call:
+    return _writes("bdev_null_create", name=name, num_blocks=size // block_size, block_size=block_size, uuid=uuid)
+
+
+def bdev_delete(driver: str, name: str) -> Call:
+    """`driver` is aio, malloc or null."""
+    return _writes(f"bdev_{driver}_delete", name=name)
+
+
+def lvol_store_create(store: LvolStore) -> Call:
+    """SPDK overwrites whatever is on the device without asking: the caller has proven it blank."""
+    return _writes(
+        "bdev_lvol_create_lvstore",
+        LONG_TIMEOUT,
+        bdev_name=store.bdev,
+        lvs_name=store.name,
+        cluster_sz=store.cluster_size,
+        clear_method=store.clear_method,
+    )
+
+
+def lvol_store_delete(uuid: str) -> Call:
+    """Deletes every lvol inside without asking: the caller has made sure that there is none."""
+    return _writes("bdev_lvol_delete_lvstore", LONG_TIMEOUT, uuid=uuid)
+
+
+def lvol_create(store: str, name: str, size: int, *, thin: bool, clear_method: str | None) -> Call:
+    """`size` in bytes, rounded up to MiB here and to clusters by SPDK."""
+    return _writes(
+        "bdev_lvol_create",
+        lvs_name=store,
+        lvol_name=name,
+        size_in_mib=-(-size // MIB),
+        thin_provision=thin,
+        clear_method=clear_method,
+    )
+
+
+def lvol_resize(uuid: str, size: int) -> Call:
+    """SPDK shrinks without asking: the caller never asks for less than there is."""
+    return _writes("bdev_lvol_resize", name=uuid, size_in_mib=-(-size // MIB))
+
+
+def lvol_delete(uuid: str) -> Call:
+    """Not refused while the lvol is exported: the caller has seen its namespace gone."""
+    return _writes("bdev_lvol_delete", LONG_TIMEOUT, name=uuid)
+
+
+def set_qos(bdev_name: str, limits: QosLimits) -> Call:
+    """All four limits, because SPDK keeps those that are not named."""
+    return _writes(
+        "bdev_set_qos_limit",
+        name=bdev_name,
+        rw_ios_per_sec=limits.iops,
+        r_mbytes_per_sec=limits.read_mbps,
+        w_mbytes_per_sec=limits.write_mbps,
+        rw_mbytes_per_sec=limits.total_mbps,
+    )
+
+
+# --- NVMe-oF
+
+
+def transport_create(transport: Transport) -> Call:
+    return _writes(
+        "nvmf_create_transport",
+        trtype=transport.type,
+        max_queue_depth=transport.max_queue_depth,
+        max_io_qpairs_per_ctrlr=transport.max_io_qpairs_per_ctrlr,
+        in_capsule_data_size=transport.in_capsule_data_size,
+        max_io_size=transport.max_io_size,
+    )
+
+
+def subsystem_create(wanted: Subsystem) -> Call:
+    return _writes(
+        "nvmf_create_subsystem",
+        nqn=wanted.nqn,
+        serial_number=wanted.serial_number,
+        model_number=wanted.model_number,
+        max_namespaces=wanted.max_namespaces,
+        min_cntlid=wanted.min_cntlid,
+        max_cntlid=wanted.max_cntlid,
+        allow_any_host=wanted.allow_any_host,
+    )
+
+
+def subsystem_delete(nqn: str) -> Call:
+    return _writes("nvmf_delete_subsystem", nqn=nqn)
+
+
+def allow_any_host(nqn: str, *, allow: bool) -> Call:
+    return _writes("nvmf_subsystem_allow_any_host", nqn=nqn, allow_any_host=allow)
+
+
+def host_add(nqn: str, host: str) -> Call:
+    return _writes("nvmf_subsystem_add_host", nqn=nqn, host=host)
+
+
+def host_remove(nqn: str, host: str) -> Call:
+    return _writes("nvmf_subsystem_remove_host", nqn=nqn, host=host)
+
+
+def namespace_add(wanted: Namespace) -> Call:
+    named: dict[str, Json] = {"nsid": wanted.nsid, "bdev_name": wanted.bdev, "uuid": wanted.uuid, "nguid": wanted.nguid}
+    return _writes("nvmf_subsystem_add_ns", nqn=wanted.nqn, namespace={k: v for k, v in named.items() if v is not None})
+
+
+def namespace_remove(nqn: str, nsid: int) -> Call:
+    return _writes("nvmf_subsystem_remove_ns", nqn=nqn, nsid=nsid)
+
+
+def listener_add(listener: Listener) -> Call:
+    return _writes("nvmf_subsystem_add_listener", nqn=listener.nqn, listen_address=_address(listener))
+
+
+def listener_remove(listener: Listener) -> Call:
+    return _writes("nvmf_subsystem_remove_listener", nqn=listener.nqn, listen_address=_address(listener))
+
+
+def _address(listener: Listener) -> Json:
+    family = "IPv6" if ":" in listener.address else "IPv4"
+    return {"trtype": listener.transport, "adrfam": family, "traddr": listener.address, "trsvcid": str(listener.port)}
