@@ -12,8 +12,8 @@ the field they speak of:
     x-secret     never shown
     x-format     quantity | duration | percent | date | date-time | ip          x-unit, x-expects: words for people
 
-A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing} and x-delete (what removal
-means).
+A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing} and x-delete: what removal
+means, {hazard, reason}; by the value of a field (`by`), and otherwise again where another field is given (`when`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Field:
         """Field that identifies an item; "" when items identify themselves; None for anything but such a list."""
         return self.schema.get("x-list-key")
 
-    @property
+    @functools.cached_property
     def reference(self) -> Reference | None:
         match self.schema.get("x-ref"):
             case None:
@@ -118,6 +118,12 @@ class Kind:
         return str(self.schema["description"])
 
     @property
+    def example(self) -> dict[str, Json]:
+        """A whole manifest. Those of all kinds together make a sound repository."""
+        manifest: dict[str, Json] = self.schema["examples"][0]
+        return manifest
+
+    @functools.cached_property
     def references(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if field.reference)
 
@@ -135,6 +141,7 @@ class Kind:
         entry = self.schema["x-delete"]
         if "by" in entry:
             entry = entry[self.with_defaults(spec)[entry["by"]]]
+        entry = next((special for field, special in entry.get("when", {}).items() if field in spec), entry)
         return Transition("delete", entry["hazard"], entry["reason"])
 
     def field(self, path: FieldPath) -> Field | None:

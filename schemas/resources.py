@@ -32,6 +32,16 @@ class ResourceKey:
         """`namespace/name`, or the bare name of a cluster-scoped resource."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
+    @property
+    def text(self) -> str:
+        """`Kind/namespace/name`, for storing; `of_text` reads it back (our own group only)."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+    @classmethod
+    def of_text(cls, text: str) -> ResourceKey:
+        kind, namespace, name = text.split("/")
+        return cls(kind, namespace, name)
+
     def to_json(self) -> dict[str, Json]:
         return {"group": self.group, "kind": self.kind, "namespace": self.namespace, "name": self.name}
 

@@ -82,6 +82,7 @@ class Client:
         self._next_id = 0
         self._unsent: dict[int | str, bytes] = {}
         self._pending: dict[int | str, tuple[Call, float]] = {}
+        self._kept: list[Reply] = []  # ended while somebody waited for another
         self.closed: Disconnected | None = None
 
     @property
@@ -107,6 +108,12 @@ class Client:
 
     def replies(self, timeout: float) -> list[Reply]:
         """Calls that ended, waiting at most `timeout` seconds for the first. A lost connection ends all of them."""
+        if self._kept:
+            kept, self._kept = self._kept, []
+            return kept
+        return self._replies(timeout)
+
+    def _replies(self, timeout: float) -> list[Reply]:
         try:
             self._flush()
             return self._read(timeout) or self._overdue()
@@ -114,19 +121,23 @@ class Client:
             return self._lost(error)
 
     def call(self, call: Call, *, id_: str | None = None) -> Reply:
-        """One call to its end; replies to others that end meanwhile must not be expected."""
+        """One call to its end. Other calls that end meanwhile are kept for `replies`."""
         key = self.start(call, id_=id_)
         while True:
-            for reply in self.replies(call.timeout):
+            ended = self._replies(call.timeout)
+            self._kept += [reply for reply in ended if reply.id != key]
+            for reply in ended:
                 if reply.id == key:
                     return reply
 
     def call_many(self, calls: Iterable[Call]) -> list[Reply]:
         """All of them in flight together; the replies in the order of the calls."""
-        keys = [self.start(call) for call in calls]
+        keys = dict.fromkeys(self.start(call) for call in calls)
         done: dict[int | str, Reply] = {}
         while len(done) < len(keys):
-            done |= {reply.id: reply for reply in self.replies(READ_TIMEOUT)}
+            ended = self._replies(READ_TIMEOUT)
+            self._kept += [reply for reply in ended if reply.id not in keys]
+            done |= {reply.id: reply for reply in ended if reply.id in keys}
         return [done[key] for key in keys]
 
     def close(self) -> None:

@@ -1,0 +1,90 @@
+"""The whole state of one target process. All but what lies in AIO files ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from backends.spdk.simulator.bdevs import Bdev, Bdevs
+from backends.spdk.simulator.crypto import Crypto
+from backends.spdk.simulator.keyring import Keyring
+from backends.spdk.simulator.listeners import Listening
+from backends.spdk.simulator.lvols import Lvol, Store
+from backends.spdk.simulator.notifications import Notifications
+from backends.spdk.simulator.nvmf import Nvmf
+from backends.spdk.simulator.raid import Raids
+from backends.spdk.simulator.steps import Pause, Steps
+
+Examiner: TypeAlias = "Callable[[Target, Bdev], None]"
+
+
+@dataclass(eq=False)
+class Target:
+    """State, and the few things it needs from outside: identities, time, sockets, and who looks at new devices."""
+
+    mint: Callable[[], str]  # a UUID, new each time
+    now: Callable[[], float]  # seconds; only differences count
+    pid: int
+    listening: Listening
+    waiting: Sequence[Examiner] = ()  # may have waited for a device of this name or UUID
+    reading: Sequence[Examiner] = ()  # look at what is on the device
+    initialized: bool = True
+    auto_examine: bool = True
+    examining: int = 0  # devices that are being looked at
+    unnamed_mallocs: int = 0
+    notifications: Notifications = field(default_factory=Notifications)
+    stores: list[Store] = field(default_factory=list)
+    volumes: dict[Bdev, tuple[Store, Lvol]] = field(default_factory=dict)  # what lies behind an lvol's device
+    passthrus: dict[str, str] = field(default_factory=dict)  # name → base that it has or waits for
+    keyring: Keyring = field(default_factory=Keyring)
+    crypto: Crypto = field(default_factory=Crypto)
+    raids: Raids = field(default_factory=Raids)
+    nvmf: Nvmf = field(default_factory=Nvmf)
+    copies: dict[int, dict[str, int | str]] = field(default_factory=dict)  # shallow copies nobody asked about yet
+    copies_started: int = 0
+    bdevs: Bdevs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bdevs = Bdevs(self.notifications, self.mint)
+
+    def register(self, bdev: Bdev, *aliases: str) -> Bdev:
+        """A device without a past: whoever waited for it takes it, then it is announced."""
+        self.bdevs.register(bdev, *aliases)
+        self._settle(bdev)
+        return bdev
+
+    def register_and_read(self, bdev: Bdev) -> Steps:
+        """A device that may carry something. That is there, and announced, before the device itself is."""
+        self.bdevs.register(bdev)
+        if self.auto_examine:
+            yield from self.read(bdev)
+        if self.bdevs.find(bdev.name) is bdev:
+            self._settle(bdev)
+        return bdev.name
+
+    def read(self, bdev: Bdev) -> Steps:
+        """Look at what is on a device. Until then it looks blank to everybody, and may be overwritten."""
+        self.examining += 1
+        yield Pause.IO
+        self.examining -= 1
+        if self.bdevs.find(bdev.name) is bdev:
+            for examiner in self.reading:
+                examiner(self, bdev)
+        return True
+
+    def _settle(self, bdev: Bdev) -> None:
+        for examiner in self.waiting:
+            examiner(self, bdev)
+        self.bdevs.announce(bdev)
+
+    def content(self, name: str) -> str:
+        """The token for the bytes of an lvol: equal tokens, equal bytes; a new one is blank."""
+        return self.volumes[self.bdevs.get(name, "lvol")][1].content
+
+    def close(self) -> None:
+        """Let go of files and sockets, as the end of a process does."""
+        self.listening.close()
+        for store in self.stores:
+            if store.journal:
+                store.journal.close()

@@ -1,0 +1,269 @@
+"""What is ours: objects we made, the life of each target, and what safety has been spent."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backends.contract import ObjectKey, ObjectKind
+from reconciler.plan import Phase, Record
+from reconciler.planner.view import Spending
+from reconciler.policy import BUILT_IN, Policy, policy_of
+from reconciler.store import Store
+from schemas.resources import ResourceKey, canonical
+
+_OUTLIVES_THE_PROCESS = (ObjectKind.LVOL.value, ObjectKind.LVOL_STORE.value)
+_RECORD = (
+    "INSERT OR REPLACE INTO records (target, kind, name, resource_kind, resource_namespace, resource_name, phase, uid,"
+    " applied, reclaim, revision, replay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One life of a target process, as we know it: our marker on it, its pid, and since when."""
+
+    owner: str
+    pid: int | None
+    since: float
+    claimed: bool = False  # our marker has been seen on it
+
+
+class Ledger:
+    """The ledger of one site."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._records: dict[str, dict[ObjectKey, Record]] = {}  # what is on disk, by target
+        self._sorted: dict[str, tuple[Record, ...]] = {}
+
+    # --- records
+
+    def records(self, target: str) -> tuple[Record, ...]:
+        """All records of a target, in the order of keys."""
+        if target not in self._sorted:
+            self._sorted[target] = tuple(sorted(self._all(target).values(), key=lambda record: record.key))
+        return self._sorted[target]
+
+    def record(self, target: str, key: ObjectKey) -> Record | None:
+        return self._all(target).get(key)
+
+    def _all(self, target: str) -> dict[ObjectKey, Record]:
+        if target not in self._records:
+            rows = self._store.rows("SELECT * FROM records WHERE target = ?", target)
+            self._records[target] = {record.key: record for record in map(_record, rows)}
+        return self._records[target]
+
+    def reread(self) -> None:
+        """Forget what was read, after a transaction that may have been undone."""
+        self._records.clear()
+        self._sorted.clear()
+
+    def elsewhere(self, target: str) -> Mapping[ResourceKey, str]:
+        """What bears data on other targets, and on which."""
+        rows = self._store.rows(
+            "SELECT resource_kind, resource_namespace, resource_name, target FROM records"
+            " WHERE target != ? AND kind IN (?, ?) AND phase != 'creating'",
+            target,
+            *_OUTLIVES_THE_PROCESS,
+        )
+        return {ResourceKey(kind, namespace, name): where for kind, namespace, name, where in rows}
+
+    def write(self, target: str, records: Iterable[Record], forget: Iterable[ObjectKey] = ()) -> None:
+        """Put records down and drop others, in one transaction."""
+        put, gone = list(records), list(forget)
+        if not put and not gone:
+            return
+        known = self._all(target)
+        with self._store.writing() as db:
+            names = [(target, key.kind.value, key.name) for key in gone]
+            db.executemany("DELETE FROM records WHERE target = ? AND kind = ? AND name = ?", names)
+            db.executemany(_RECORD, [_row(target, record) for record in put])
+        for key in gone:
+            known.pop(key, None)
+        known |= {record.key: record for record in put}
+        self._sorted.pop(target, None)
+
+    # --- lives of targets
+
+    def session(self, target: str) -> Session | None:
+        rows = self._store.rows("SELECT owner, pid, since, claimed FROM sessions WHERE target = ?", target)
+        return Session(rows[0][0], rows[0][1], rows[0][2], bool(rows[0][3])) if rows else None
+
+    def claimed(self, target: str) -> None:
+        """Our marker has been seen on the target."""
+        self._store.write("UPDATE sessions SET claimed = 1 WHERE target = ?", [(target,)])
+
+    def begin_session(self, target: str, session: Session) -> None:
+        """A new life of the target: all that dies with a process waits to be made again."""
+        with self._store.writing() as db:
+            row = (target, session.owner, session.pid, session.since, int(session.claimed))
+            db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)", row)
+            db.execute(
+                "UPDATE records SET replay = 1 WHERE target = ? AND kind NOT IN (?, ?)",
+                (target, *_OUTLIVES_THE_PROCESS),
+            )
+        self.reread()
+
+    # --- safety spent
+
+    def spend(self, target: str, revision: str, spendings: Sequence[Spending]) -> None:
+        self._store.write(
+            "INSERT INTO spending (target, at, hazard, subject, cause, revision) VALUES (?, ?, ?, ?, ?, ?)",
+            [(target, s.at, s.hazard, s.subject, s.cause, revision) for s in spendings],
+        )
+
+    def spent(self, target: str, since: float) -> tuple[Spending, ...]:
+        rows = self._store.rows(
+            "SELECT at, hazard, subject, cause FROM spending WHERE target = ? AND at > ? ORDER BY id", target, since
+        )
+        return tuple(Spending(*row) for row in rows)
+
+    def approve(self, name: str, by: str, now: float, expires: float) -> None:
+        """Grant an approval; one that was spent stays spent."""
+        self._store.write("INSERT OR IGNORE INTO approvals VALUES (?, ?, ?, ?, NULL)", [(name, now, expires, by)])
+
+    def approvals(self, now: float) -> frozenset[str]:
+        return frozenset(
+            row[0] for row in self._store.rows("SELECT id FROM approvals WHERE spent IS NULL AND expires > ?", now)
+        )
+
+    def spend_approval(self, name: str, now: float) -> None:
+        self._store.write("UPDATE approvals SET spent = ? WHERE id = ? AND spent IS NULL", [(now, name)])
+
+    def spend_removal(self, uid: str, resource: ResourceKey, now: float, revision: str) -> None:
+        self._store.write("INSERT OR IGNORE INTO removals VALUES (?, ?, ?, ?)", [(uid, str(resource), now, revision)])
+
+    def removals_spent(self) -> frozenset[str]:
+        return frozenset(row[0] for row in self._store.rows("SELECT uid FROM removals"))
+
+    # --- what is held, and under which policy it was first held
+
+    def held_under(self, target: str) -> Mapping[str, Policy]:
+        rows = self._store.rows("SELECT step, policy FROM held WHERE target = ?", target)
+        return {step: policy_of(json.loads(policy)) for step, policy in rows}
+
+    def remember_held(self, target: str, steps: Iterable[str], policy: Policy, now: float) -> None:
+        """Steps held now; one that was held before keeps its first policy, one that no longer is is forgotten."""
+        wanted = frozenset(steps)
+        known = {row[0] for row in self._store.rows("SELECT step FROM held WHERE target = ?", target)}
+        if wanted == known:
+            return
+        with self._store.writing() as db:
+            db.executemany(
+                "DELETE FROM held WHERE target = ? AND step = ?", [(target, s) for s in sorted(known - wanted)]
+            )
+            text = canonical(policy.to_json())
+            db.executemany(
+                "INSERT INTO held VALUES (?, ?, ?, ?)", [(target, s, now, text) for s in sorted(wanted - known)]
+            )
+
+    # --- failures and corrections
+
+    def failed(self, target: str, resource: ResourceKey, count: int, not_before: float) -> None:
+        self._store.write(
+            "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", [(target, resource.text, count, not_before)]
+        )
+
+    def succeeded(self, target: str, resources: Iterable[ResourceKey]) -> None:
+        self._store.write(
+            "DELETE FROM failures WHERE target = ? AND resource = ?",
+            [(target, r.text) for r in sorted(set(resources))],
+        )
+
+    def failures(self, target: str) -> Mapping[ResourceKey, tuple[int, float]]:
+        """Failed attempts in a row and the time before which there is no next one."""
+        rows = self._store.rows("SELECT resource, count, not_before FROM failures WHERE target = ?", target)
+        return {ResourceKey.of_text(text): (count, not_before) for text, count, not_before in rows}
+
+    def corrected(self, target: str, fields: Iterable[tuple[ObjectKey, str]], now: float) -> None:
+        self._store.write(
+            "INSERT INTO corrections VALUES (?, ?, ?, ?, ?)",
+            [(target, key.kind.value, key.name, path, now) for key, path in fields],
+        )
+
+    def corrections(self, target: str, since: float) -> Mapping[tuple[ObjectKey, str], tuple[float, ...]]:
+        found: defaultdict[tuple[ObjectKey, str], list[float]] = defaultdict(list)
+        for kind, name, path, at in self._store.rows(
+            "SELECT kind, name, path, at FROM corrections WHERE target = ? AND at > ? ORDER BY at", target, since
+        ):
+            found[ObjectKey(ObjectKind(kind), name), path].append(at)
+        return {field: tuple(times) for field, times in found.items()}
+
+    # --- revisions
+
+    def accept(self, revision: str, subject: str, policy: Policy, now: float) -> None:
+        self._store.write(
+            "INSERT OR IGNORE INTO revisions VALUES (?, ?, NULL, ?, ?)",
+            [(revision, now, canonical(policy.to_json()), subject)],
+        )
+        self.set("accepted", revision)
+
+    def accepted(self) -> str:
+        """The last revision that passed the gate; empty before the first."""
+        return self.get("accepted")
+
+    def converge(self, revision: str, now: float) -> bool:
+        """Note that a revision has fully converged; whether that is news."""
+        with self._store.writing() as db:
+            changed = db.execute(
+                "UPDATE revisions SET converged = ? WHERE revision = ? AND converged IS NULL", (now, revision)
+            ).rowcount
+        if changed:
+            self.set("converged", revision)
+        return bool(changed)
+
+    def converged(self) -> tuple[str, float | None]:
+        """The newest revision that fully converged, and when; ("", None) before the first."""
+        rows = self._store.rows(
+            "SELECT revision, converged FROM revisions WHERE converged IS NOT NULL ORDER BY converged DESC LIMIT 1"
+        )
+        return (rows[0][0], rows[0][1]) if rows else ("", None)
+
+    def policy_in_force(self) -> Policy:
+        """That of the newest fully converged revision: no commit lifts its own limit."""
+        rows = self._store.rows(
+            "SELECT policy FROM revisions WHERE converged IS NOT NULL ORDER BY converged DESC LIMIT 1"
+        )
+        return policy_of(json.loads(rows[0][0])) if rows else BUILT_IN
+
+    def get(self, key: str) -> str:
+        rows = self._store.rows("SELECT value FROM meta WHERE key = ?", key)
+        return str(rows[0][0]) if rows else ""
+
+    def set(self, key: str, value: str) -> None:
+        self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
+
+
+def _record(row: Sequence[Any]) -> Record:
+    _, kind, name, r_kind, r_namespace, r_name, phase, uid, applied, reclaim, revision, replay = row
+    return Record(
+        ObjectKey(ObjectKind(kind), name),
+        ResourceKey(r_kind, r_namespace, r_name),
+        Phase(phase),
+        uid,
+        json.loads(applied),
+        reclaim,
+        revision,
+        bool(replay),
+    )
+
+
+def _row(target: str, record: Record) -> tuple[Any, ...]:
+    return (
+        target,
+        record.key.kind.value,
+        record.key.name,
+        record.resource.kind,
+        record.resource.namespace,
+        record.resource.name,
+        record.phase.value,
+        record.uid,
+        canonical(dict(record.applied)),
+        record.reclaim,
+        record.revision,
+        int(record.replay),
+    )

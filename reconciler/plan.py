@@ -1,0 +1,267 @@
+"""The plan: what will be done, what is held back, and why. Data only: it can be printed, saved, compared, approved."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backends.contract import Action, Change, Guard, LiveObject, ObjectKey, fields_of
+from schemas.resources import Json, JsonObject, ResourceKey, digest
+
+
+class Hazard(enum.StrEnum):
+    """What a step can cost, worst last."""
+
+    SAFE = "safe"
+    DISRUPTIVE = "disruptive"
+    DATA_LOSS = "data-loss"
+
+
+class Cause(enum.StrEnum):
+    """Why a step is needed."""
+
+    CHANGE = "change"  # the repository asks for something new
+    DRIFT = "drift"  # somebody changed what we had applied
+    RESTART = "restart"  # the target process is a new one
+    REMOVAL = "removal"  # a Removal consents
+    CLAIM = "claim"  # we say that we are the writer
+
+
+class DriftClass(enum.StrEnum):
+    MISSING = "Missing"
+    MODIFIED = "Modified"
+    EXTRA = "Extra"
+    DATA_MISSING = "DataMissing"
+    TARGET_RESTART = "TargetRestart"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that is not as it should be. `path` is where a manifest declares it."""
+
+    path: str
+    want: Json
+    have: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Live state that differs from what was applied."""
+
+    key: ObjectKey
+    resource: ResourceKey
+    kind: DriftClass
+    differences: tuple[Difference, ...]
+    action: str  # Corrected | Held | Warned | Ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One act of the plan."""
+
+    change: Change
+    resource: ResourceKey
+    cause: Cause
+    hazard: Hazard
+    reason: str
+    needs: tuple[str, ...] = ()  # ids of steps that must have succeeded
+    after: tuple[str, ...] = ()  # ids of steps that must have ended, well or not
+    guards: tuple[Guard, ...] = ()
+    serial: str = ""  # steps with the same value go out one at a time
+    subject: str = ""  # what the budget counts: the subsystem, or the object that bears data
+    bears_data: bool = False
+    released_by: str = ""  # id of the approval that let it through
+
+    @property
+    def id(self) -> str:
+        return f"{self.change.action} {self.change.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A change that is not made now, and why."""
+
+    change: Change
+    resource: ResourceKey
+    hazard: Hazard
+    reason: str  # CamelCase code
+    message: str
+    cause: Cause = Cause.CHANGE
+    approvable: bool = False
+    waiting: bool = False  # it goes on by itself; nobody needs to act
+
+
+class Phase(enum.StrEnum):
+    """How far a recorded object is."""
+
+    CREATING = "creating"  # a create was sent or is about to be
+    CREATED = "created"
+    RETAINED = "retained"  # no longer declared; bytes kept
+    DESTROYED = "destroyed"  # bytes gone, by consent; remembered so that no blank disk takes the place
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the ledger knows of one object that is ours."""
+
+    key: ObjectKey
+    resource: ResourceKey
+    phase: Phase
+    uid: str = ""
+    applied: JsonObject = field(default_factory=dict)
+    reclaim: str = ""  # reclaimPolicy of the last applied spec
+    revision: str = ""
+    replay: bool = False  # it died with a former life of the target and has not been made again
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something to say about a resource. `ready` False makes it not Ready; `stalled`: only a person can mend it."""
+
+    resource: ResourceKey
+    reason: str
+    message: str
+    ready: bool = True
+    stalled: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the next tick does to one target."""
+
+    target: str
+    revision: str
+    steps: tuple[Step, ...] = ()
+    held: tuple[Held, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    records: tuple[Record, ...] = ()  # ledger entries to write without asking the target
+    forget: tuple[ObjectKey, ...] = ()  # ledger entries to drop
+    questions: frozenset[str] = frozenset()  # NQNs whose connected hosts must be known to decide
+
+    @property
+    def id(self) -> str:
+        """Digest of the content: the same inputs give the same id."""
+        return digest([self.target, [step_json(step) for step in self.steps], [held_json(item) for item in self.held]])[
+            :16
+        ]
+
+    @property
+    def approval_id(self) -> str:
+        """Names exactly the held changes that a person may let through; empty when there are none."""
+        return approval_id([item for item in self.held if item.approvable])
+
+
+class Outcome(enum.StrEnum):
+    OK = "ok"
+    FAILED = "failed"
+    DROPPED = "dropped"  # a guard no longer held, or the connection was gone before it was sent
+    SKIPPED = "skipped"  # something it needs did not succeed
+    UNKNOWN = "unknown"  # sent, no answer
+    RUNNING = "running"  # sent, still at work
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    step: Step
+    outcome: Outcome
+    message: str = ""
+    uid: str = ""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What happened to the steps of a plan, in the order in which they ended."""
+
+    results: tuple[StepResult, ...] = ()
+
+    def of(self, outcome: Outcome) -> tuple[StepResult, ...]:
+        return tuple(result for result in self.results if result.outcome is outcome)
+
+
+def approval_id(held: Sequence[Held]) -> str:
+    """Digest of the held changes without revision, time or counters: the same in a pull request and in the daemon."""
+    if not held:
+        return ""
+    named = sorted(
+        [str(change.key), change.action, item.hazard, _object_json(change.before), _object_json(change.after)]
+        for item in held
+        if (change := item.change)
+    )
+    return f"A-{digest(named)[:12]}"
+
+
+def step_json(step: Step) -> dict[str, Json]:
+    return {
+        "id": step.id,
+        "action": step.change.action.value,
+        "object": str(step.change.key),
+        "resource": step.resource.to_json(),
+        "cause": step.cause.value,
+        "hazard": step.hazard.value,
+        "reason": step.reason,
+        "before": _object_json(step.change.before),
+        "after": _object_json(step.change.after),
+        "needs": [*step.needs],
+        "after_steps": [*step.after],
+        "guards": [{"object": str(guard.key), "facts": dict(guard.facts)} for guard in step.guards],
+    }
+
+
+def held_json(held: Held) -> dict[str, Json]:
+    return {
+        "action": held.change.action.value,
+        "object": str(held.change.key),
+        "resource": held.resource.to_json(),
+        "hazard": held.hazard.value,
+        "reason": held.reason,
+        "message": held.message,
+        "approvable": held.approvable,
+        "waiting": held.waiting,
+    }
+
+
+def drift_json(drift: Drift) -> dict[str, Json]:
+    return {
+        "object": str(drift.key),
+        "resource": drift.resource.to_json(),
+        "class": drift.kind.value,
+        "action": drift.action,
+        "fields": [{"path": d.path, "want": d.want, "have": d.have} for d in drift.differences],
+    }
+
+
+def plan_json(plan: Plan) -> dict[str, Json]:
+    """The versioned machine form of a plan."""
+    return {
+        "apiVersion": "holdfast.dev/v1alpha1",
+        "kind": "Plan",
+        "id": plan.id,
+        "target": plan.target,
+        "revision": plan.revision,
+        "approvalID": plan.approval_id,
+        "steps": [step_json(step) for step in plan.steps],
+        "held": [held_json(item) for item in plan.held],
+        "drift": [drift_json(item) for item in plan.drifts],
+    }
+
+
+def _object_json(thing: LiveObject | None) -> Json:
+    return fields_of(thing) if thing is not None else None
+
+
+def created(thing: LiveObject) -> Change:
+    return Change(Action.CREATE, thing.key, None, thing)
+
+
+def updated(before: LiveObject, after: LiveObject) -> Change:
+    return Change(Action.UPDATE, before.key, before, after)
+
+
+def deleted(thing: LiveObject) -> Change:
+    return Change(Action.DELETE, thing.key, thing, None)
+
+
+def by_key(records: Sequence[Record]) -> Mapping[ObjectKey, Record]:
+    return {record.key: record for record in records}

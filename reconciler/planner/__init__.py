@@ -1,0 +1,57 @@
+"""The planner: what would bring a target to its wish, and what is held back. Pure: same inputs, same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backends.contract import OWNER_MARKER, ObjectKey, ObjectKind
+from reconciler.plan import Difference, Drift, DriftClass, Hazard, Plan
+from reconciler.planner.devices import plan_devices, plan_transports
+from reconciler.planner.draft import Draft
+from reconciler.planner.exports import plan_exports
+from reconciler.planner.leftovers import plan_leftovers
+from reconciler.planner.order import order
+from reconciler.planner.pools import plan_pools, unproven
+from reconciler.planner.view import Owned, Spending, View, Writer
+from reconciler.planner.volumes import plan_volumes
+from reconciler.planner.withhold import used_drift, withhold
+
+__all__ = ["Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven"]
+
+
+def plan(view: View) -> Plan:
+    """Compare wish, observation and ledger of one target.
+
+    Everything that could be done is proposed first; what must not be done now is then withheld, each with its reason;
+    the rest is put in order. Nothing is left to decide when the plan is carried out.
+    """
+    draft = Draft(view.desired.revision, view.records)
+    plan_transports(view, draft)
+    devices = plan_devices(view, draft)
+    pools = plan_pools(view, draft, devices)
+    volumes = plan_volumes(view, draft, pools)
+    plan_exports(view, draft, devices, volumes)
+    plan_leftovers(view, draft)
+    going, questions = withhold(view, draft)
+    return Plan(
+        target=view.target.name,
+        revision=view.desired.revision,
+        steps=order(view, going),
+        held=tuple(sorted(draft.held, key=lambda h: (h.change.key, h.change.action, h.reason))),
+        drifts=_drifts(view, [*draft.drifts, *used_drift(going)]),
+        remarks=tuple(sorted(draft.remarks, key=lambda r: (r.resource, r.reason))),
+        records=tuple(draft.records[key] for key in sorted(draft.records)),
+        forget=tuple(sorted(draft.forget)),
+        questions=questions,
+    )
+
+
+def _drifts(view: View, found: Sequence[Drift]) -> tuple[Drift, ...]:
+    """In order; all that a restart of the target took with it is one drift, of the target itself."""
+    others = [drift for drift in found if drift.kind is not DriftClass.TARGET_RESTART]
+    lost = [drift for drift in found if drift.kind is DriftClass.TARGET_RESTART]
+    if lost:
+        process = Difference("process", "as applied", f"{len(lost)} object(s) gone")
+        marker = ObjectKey(ObjectKind.BDEV, OWNER_MARKER)
+        others.append(Drift(marker, view.target.key, DriftClass.TARGET_RESTART, (process,), "Corrected"))
+    return tuple(sorted(others, key=lambda drift: (drift.key, drift.kind)))

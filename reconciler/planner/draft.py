@@ -1,0 +1,137 @@
+"""A plan in the making: proposals, before anything is withheld or put in order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from backends.contract import Action, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
+from reconciler.desired import Wish
+from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Held, Phase, Record, Remark
+from schemas.resources import Json, ResourceKey
+
+BEARS_DATA = frozenset({ObjectKind.LVOL, ObjectKind.LVOL_STORE})
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that would bring the target closer to its wish."""
+
+    change: Change
+    resource: ResourceKey
+    cause: Cause
+    reason: str
+    hazard: Hazard = Hazard.SAFE
+    guards: tuple[Guard, ...] = ()
+    requires: tuple[ObjectKey, ...] = ()  # objects that must be there by then
+    waits_for: tuple[ObjectKey, ...] = ()  # creations that must have ended first, well or not
+    gone: tuple[ObjectKey, ...] = ()  # objects that must have been deleted by then, where the plan deletes them
+    subject: str = ""
+    drift: Drift | None = None
+    doubt: tuple[str, str] | None = None  # (reason, message): goes ahead only when a person approves it
+    released_by: str = ""  # the approval that let it through
+
+    @property
+    def id(self) -> str:
+        return f"{self.change.action} {self.change.key}"
+
+    @property
+    def bears_data(self) -> bool:
+        """Whether it makes or destroys something that bears bytes."""
+        thing = self.change.after or self.change.before
+        volatile = self.change.key.kind is ObjectKind.BDEV and self.hazard is Hazard.DATA_LOSS
+        return thing is not None and self.change.action is not Action.UPDATE and (thing.kind in BEARS_DATA or volatile)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How something that others build on stands: there, being made by this plan, or absent (and why)."""
+
+    live: LiveObject | None = None
+    making: LiveObject | None = None
+    why: str = ""
+
+    @property
+    def usable(self) -> bool:
+        return self.live is not None or self.making is not None
+
+
+@dataclass
+class Draft:
+    """Collects what the parts of the planner find."""
+
+    revision: str
+    known: Mapping[ObjectKey, Record]
+    proposals: dict[ObjectKey, list[Proposal]] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
+    drifts: list[Drift] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    records: dict[ObjectKey, Record] = field(default_factory=dict)
+    forget: set[ObjectKey] = field(default_factory=set)
+
+    def propose(self, proposal: Proposal) -> None:
+        self.proposals.setdefault(proposal.change.key, []).append(proposal)
+
+    def __iter__(self) -> Iterator[Proposal]:
+        return (proposal for group in self.proposals.values() for proposal in group)
+
+    def hold(
+        self, proposal: Proposal, reason: str, message: str, *, approvable: bool = False, waiting: bool = False
+    ) -> None:
+        self.held.append(
+            Held(
+                proposal.change,
+                proposal.resource,
+                proposal.hazard,
+                reason,
+                message,
+                cause=proposal.cause,
+                approvable=approvable,
+                waiting=waiting,
+            )
+        )
+
+    def remark(
+        self, resource: ResourceKey, reason: str, message: str, *, ready: bool = False, stalled: bool = False
+    ) -> None:
+        self.remarks.append(Remark(resource, reason, message, ready=ready, stalled=stalled))
+
+    def keep(self, record: Record, **changes: object) -> None:
+        """Have the ledger say so, without asking the target."""
+        self.records[record.key] = dataclasses.replace(record, **changes)  # type: ignore[arg-type]
+
+    def own(self, thing: LiveObject, wish: Wish, *, uid: str = "") -> None:
+        """Record something that is there as wanted and is ours; nothing where the ledger says so already."""
+        known = self.known.get(thing.key)
+        revision = known.revision if known else self.revision
+        record = Record(thing.key, wish.key, Phase.CREATED, uid, fields_of(thing), wish.reclaim, revision)
+        if record != known:
+            self.records[thing.key] = dataclasses.replace(record, revision=self.revision)
+
+
+def differences(
+    wanted: LiveObject, live: LiveObject, paths: dict[str, str], ignored: frozenset[str] = frozenset()
+) -> tuple[Difference, ...]:
+    """Declared fields that can be read back and are not as wanted; `paths` says where each is declared."""
+    have = fields_of(live)
+    found = (
+        Difference(paths.get(name, name), value, have[name])
+        for name, value in fields_of(wanted).items()
+        if name in have and have[name] != value
+    )
+    return tuple(difference for difference in found if difference.path not in ignored)
+
+
+def drifted(applied: dict[str, Json], wanted: LiveObject, found: tuple[Difference, ...], paths: dict[str, str]) -> bool:
+    """Whether every difference is in a field that we had applied just so: then somebody else changed it."""
+    names = {paths.get(name, name): name for name in fields_of(wanted)}
+    return bool(found) and all(applied.get(names[difference.path]) == difference.want for difference in found)
+
+
+def missing_drift(proposal_key: ObjectKey, resource: ResourceKey, cause: Cause, path: str) -> Drift | None:
+    """The drift that an absent object is; None when it was never there."""
+    if cause not in (Cause.DRIFT, Cause.RESTART):
+        return None
+    kind = DriftClass.TARGET_RESTART if cause is Cause.RESTART else DriftClass.MISSING
+    return Drift(proposal_key, resource, kind, (Difference(path, "present", "absent"),), "Corrected")

@@ -1,0 +1,409 @@
+"""Subsystems and what they hold. Listeners come last, so that no host ever meets a half-built subsystem."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from backends.contract import (
+    AllowedHost,
+    Bdev,
+    Guard,
+    Listener,
+    LiveObject,
+    Lvol,
+    Namespace,
+    ObjectKey,
+    ObjectKind,
+    Qos,
+    QosLimits,
+    Subsystem,
+    Transport,
+    fields_of,
+)
+from reconciler import identity
+from reconciler.desired import NamespaceWish, SubsystemWish
+from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
+from reconciler.planner.draft import Draft, Proposal, Standing, differences, drifted, missing_drift
+from reconciler.planner.view import View
+from schemas.resources import ResourceKey
+
+_PATHS = {
+    "serial_number": "spec.serialNumber",
+    "model_number": "spec.modelNumber",
+    "max_namespaces": "spec.maxNamespaces",
+    "min_cntlid": "spec.exports.cntlidRange",
+    "max_cntlid": "spec.exports.cntlidRange",
+    "allow_any_host": "spec.hosts.any",
+}
+_QOS_PATHS = {
+    "iops": "spec.qos.iops",
+    "read_mbps": "spec.qos.readMBps",
+    "write_mbps": "spec.qos.writeMBps",
+    "total_mbps": "spec.qos.totalMBps",
+}
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What one subsystem shall hold: namespaces that can be offered, and those that cannot yet."""
+
+    wish: SubsystemWish
+    namespaces: tuple[Namespace, ...]
+    absent: tuple[tuple[NamespaceWish, str], ...]  # with why
+    parent: Cause | None = None  # why the subsystem itself is made anew; None: it stands
+
+    @property
+    def wanted(self) -> tuple[LiveObject, ...]:
+        nqn = self.wish.subsystem.nqn
+        return (*(AllowedHost(nqn, host) for host in self.wish.hosts), *self.namespaces, *self.wish.listeners)
+
+
+def plan_exports(
+    view: View, draft: Draft, devices: Mapping[ResourceKey, Standing], volumes: Mapping[ResourceKey, Standing]
+) -> None:
+    """Bring every subsystem of the target, and the limits of what it exports, to its wish."""
+    for wish in view.target.subsystems:
+        inside = _inside(view, wish, devices, volumes)
+        if why := view.unread(ObjectKind.SUBSYSTEM, wish.subsystem.nqn):
+            draft.remark(wish.wish.key, "Unknown", f"the subsystems could not be read: {why}")
+            continue
+        _plan_subsystem(view, draft, inside)
+        for entry in wish.namespaces:
+            if entry.volume:
+                _plan_limits(view, draft, wish, entry, volumes[entry.volume.wish.key])
+
+
+# --- the subsystem itself
+
+
+def _plan_subsystem(view: View, draft: Draft, inside: Inside) -> None:
+    wish, wanted = inside.wish, inside.wish.subsystem
+    live, record = view.subsystem(wanted.nqn), view.records.get(wanted.key)
+    if live is None and wish.wish.adopt and record is None:
+        message = f"there is no subsystem {wanted.nqn} to adopt; what is to be adopted is never created"
+        draft.remark(wish.wish.key, "NothingToAdopt", message, stalled=True)
+        return
+    if live is None:
+        _make(view, draft, inside, record)
+        return
+    if not _is_ours(view, wish, live, record):
+        message = f'subsystem {wanted.nqn} exists but is not ours; to take it over, annotate holdfast.dev/adopt: "true"'
+        draft.hold(Proposal(created(wanted), wish.wish.key, Cause.CHANGE, message), "Foreign", message)
+        draft.remark(wish.wish.key, "Foreign", message, stalled=True)
+        return
+    found = differences(wanted, live, _PATHS, wish.wish.drift_ignore)
+    fixed = [difference for difference in found if difference.path != "spec.hosts.any"]
+    if fixed:
+        _replace(view, draft, inside, live, found)
+        return
+    if found:
+        after = dataclasses.replace(live, allow_any_host=wanted.allow_any_host)
+        draft.propose(_in_place(record, wish, live, after, found))
+    else:
+        draft.own(wanted, wish.wish)
+    _plan_children(view, draft, inside, {thing.key: thing for thing in view.inside.get(wanted.nqn, ())})
+
+
+def _is_ours(view: View, wish: SubsystemWish, live: Subsystem, record: Record | None) -> bool:
+    """Recorded; or to be adopted; or, where the ledger was lost, carrying the serial number that only we derive."""
+    derived = identity.derived_serial(view.owned.site, wish.wish.key)
+    return record is not None or wish.wish.adopt or (view.recovering and live.serial_number == derived)
+
+
+def _make(view: View, draft: Draft, inside: Inside, record: Record | None) -> None:
+    wish, wanted = inside.wish, inside.wish.subsystem
+    cause = view.cause(record)
+    drift = missing_drift(wanted.key, wish.wish.key, cause, "spec")
+    draft.propose(Proposal(created(wanted), wish.wish.key, cause, "the subsystem is missing", drift=drift))
+    _plan_children(view, draft, dataclasses.replace(inside, parent=cause), {})
+
+
+def _replace(view: View, draft: Draft, inside: Inside, live: Subsystem, found: tuple[Difference, ...]) -> None:
+    """What is fixed at creation changes only by deleting and creating: every host loses the subsystem meanwhile."""
+    wish, record = inside.wish, view.records.get(live.key)
+    behind_our_back = drifted(dict(record.applied) if record else {}, wish.subsystem, found, _PATHS)
+    cause = Cause.DRIFT if behind_our_back else Cause.CHANGE
+    drift = Drift(live.key, wish.wish.key, DriftClass.MODIFIED, found, "Corrected") if behind_our_back else None
+    fields = ", ".join(sorted({difference.path for difference in found}))
+    reason = f"{fields} is fixed at creation: the subsystem is deleted and created again"
+    draft.propose(
+        Proposal(deleted(live), wish.wish.key, cause, reason, Hazard.DISRUPTIVE, subject=live.nqn, drift=drift)
+    )
+    draft.propose(Proposal(created(wish.subsystem), wish.wish.key, cause, reason, gone=(live.key,)))
+    _plan_children(view, draft, dataclasses.replace(inside, parent=cause), {})
+
+
+def _in_place(
+    record: Record | None, wish: SubsystemWish, live: Subsystem, after: Subsystem, found: tuple[Difference, ...]
+) -> Proposal:
+    behind_our_back = drifted(dict(record.applied) if record else {}, wish.subsystem, found, _PATHS)
+    drift = Drift(live.key, wish.wish.key, DriftClass.MODIFIED, found, "Corrected") if behind_our_back else None
+    cause = Cause.DRIFT if behind_our_back else Cause.CHANGE
+    reason = "any host may connect" if after.allow_any_host else "only listed hosts may connect"
+    return Proposal(updated(live, after), wish.wish.key, cause, reason, subject=live.nqn, drift=drift)
+
+
+# --- what it holds
+
+
+def _inside(
+    view: View, wish: SubsystemWish, devices: Mapping[ResourceKey, Standing], volumes: Mapping[ResourceKey, Standing]
+) -> Inside:
+    offered: list[Namespace] = []
+    absent: list[tuple[NamespaceWish, str]] = []
+    for entry in wish.namespaces:
+        standing = volumes[entry.volume.wish.key] if entry.volume else _device_of(entry, devices)
+        namespace = _namespace(view, wish.subsystem.nqn, entry, standing)
+        if namespace:
+            offered.append(namespace)
+        else:
+            absent.append((entry, standing.why))
+    return Inside(wish, tuple(offered), tuple(absent))
+
+
+def _device_of(entry: NamespaceWish, devices: Mapping[ResourceKey, Standing]) -> Standing:
+    return devices[entry.device.wish.key] if entry.device else Standing()
+
+
+def _namespace(view: View, nqn: str, entry: NamespaceWish, standing: Standing) -> Namespace | None:
+    """The namespace's identity follows the bytes: the lvol's own uuid unless the volume pins one."""
+    pinned = entry.volume.uid if entry.volume else ""
+    match standing:
+        case Standing(live=Lvol(uuid=str(uuid))):
+            return _identified(nqn, entry.nsid, uuid, pinned or uuid)
+        case Standing(making=Lvol() as lvol):
+            return Namespace(nqn, entry.nsid, lvol.alias, *(_both(pinned) if pinned else (None, None)))
+        case Standing(live=Bdev(uuid=str(uuid))) | Standing(making=Bdev(uuid=str(uuid))):
+            volatile = entry.device is not None and entry.device.volatile
+            shown = identity.volatile_identity(uuid, view.owned.marker) if volatile else uuid
+            return _identified(nqn, entry.nsid, uuid, shown)
+    return None
+
+
+def _identified(nqn: str, nsid: int, bdev: str, shown: str) -> Namespace:
+    return Namespace(nqn, nsid, bdev, *_both(shown))
+
+
+def _both(uuid: str) -> tuple[str, str]:
+    return uuid, identity.nguid_of(uuid)
+
+
+def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[ObjectKey, LiveObject]) -> None:
+    """Hosts, namespaces and listeners: add what is missing, replace what is wrong, remove what does not belong."""
+    wanted = {thing.key: thing for thing in inside.wanted}
+    expected = {ObjectKey(ObjectKind.NAMESPACE, f"{inside.wish.subsystem.nqn}#{n.nsid}") for n, _ in inside.absent}
+    waiting = _waits(view, draft, inside, present)
+    for key, thing in sorted(wanted.items(), key=lambda item: item[0]):
+        live = present.get(key)
+        if live is None:
+            _add(view, draft, inside, thing, waiting)
+        elif _same(thing, live):
+            draft.own(thing, inside.wish.wish)
+        else:
+            _swap(view, draft, inside, thing, live)
+    for key, thing in sorted(present.items(), key=lambda item: item[0]):
+        if key not in wanted and key not in expected:
+            _remove(view, draft, inside.wish, thing)
+
+
+def _same(wanted: LiveObject, live: LiveObject) -> bool:
+    have = fields_of(live)
+    return all(have.get(name) == value for name, value in fields_of(wanted).items())
+
+
+def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: str) -> None:
+    wish, record = inside.wish, view.records.get(thing.key)
+    cause = inside.parent or view.cause(record)
+    drift = missing_drift(thing.key, wish.wish.key, cause, _path(thing)) if inside.parent is None else None
+    proposal = Proposal(
+        created(thing),
+        wish.wish.key,
+        cause,
+        f"{_path(thing)} is missing",
+        requires=_requires(view, inside, thing),
+        waits_for=_listens_after(view, inside) if isinstance(thing, Listener) else (),
+        gone=_claims_on(view, thing),
+        drift=drift,
+    )
+    if isinstance(thing, Listener) and waiting:
+        draft.hold(proposal, "WaitingForNamespaces", waiting, waiting=True)
+        draft.remark(wish.wish.key, "WaitingForNamespaces", waiting)
+    else:
+        draft.propose(proposal)
+
+
+def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: LiveObject) -> None:
+    """A namespace that shows other bytes, or the right ones under another identity."""
+    wish, record = inside.wish, view.records.get(thing.key)
+    path = _path(thing)
+    have, want = fields_of(live), fields_of(thing)
+    found = tuple(Difference(f"{path}.{n}", v, have.get(n)) for n, v in want.items() if have.get(n) != v)
+    behind_our_back = record is not None and all(record.applied.get(n) == v for n, v in want.items())
+    cause = Cause.DRIFT if behind_our_back else Cause.CHANGE
+    drift = Drift(thing.key, wish.wish.key, DriftClass.MODIFIED, found, "Corrected") if behind_our_back else None
+    reason = f"{path} is another disk"
+    removal = Proposal(
+        deleted(live),
+        wish.wish.key,
+        cause,
+        reason,
+        Hazard.DISRUPTIVE,
+        _unchanged(live),
+        subject=_nqn(live),
+        drift=drift,
+    )
+    draft.propose(removal)
+    gone = (*_claims_on(view, thing), live.key)
+    draft.propose(
+        Proposal(created(thing), wish.wish.key, cause, reason, requires=_requires(view, inside, thing), gone=gone)
+    )
+
+
+def _remove(view: View, draft: Draft, wish: SubsystemWish, thing: LiveObject) -> None:
+    """Withdrawn from the manifest, or put there by somebody else: ours to remove, as a disruptive step."""
+    path, record = _path(thing), view.records.get(thing.key)
+    cause = Cause.CHANGE if record else Cause.DRIFT
+    extra = Drift(thing.key, wish.wish.key, DriftClass.EXTRA, (Difference(path, "absent", "present"),), "Corrected")
+    draft.propose(
+        Proposal(
+            deleted(thing),
+            wish.wish.key,
+            cause,
+            f"{path} is no longer declared" if record else f"{path} was never declared",
+            Hazard.DISRUPTIVE,
+            _unchanged(thing),
+            subject=_nqn(thing),
+            drift=None if record else extra,
+        )
+    )
+
+
+def _unchanged(thing: LiveObject) -> tuple[Guard, ...]:
+    """A namespace is removed only while it still is the disk that was seen."""
+    return (Guard(thing.key, {"uuid": thing.uuid}),) if isinstance(thing, Namespace) else ()
+
+
+def _requires(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKey, ...]:
+    """What must be there before: the subsystem; the disk of a namespace; the transport of a listener."""
+    needed = [inside.wish.subsystem.key]
+    if isinstance(thing, Namespace):
+        needed.append(_disk(view, inside.wish, thing.nsid))
+    if isinstance(thing, Listener):
+        needed.append(Transport(thing.transport).key)
+        if _time_to_wait(view) > 0:
+            needed += [key for key in (n.key for n in inside.namespaces) if _last_exported(view, key)]
+    return tuple(needed)
+
+
+def _disk(view: View, wish: SubsystemWish, nsid: int) -> ObjectKey:
+    entry = next(entry for entry in wish.namespaces if entry.nsid == nsid)
+    if entry.device:
+        return entry.device.bdev.key
+    volume = entry.volume
+    record = view.record_of(volume.wish, ObjectKind.LVOL) if volume else None
+    if record and (live := view.lvols.get(record.uid)):
+        return live.key
+    store = view.record_of(volume.pool.wish, ObjectKind.LVOL_STORE) if volume else None
+    pool = store.applied.get("name") if store else None
+    return ObjectKey(ObjectKind.LVOL, f"{pool or volume.pool.name}/{volume.name}" if volume else "")
+
+
+def _listens_after(view: View, inside: Inside) -> tuple[ObjectKey, ...]:
+    limits = [ObjectKey(ObjectKind.QOS, _disk(view, inside.wish, n.nsid).name) for n in inside.namespaces]
+    return (*(thing.key for thing in inside.wanted if not isinstance(thing, Listener)), *limits)
+
+
+def _claims_on(view: View, thing: LiveObject) -> tuple[ObjectKey, ...]:
+    """The live namespace that holds the bdev now: SPDK lets one namespace claim it (observed on v26.05)."""
+    holder = view.exported.get(thing.bdev) if isinstance(thing, Namespace) else None
+    return (holder.key, ObjectKey(ObjectKind.SUBSYSTEM, holder.nqn)) if holder else ()
+
+
+def _last_exported(view: View, key: ObjectKey) -> bool:
+    record = view.records.get(key)
+    return record is not None and record.phase is Phase.CREATED
+
+
+def _waits(view: View, draft: Draft, inside: Inside, present: Mapping[ObjectKey, LiveObject]) -> str:
+    """Why listeners stay closed: a namespace that hosts knew is not back yet, and there is time to wait for it."""
+    nqn = inside.wish.subsystem.nqn
+    missing = [n for n, _ in inside.absent if _last_exported(view, ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}"))]
+    closed = not any(isinstance(thing, Listener) for thing in present.values())
+    if not missing or not closed:
+        return ""
+    names = ", ".join(f"nsid {entry.nsid}" for entry in missing)
+    left = _time_to_wait(view)
+    if left > 0 and (inside.parent is Cause.RESTART or _any_replay(view, inside)):
+        return f"{names} not back yet; listeners open in {left:.0f} s at the latest"
+    draft.remark(inside.wish.wish.key, "ExportedIncomplete", f"exported without {names}", ready=False)
+    return ""
+
+
+def _time_to_wait(view: View) -> float:
+    """Seconds left in which a restarted target's listeners wait for their namespaces."""
+    return view.owned.alive_since + view.target.export_wait - view.now
+
+
+def _any_replay(view: View, inside: Inside) -> bool:
+    records = (view.records.get(thing.key) for thing in inside.wish.listeners)
+    return any(record.replay for record in records if record)
+
+
+# --- limits
+
+
+def _plan_limits(view: View, draft: Draft, wish: SubsystemWish, entry: NamespaceWish, standing: Standing) -> None:
+    """Limits are set on exported bdevs only: SPDK refuses to change them on one that nobody has open."""
+    volume = entry.volume
+    if volume is None or not standing.usable:
+        return
+    lvol = standing.live or standing.making
+    if not isinstance(lvol, Lvol):
+        return
+    have = lvol.limits or QosLimits()
+    wanted, before = Qos(lvol.alias, volume.limits), Qos(lvol.alias, have)
+    record = view.records.get(wanted.key)
+    found = differences(wanted, before, _QOS_PATHS, volume.wish.drift_ignore)
+    if not found:
+        if record or wanted.limits != QosLimits():
+            draft.own(wanted, volume.wish)
+        return
+    behind_our_back = drifted(dict(record.applied) if record else {}, wanted, found, _QOS_PATHS)
+    replay = record is not None and record.replay
+    cause = Cause.CHANGE if not behind_our_back else Cause.RESTART if replay else Cause.DRIFT
+    kind = DriftClass.TARGET_RESTART if replay else DriftClass.MODIFIED
+    draft.propose(
+        Proposal(
+            updated(before, wanted) if standing.live else created(wanted),
+            volume.wish.key,
+            cause,
+            "limits: " + ", ".join(f"{d.path.rpartition('.')[2]} {d.have} → {d.want}" for d in found),
+            requires=(ObjectKey(ObjectKind.NAMESPACE, f"{wish.subsystem.nqn}#{entry.nsid}"),),
+            drift=Drift(wanted.key, volume.wish.key, kind, found, "Corrected") if behind_our_back else None,
+        )
+    )
+
+
+# --- words
+
+
+def _path(thing: LiveObject) -> str:
+    match thing:
+        case AllowedHost():
+            return f"spec.hosts.refs[{thing.host}]"
+        case Namespace():
+            return f"spec.namespaces[nsid={thing.nsid}]"
+        case Listener():
+            return f"spec.exports.portals[{thing.transport}:{thing.address}:{thing.port}]"
+    return "spec"
+
+
+def _nqn(thing: LiveObject) -> str:
+    return thing.nqn if isinstance(thing, (AllowedHost, Namespace, Listener, Subsystem)) else ""
+
+
+def nqns(things: Iterable[LiveObject]) -> frozenset[str]:
+    """The subsystems that objects belong to."""
+    return frozenset(filter(None, map(_nqn, things)))

@@ -1,0 +1,198 @@
+"""What we own and nobody declares any more. Absence of a manifest is not consent to destroy bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind, Subsystem
+from reconciler.clock import day_of
+from reconciler.desired import Consent
+from reconciler.plan import Cause, Hazard, Phase, Record, deleted
+from reconciler.planner.draft import Draft, Proposal
+from reconciler.planner.view import View
+from schemas.resources import Json
+
+_INSIDE_SUBSYSTEMS = frozenset({ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.LISTENER, ObjectKind.QOS})
+
+
+def plan_leftovers(view: View, draft: Draft) -> None:
+    """Withdraw what can be made again; retain what bears data, unless a Removal names it."""
+    touched = (
+        {proposal.change.key for proposal in draft} | set(draft.records) | {held.change.key for held in draft.held}
+    )
+    for record in sorted(view.owned.records, key=lambda record: record.key):
+        if record.key in touched or view.unread(record.key.kind):
+            continue
+        if not _declared(view, record):
+            _plan_leftover(view, draft, record)
+        elif record.key.kind in _INSIDE_SUBSYSTEMS and record.key not in view.live:
+            _forget_child(view, draft, record)
+
+
+def _declared(view: View, record: Record) -> bool:
+    """Whether the resource stands in the manifests, under this or a new name (then the new one's record took over)."""
+    if record.key.kind is ObjectKind.SUBSYSTEM:  # a changed NQN leaves the old subsystem behind
+        return any(wish.subsystem.nqn == record.key.name for wish in view.target.subsystems)
+    return record.resource in view.desired.declared
+
+
+def _forget_child(view: View, draft: Draft, record: Record) -> None:
+    """A host, listener or namespace that left the manifest and the target."""
+    nqn, _, _ = record.key.name.partition("#")
+    wish = next((wish for wish in view.target.subsystems if wish.subsystem.nqn == nqn), None)
+    wanted = {listener.key for listener in wish.listeners} if wish else set()
+    wanted |= {ObjectKey(ObjectKind.HOST, f"{nqn}#{host}") for host in wish.hosts} if wish else set()
+    wanted |= {ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}") for n in wish.namespaces} if wish else set()
+    if record.key not in wanted and record.key.kind is not ObjectKind.QOS:
+        draft.forget.add(record.key)
+
+
+def _plan_leftover(view: View, draft: Draft, record: Record) -> None:
+    match record.key.kind:
+        case ObjectKind.LVOL | ObjectKind.LVOL_STORE:
+            _retain_or_destroy(view, draft, record)
+        case ObjectKind.BDEV:
+            _detach(view, draft, record)
+        case ObjectKind.SUBSYSTEM:
+            _withdraw(view, draft, record)
+        case ObjectKind.TRANSPORT:
+            draft.forget.add(record.key)  # SPDK cannot remove one
+        case _:
+            if record.key not in view.live:
+                draft.forget.add(record.key)
+
+
+def _withdraw(view: View, draft: Draft, record: Record) -> None:
+    live = view.subsystem(record.key.name)
+    if live is None:
+        draft.forget.add(record.key)
+        return
+    reason = "the subsystem is no longer declared"
+    draft.propose(Proposal(deleted(live), record.resource, Cause.CHANGE, reason, Hazard.DISRUPTIVE, subject=live.nqn))
+
+
+def _detach(view: View, draft: Draft, record: Record) -> None:
+    """Files and disks are let go; memory keeps its bytes unless a Removal says otherwise."""
+    live = view.live.get(record.key)
+    if not isinstance(live, Bdev):
+        draft.forget.add(record.key)
+        return
+    if live.driver == "malloc":
+        _retain_or_destroy(view, draft, record)
+        return
+    kept = record.reclaim == "Retain" and live.driver != "null"
+    if kept or (live.claimed and not _leaving(draft) & set(_built_on(view, live))):
+        _retain(draft, record, live.uuid or "")
+        return
+    proposal = Proposal(
+        deleted(live),
+        record.resource,
+        Cause.CHANGE,
+        "the device is no longer declared; its bytes stay where they are",
+        guards=(Guard(live.key, {"uuid": live.uuid, "claimed": False}),),
+        gone=_built_on(view, live),
+    )
+    draft.propose(proposal)
+
+
+def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
+    if record.phase is Phase.DESTROYED:
+        return
+    live = _live(view, record)
+    if live is None:
+        if record.phase is Phase.CREATING and record.key not in view.owned.quarantined:
+            draft.forget.add(record.key)  # it never came to be
+        return
+    uid = live.uuid or ""
+    consent = _consent(view, record, uid)
+    if consent is None:
+        _retain(draft, record, uid)
+        return
+    proposal = Proposal(
+        deleted(live),
+        record.resource,
+        Cause.REMOVAL,
+        f"{consent.key} consents: {consent.reason}",
+        Hazard.DATA_LOSS,
+        guards=(_still_unused(live),),
+        gone=_built_on(view, live),
+        subject=f"{record.resource} {uid}",
+    )
+    if obstacle := _obstacle(view, draft, live):
+        draft.hold(proposal, *obstacle)
+    else:
+        draft.propose(proposal)
+
+
+def _live(view: View, record: Record) -> Lvol | LvolStore | Bdev | None:
+    match record.key.kind:
+        case ObjectKind.LVOL:
+            found: LiveObject | None = view.lvols.get(record.uid) or view.live.get(record.key)
+        case ObjectKind.LVOL_STORE:
+            found = view.stores.get(record.uid) or view.live.get(record.key)
+        case _:
+            found = view.live.get(record.key)
+    return found if isinstance(found, (Lvol, LvolStore, Bdev)) else None
+
+
+def _consent(view: View, record: Record, uid: str) -> Consent | None:
+    """The Removal that names exactly these bytes, is in time, and has not been used."""
+    willing = record.phase is Phase.RETAINED or record.reclaim == "Delete"
+    if not willing or uid in view.owned.removals_spent:
+        return None
+    today = day_of(view.now)
+    return next(
+        (c for c in view.desired.consents if c.ref == record.resource and c.uid == uid and c.expires >= today), None
+    )
+
+
+def _retain(draft: Draft, record: Record, uid: str) -> None:
+    if record.phase is not Phase.RETAINED:
+        draft.keep(dataclasses.replace(record, phase=Phase.RETAINED, uid=uid, revision=draft.revision))
+    message = f"no longer declared; its bytes are kept under uid {uid}"
+    draft.remark(record.resource, "Retained", message, ready=True)
+
+
+def _obstacle(view: View, draft: Draft, live: Lvol | LvolStore | Bdev) -> tuple[str, str] | None:
+    """What stands on the bytes and is not going away with this plan."""
+    leaving = _leaving(draft)
+    if isinstance(live, Lvol) and live.clones:
+        return "HasClones", f"lvol {live.alias} has clones: {', '.join(live.clones)}"
+    if isinstance(live, LvolStore):
+        inside = [lvol for lvol in view.lvols.values() if lvol.store == live.name and lvol.key not in leaving]
+        if inside:
+            return "PoolNotEmpty", f"store {live.name} still holds {len(inside)} lvol(s), such as {inside[0].name}"
+        if any(key.kind is ObjectKind.LVOL and key.name.startswith(f"{live.name}/") for key in view.owned.quarantined):
+            return "OutcomeUnknown", f"a request to store {live.name} was never answered and may still be running"
+    exported = view.exported.get(live.uuid or "")
+    if exported and not {exported.key, ObjectKey(ObjectKind.SUBSYSTEM, exported.nqn)} & leaving:
+        return "StillExported", f"it is namespace {exported.nsid} of {exported.nqn}"
+    return None
+
+
+def _leaving(draft: Draft) -> set[ObjectKey]:
+    return {proposal.change.key for proposal in draft if proposal.change.after is None}
+
+
+def _still_unused(live: Lvol | LvolStore | Bdev) -> Guard:
+    facts: dict[str, Json] = {"uuid": live.uuid}
+    if isinstance(live, LvolStore):
+        facts["lvols"] = []
+    else:
+        facts["claimed"] = False
+    if isinstance(live, Lvol):
+        facts["clones"] = []
+    return Guard(live.key, facts)
+
+
+def _built_on(view: View, live: LiveObject) -> tuple[ObjectKey, ...]:
+    """What must be gone first where the plan removes it: the namespace, the lvols of a store, the store on a device."""
+    found: list[ObjectKey] = []
+    uuid = live.uuid if isinstance(live, (Lvol, Bdev)) else None
+    if uuid and (namespace := view.exported.get(uuid)):
+        found += [namespace.key, Subsystem(namespace.nqn).key]
+    if isinstance(live, LvolStore):
+        found += [lvol.key for lvol in view.lvols.values() if lvol.store == live.name]
+    if isinstance(live, Bdev):
+        found += [store.key for store in view.stores.values() if store.bdev == live.name]
+    return tuple(found)

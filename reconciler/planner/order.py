@@ -1,0 +1,105 @@
+"""Proposals → steps: who needs whom, and what may not be in flight together."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from backends.contract import (
+    OWNER_MARKER,
+    Action,
+    AllowedHost,
+    Bdev,
+    Listener,
+    LiveObject,
+    Namespace,
+    ObjectKey,
+    ObjectKind,
+    Subsystem,
+)
+from reconciler.plan import Cause, Hazard, Step, created
+from reconciler.planner.draft import Proposal
+from reconciler.planner.view import View, Writer
+
+
+def order(view: View, going: Sequence[Proposal]) -> tuple[Step, ...]:
+    """The steps in a total order in which every need stands before what needs it."""
+    if not going:
+        return ()
+    claim = _claim(view)
+    makers = {p.change.key: p.id for p in going if p.change.action is Action.CREATE}
+    removers = {p.change.key: p.id for p in going if p.change.action is Action.DELETE}
+    steps = [_step(proposal, makers, removers, claim) for proposal in going]
+    return tuple(_sorted([claim, *steps] if claim else steps))
+
+
+def _claim(view: View) -> Step | None:
+    """The owner marker, before anything else: whoever sees it knows that this target has a writer."""
+    if view.owned.writer is not Writer.UNCLAIMED:
+        return None
+    marker = Bdev(OWNER_MARKER, "null", view.owned.marker, 1 << 20, 512)
+    return Step(created(marker), view.target.key, Cause.CLAIM, Hazard.SAFE, "this site writes to the target")
+
+
+def _step(
+    proposal: Proposal, makers: Mapping[ObjectKey, str], removers: Mapping[ObjectKey, str], claim: Step | None
+) -> Step:
+    needs = {makers[key] for key in proposal.requires if key in makers}
+    needs |= {removers[key] for key in proposal.gone if key in removers}
+    if proposal.change.action is Action.CREATE and proposal.change.key in removers:
+        needs.add(removers[proposal.change.key])
+    if claim:
+        needs.add(claim.id)
+    after = {makers[key] for key in proposal.waits_for if key in makers}
+    return Step(
+        change=proposal.change,
+        resource=proposal.resource,
+        cause=proposal.cause,
+        hazard=proposal.hazard,
+        reason=proposal.reason,
+        needs=tuple(sorted(needs - {proposal.id})),
+        after=tuple(sorted(after - needs - {proposal.id})),
+        guards=proposal.guards,
+        serial=_serial(proposal.change.before or proposal.change.after),
+        subject=proposal.subject,
+        bears_data=proposal.bears_data,
+        released_by=proposal.released_by,
+    )
+
+
+def _serial(thing: LiveObject | None) -> str:
+    """Operations on one subsystem, or on one lvol and its limits, go out one at a time."""
+    if isinstance(thing, (Subsystem, AllowedHost, Namespace, Listener)):
+        return thing.nqn
+    if thing is not None and thing.kind in (ObjectKind.LVOL, ObjectKind.QOS):
+        return thing.key.name
+    return str(thing.key) if thing is not None else ""
+
+
+def _sorted(steps: Sequence[Step]) -> list[Step]:
+    """Topological, smallest first: removals before creations, then the order in which targets are built."""
+    by_id = {step.id: step for step in steps}
+    waiting = {step.id: {need for need in (*step.needs, *step.after) if need in by_id} for step in steps}
+    dependents: defaultdict[str, list[str]] = defaultdict(list)
+    for name, needs in waiting.items():
+        for need in needs:
+            dependents[need].append(name)
+    ready = [(_rank(by_id[name]), name) for name, needs in waiting.items() if not needs]
+    heapq.heapify(ready)
+    found: list[Step] = []
+    while ready:
+        _, name = heapq.heappop(ready)
+        found.append(by_id[name])
+        for other in dependents[name]:
+            waiting[other].discard(name)
+            if not waiting[other]:
+                heapq.heappush(ready, (_rank(by_id[other]), other))
+    if len(found) != len(steps):
+        stuck = sorted(name for name, needs in waiting.items() if needs)
+        raise AssertionError(f"steps need each other in a circle: {stuck[:4]}")
+    return found
+
+
+def _rank(step: Step) -> tuple[bool, bool, ObjectKey]:
+    return step.cause is not Cause.CLAIM, step.change.action is not Action.DELETE, step.change.key

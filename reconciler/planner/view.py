@@ -1,0 +1,165 @@
+"""What the planner looks at: the wishes for one target, what was observed, what we own; with the lookups it needs."""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+from backends.contract import (
+    AllowedHost,
+    Bdev,
+    Listener,
+    LiveObject,
+    Lvol,
+    LvolStore,
+    Namespace,
+    ObjectKey,
+    ObjectKind,
+    Observed,
+    Subsystem,
+)
+from reconciler import identity
+from reconciler.desired import DesiredState, TargetWish, Wish
+from reconciler.plan import Cause, Phase, Record
+from reconciler.policy import BUILT_IN, Policy
+from schemas.resources import ResourceKey
+
+T = TypeVar("T")
+
+
+class Writer(enum.StrEnum):
+    """Who may write to the target."""
+
+    OURS = "ours"
+    UNCLAIMED = "unclaimed"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """One disruptive or data-losing step that was sent."""
+
+    at: float  # seconds since 1970
+    hazard: str
+    subject: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Owned:
+    """What the ledger says about one target."""
+
+    site: str
+    records: tuple[Record, ...] = ()
+    writer: Writer = Writer.OURS
+    recovering: bool = False  # the ledger is younger than what the target shows
+    marker: str = ""  # uuid of the owner marker: ours, or the one to claim with
+    alive_since: float = 0.0  # when this life of the target was first met, seconds since 1970
+    quarantined: frozenset[ObjectKey] = frozenset()  # objects that an unanswered request may still be changing
+    not_before: Mapping[ResourceKey, float] = field(default_factory=dict)  # back-off, seconds since 1970
+    corrections: Mapping[tuple[ObjectKey, str], tuple[float, ...]] = field(default_factory=dict)
+    elsewhere: Mapping[ResourceKey, str] = field(default_factory=dict)  # what bears data on other targets → which
+    spent: tuple[Spending, ...] = ()
+    approvals: frozenset[str] = frozenset()  # ids granted, not expired, not spent
+    held_under: Mapping[str, Policy] = field(default_factory=dict)  # step id → policy in force when it was first held
+    removals_spent: frozenset[str] = frozenset()  # uids whose Removal was used
+    policy: Policy = BUILT_IN  # of the newest revision that fully converged
+
+
+@dataclass(frozen=True)
+class View:
+    """The inputs of one plan."""
+
+    target: TargetWish
+    desired: DesiredState
+    observed: Observed
+    owned: Owned
+    now: float  # seconds since 1970
+
+    @property
+    def live(self) -> Mapping[ObjectKey, LiveObject]:
+        return self.observed.objects
+
+    @cached_property
+    def records(self) -> Mapping[ObjectKey, Record]:
+        return {record.key: record for record in self.owned.records}
+
+    @cached_property
+    def _records_of(self) -> Mapping[tuple[ResourceKey, ObjectKind], Record]:
+        return {(record.resource, record.key.kind): record for record in self.owned.records}
+
+    def record_of(self, wish: Wish, kind: ObjectKind) -> Record | None:
+        """The record of a resource, also under a name it had before."""
+        names = (wish.key, *wish.aliases)
+        return next((found for name in names if (found := self._records_of.get((name, kind)))), None)
+
+    @cached_property
+    def drift_policies(self) -> Mapping[ResourceKey, str]:
+        """What each resource says about drift."""
+        parts = (self.target.devices, self.target.pools, self.target.volumes, self.target.subsystems)
+        return {item.wish.key: item.wish.drift_policy for part in parts for item in part}
+
+    @cached_property
+    def stores(self) -> Mapping[str, LvolStore]:
+        """Loaded lvol stores by uuid."""
+        return {store.uuid: store for store in self._all(LvolStore) if store.uuid}
+
+    @cached_property
+    def lvols(self) -> Mapping[str, Lvol]:
+        """Lvols by uuid."""
+        return {lvol.uuid: lvol for lvol in self._all(Lvol) if lvol.uuid}
+
+    @cached_property
+    def devices(self) -> Mapping[str, Bdev]:
+        """Base devices by uuid."""
+        return {device.uuid: device for device in self._all(Bdev) if device.uuid}
+
+    @cached_property
+    def inside(self) -> Mapping[str, tuple[AllowedHost | Namespace | Listener, ...]]:
+        """What each live subsystem contains, in the order of keys."""
+        found: dict[str, list[AllowedHost | Namespace | Listener]] = defaultdict(list)
+        for thing in self.live.values():
+            if isinstance(thing, (AllowedHost, Namespace, Listener)):
+                found[thing.nqn].append(thing)
+        return {nqn: tuple(sorted(things, key=lambda t: t.key)) for nqn, things in found.items()}
+
+    @cached_property
+    def exported(self) -> Mapping[str, Namespace]:
+        """The live namespace of each exported bdev, by the bdev's uuid."""
+        return {thing.bdev: thing for thing in self._all(Namespace)}
+
+    def subsystem(self, nqn: str) -> Subsystem | None:
+        found = self.live.get(ObjectKey(ObjectKind.SUBSYSTEM, nqn))
+        return found if isinstance(found, Subsystem) else None
+
+    def unread(self, kind: ObjectKind, within: str = "") -> str:
+        """Why objects of a kind could not be read; empty when they were."""
+        return next((gap.because for gap in self.observed.gaps if gap.kind is kind and gap.within in ("", within)), "")
+
+    @cached_property
+    def recovering(self) -> bool:
+        """Whether the ledger is older than the target: it holds bytes under our names that no record knows."""
+        ours = identity.site_mark(self.owned.site)
+        named: list[Lvol | LvolStore] = [*self._all(Lvol), *self._all(LvolStore)]
+        unknown = (thing for thing in named if identity.site_of(thing.name) == ours and not self._recorded(thing))
+        return self.owned.recovering or next(unknown, None) is not None
+
+    def _recorded(self, thing: Lvol | LvolStore) -> bool:
+        return thing.key in self.records or thing.uuid in self._uids
+
+    @cached_property
+    def _uids(self) -> frozenset[str]:
+        return frozenset(record.uid for record in self.owned.records)
+
+    def cause(self, record: Record | None) -> Cause:
+        """Why something that should be there is not."""
+        if record is None or record.phase is not Phase.CREATED:
+            return Cause.CHANGE
+        return Cause.RESTART if record.replay else Cause.DRIFT
+
+    def _all(self, kind: type[T]) -> Iterable[T]:
+        return (thing for thing in self.live.values() if isinstance(thing, kind))

@@ -1,0 +1,159 @@
+"""Volumes: created at most once, grown in place, never shrunk, never made again in place of lost bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from backends.contract import Guard, Lvol, LvolStore, ObjectKey, ObjectKind
+from reconciler.desired import VolumeWish
+from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created, updated
+from reconciler.planner.draft import Draft, Proposal, Standing
+from reconciler.planner.view import View
+from schemas.quantity import format_bytes
+from schemas.resources import ResourceKey
+
+
+def plan_volumes(view: View, draft: Draft, pools: Mapping[ResourceKey, Standing]) -> Mapping[ResourceKey, Standing]:
+    """How each volume of the target stands."""
+    return {wish.wish.key: _plan_volume(view, draft, wish, pools[wish.pool.wish.key]) for wish in view.target.volumes}
+
+
+def _plan_volume(view: View, draft: Draft, wish: VolumeWish, pool: Standing) -> Standing:
+    record = view.record_of(wish.wish, ObjectKind.LVOL)
+    if record is None or record.phase is Phase.CREATING:
+        return _new_volume(view, draft, wish, record, pool)
+    lvol = view.lvols.get(record.uid)
+    if lvol is not None and record.phase is not Phase.DESTROYED:
+        return _known_volume(draft, wish, record, lvol, pool)
+    return _absent_volume(view, draft, wish, record, pool)
+
+
+def _new_volume(  # noqa: PLR0911  # one return for each way in which it stands
+    view: View, draft: Draft, wish: VolumeWish, record: Record | None, pool: Standing
+) -> Standing:
+    if not pool.usable:
+        return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {pool.why}")
+    wanted = _wanted(wish, pool)
+    if why := view.unread(ObjectKind.LVOL, wanted.store):
+        return _wait(draft, wish, "Unknown", f"the pool's volumes could not be read: {why}")
+    if wish.wish.adopt:
+        return _adopt(view, draft, wish, wanted)
+    live = view.live.get(wanted.key)
+    if wish.wish.key in view.owned.elsewhere:
+        where = view.owned.elsewhere[wish.wish.key]
+        return _wait(draft, wish, "RecordedElsewhere", f"this volume's bytes are on target {where}; it never has two")
+    if isinstance(live, Lvol) and record:  # the create that we never heard the end of
+        draft.own(_as_applied(wanted, live), wish.wish, uid=live.uuid or "")
+        return Standing(live=live)
+    if live:
+        return _wait(
+            draft, wish, "Recovering", f"lvol {wanted.alias} is ours by its name, but the ledger does not know it"
+        )
+    return _create(draft, wish, wanted, pool)
+
+
+def _adopt(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol) -> Standing:
+    """Take over the lvol of the volume's own name; what is to be adopted is never created."""
+    live = view.live.get(ObjectKey(ObjectKind.LVOL, f"{wanted.store}/{wish.wish.key.name}"))
+    if not isinstance(live, Lvol):
+        message = f"there is no lvol {wanted.store}/{wish.wish.key.name} to adopt"
+        return _wait(draft, wish, "NothingToAdopt", message)
+    draft.own(_as_applied(wanted, live), wish.wish, uid=live.uuid or "")
+    return Standing(live=live)
+
+
+def _create(draft: Draft, wish: VolumeWish, wanted: Lvol, pool: Standing, gone: str = "") -> Standing:
+    reason = f"blank bytes in place of lost {gone}, as spec.recreate says" if gone else "the volume is new"
+    proposal = Proposal(
+        created(wanted),
+        wish.wish.key,
+        Cause.CHANGE,
+        reason,
+        requires=(_store_of(wanted).key,),
+        subject=str(wish.wish.key),
+    )
+    store = pool.live
+    if wish.thin and isinstance(store, LvolStore) and store.free_clusters < wish.pool.reserve * store.total_clusters:
+        free = 100 * store.free_clusters // max(store.total_clusters, 1)
+        reserve = f"below its reserve of {wish.pool.reserve:.0%}"
+        message = f"{wish.pool.wish.key} has {free} % free, {reserve}: no thin volume is created"
+        draft.hold(proposal, "PoolLow", message)
+        return _wait(draft, wish, "PoolLow", message)
+    draft.propose(proposal)
+    return Standing(making=wanted)
+
+
+def _known_volume(draft: Draft, wish: VolumeWish, record: Record, lvol: Lvol, pool: Standing) -> Standing:
+    if isinstance(pool.live, LvolStore) and lvol.store != pool.live.name:
+        message = f"lvol {record.uid} is in store {lvol.store}, not in {wish.pool.wish.key}"
+        draft.remark(wish.wish.key, "TargetIdentityMismatch", message, stalled=True)
+        return Standing(why=message)
+    if lvol.size is None:
+        return _wait(draft, wish, "Unknown", f"lvol {record.uid} is listed but its bdev is not there yet")
+    wanted = _wanted(wish, pool)
+    applied = _as_applied(wanted, lvol)
+    if wanted.size is not None and wanted.size > lvol.size:
+        draft.propose(_growth(wish, record, lvol, wanted.size))
+    elif wanted.size is not None and wanted.size < lvol.size:
+        message = f"declared {format_bytes(wanted.size)}, kept at {format_bytes(lvol.size)}: a volume never shrinks"
+        draft.remark(wish.wish.key, "KeptLarger", message, ready=True)
+    if lvol.thin != wish.thin and "spec.thin" not in wish.wish.drift_ignore:
+        difference = Difference("spec.thin", wish.thin, lvol.thin)
+        draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Held"))
+    draft.own(applied, wish.wish, uid=record.uid)
+    return Standing(live=lvol)
+
+
+def _growth(wish: VolumeWish, record: Record, lvol: Lvol, size: int) -> Proposal:
+    behind_our_back = record.applied.get("size") == size
+    difference = Difference("spec.size", size, lvol.size)
+    drift = Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Corrected") if behind_our_back else None
+    return Proposal(
+        updated(lvol, dataclasses.replace(lvol, size=size)),
+        wish.wish.key,
+        Cause.DRIFT if behind_our_back else Cause.CHANGE,
+        f"growing {format_bytes(lvol.size or 0)} → {format_bytes(size)}",
+        guards=(Guard(lvol.key, {"uuid": lvol.uuid, "size": lvol.size}),),
+        drift=drift,
+    )
+
+
+def _absent_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, pool: Standing) -> Standing:
+    why = view.unread(ObjectKind.LVOL, record.key.name.partition("/")[0])
+    if not isinstance(pool.live, LvolStore) or why:
+        return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {why or pool.why}")
+    if wish.recreate == record.uid:
+        return _create(draft, wish, _wanted(wish, pool), pool, gone=record.uid)
+    destroyed = record.phase is Phase.DESTROYED
+    how = "were destroyed, as a Removal consented" if destroyed else "are gone from the pool"
+    message = (
+        f"the bytes with uid {record.uid} {how}; for a blank volume in their place declare spec.recreate: {record.uid}"
+    )
+    draft.remark(wish.wish.key, "DataMissing", message, stalled=True)
+    if not destroyed:
+        missing = Difference("spec", record.uid, "absent")
+        draft.drifts.append(Drift(record.key, wish.wish.key, DriftClass.DATA_MISSING, (missing,), "Held"))
+    return Standing(why=message)
+
+
+def _wanted(wish: VolumeWish, pool: Standing) -> Lvol:
+    store = pool.live or pool.making
+    cluster = store.cluster_size if isinstance(store, LvolStore) and store.cluster_size else wish.pool.cluster_size
+    name = store.name if isinstance(store, LvolStore) else wish.pool.name
+    size = -(-wish.size // cluster) * cluster
+    return Lvol(name, wish.name, None, size, wish.thin, wish.pool.clear_method)
+
+
+def _as_applied(wanted: Lvol, live: Lvol) -> Lvol:
+    """What the ledger remembers: the declared values under the live object's own names."""
+    return dataclasses.replace(wanted, store=live.store, name=live.name, uuid=live.uuid)
+
+
+def _store_of(lvol: Lvol) -> LvolStore:
+    return LvolStore(lvol.store, "")
+
+
+def _wait(draft: Draft, wish: VolumeWish, reason: str, message: str) -> Standing:
+    draft.remark(wish.wish.key, reason, message)
+    return Standing(why=message)

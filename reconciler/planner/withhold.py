@@ -1,0 +1,308 @@
+"""What is proposed but not done now, and why. Every hold is said aloud; safe steps go on beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from backends.contract import Action, Guard, Listener, LiveObject, Namespace, ObjectKey, ObjectKind
+from reconciler.plan import Cause, Drift, Hazard, Held, approval_id
+from reconciler.planner.draft import Draft, Proposal
+from reconciler.planner.exports import nqns
+from reconciler.planner.view import View, Writer
+from reconciler.policy import Budget, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A reason not to go ahead."""
+
+    reason: str
+    message: str
+    approvable: bool = False
+    waiting: bool = False
+
+
+def withhold(view: View, draft: Draft) -> tuple[list[Proposal], frozenset[str]]:
+    """The proposals that go ahead, and the subsystems whose connected hosts must be asked for first."""
+    candidates = sorted(_unheld(view, draft, draft), key=_order)
+    candidates, doubtful = _split(candidates)
+    questions = nqns(_things(p for p in candidates if p.hazard is Hazard.DISRUPTIVE)) - view.observed.connections.keys()
+    risky = [*doubtful, *_interlocked(view, candidates)]
+    at_risk = {id(proposal) for proposal, _ in risky}
+    risky += _over_budget(view, [p for p in candidates if id(p) not in at_risk])
+    released = _released(view, risky)
+    held = [(proposal, hold) for proposal, hold in risky if not (released and hold.approvable)]
+    for proposal, hold in held:
+        _hold(draft, proposal, hold)
+    stopped = {id(proposal) for proposal, _ in held}
+    going = [_certain(view, p, released) for p in [*candidates, *(p for p, _ in doubtful)] if id(p) not in stopped]
+    return _satisfiable(view, draft, going), questions
+
+
+def _order(proposal: Proposal) -> tuple[bool, ObjectKey, str]:
+    return proposal.change.action is not Action.DELETE, proposal.change.key, proposal.change.action
+
+
+def _things(proposals: Iterable[Proposal]) -> Iterable[LiveObject]:
+    return (thing for p in proposals for thing in (p.change.before, p.change.after) if thing is not None)
+
+
+def _hold(draft: Draft, proposal: Proposal, hold: Hold) -> None:
+    draft.hold(proposal, hold.reason, hold.message, approvable=hold.approvable, waiting=hold.waiting)
+    _record_drift(draft, proposal, "Held")
+
+
+def _record_drift(draft: Draft, proposal: Proposal, action: str) -> None:
+    if proposal.drift:
+        draft.drifts.append(dataclasses.replace(proposal.drift, action=action))
+
+
+# --- reasons that nobody can approve away
+
+
+def _unheld(view: View, draft: Draft, proposals: Iterable[Proposal]) -> list[Proposal]:
+    going: list[Proposal] = []
+    for proposal in proposals:
+        if (policy := _drift_policy(view, proposal)) is not None:
+            _record_drift(draft, proposal, policy)
+            continue
+        hold = next((found for check in _CHECKS if (found := check(view, proposal))), None)
+        if hold:
+            _hold(draft, proposal, hold)
+        else:
+            going.append(proposal)
+    return going
+
+
+def _not_the_writer(view: View, _: Proposal) -> Hold | None:
+    if view.owned.writer is not Writer.FOREIGN:
+        return None
+    marker = view.observed.incarnation.owner
+    return Hold(
+        "NotTheWriter", f"another Holdfast (owner marker {marker}) writes to this target; this one only observes"
+    )
+
+
+def _suspended(view: View, _: Proposal) -> Hold | None:
+    pause = view.target.suspension
+    if pause is None or view.now >= pause.until:
+        return None
+    return Hold("Suspended", f"suspended: {pause.reason}", waiting=True)
+
+
+def _recovering(view: View, proposal: Proposal) -> Hold | None:
+    if not (view.recovering and proposal.bears_data):
+        return None
+    return Hold(
+        "Recovering",
+        "the ledger is older than what the target shows; nothing that bears data is created or destroyed until "
+        "`holdfast import --confirm`",
+    )
+
+
+def _unread(view: View, proposal: Proposal) -> Hold | None:
+    why = view.unread(proposal.change.key.kind)
+    return Hold("Unknown", f"could not be read, which does not mean absent: {why}", waiting=True) if why else None
+
+
+def _quarantined(view: View, proposal: Proposal) -> Hold | None:
+    """An unanswered request may still be at work on the object, or on something it stands on."""
+    if not {proposal.change.key, *proposal.requires, *proposal.gone} & view.owned.quarantined:
+        return None
+    return Hold("OutcomeUnknown", "an earlier request was never answered and may still be running", waiting=True)
+
+
+def _backing_off(view: View, proposal: Proposal) -> Hold | None:
+    left = view.owned.not_before.get(proposal.resource, 0.0) - view.now
+    return Hold("BackingOff", f"failed before; next attempt in {left:.0f} s", waiting=True) if left > 0 else None
+
+
+def _contested(view: View, proposal: Proposal) -> Hold | None:
+    """A field that somebody keeps changing back: stop, and name it."""
+    policy = view.desired.policy
+    if proposal.cause is not Cause.DRIFT or proposal.drift is None:
+        return None
+    for difference in proposal.drift.differences:
+        times = view.owned.corrections.get((proposal.change.key, difference.path), ())
+        recent = [at for at in times if at > view.now - policy.contested_within]
+        if len(recent) >= policy.contested_after:
+            within = f"{len(recent)} times in {policy.contested_within:.0f} s"
+            return Hold("Contested", f"{difference.path} was corrected {within}; somebody else keeps changing it")
+    return None
+
+
+_CHECKS: Sequence[Callable[[View, Proposal], Hold | None]] = (
+    _not_the_writer,
+    _suspended,
+    _recovering,
+    _unread,
+    _quarantined,
+    _backing_off,
+    _contested,
+)
+
+
+def _drift_policy(view: View, proposal: Proposal) -> str | None:
+    """Warned or Ignored where drift is not to be corrected. A restarted target is always rebuilt."""
+    if proposal.cause is not Cause.DRIFT:
+        return None
+    policy = view.drift_policies.get(proposal.resource, view.target.wish.drift_policy)
+    return {"warn": "Warned", "ignore": "Ignored"}.get(policy)
+
+
+# --- reasons that an approval lifts
+
+
+def _split(proposals: list[Proposal]) -> tuple[list[Proposal], list[tuple[Proposal, Hold]]]:
+    """Apart from the rest: what goes ahead only when a person vouches for it."""
+    sure = [p for p in proposals if p.doubt is None]
+    return sure, [(p, Hold(*p.doubt, approvable=True)) for p in proposals if p.doubt]
+
+
+def _interlocked(view: View, proposals: Iterable[Proposal]) -> list[tuple[Proposal, Hold]]:
+    """Steps that take the last path or the namespace from a connected host; one path of several goes at a time."""
+    found: list[tuple[Proposal, Hold]] = []
+    going: set[str] = set()  # subsystems that lose one of several paths in this plan
+    for proposal in proposals:
+        if proposal.hazard is not Hazard.DISRUPTIVE:
+            continue
+        hold = _interlock(view, proposal, going)
+        if hold:
+            found.append((proposal, hold))
+    return found
+
+
+def _interlock(view: View, proposal: Proposal, going: set[str]) -> Hold | None:
+    nqn = proposal.subject
+    hosts = view.observed.connections.get(nqn)
+    if hosts is None:
+        return Hold(
+            "HostsConnected",
+            f"the hosts connected to {nqn} cannot be read, so they count as connected",
+            approvable=True,
+        )
+    affected = _affected(proposal.change.before, hosts)
+    if not affected:
+        return None
+    if isinstance(proposal.change.before, Listener) and all(len(hosts[host]) > 1 for host in affected):
+        if nqn in going:
+            return Hold("OnePathAtATime", "another path of this subsystem goes first", waiting=True)
+        going.add(nqn)
+        return None
+    return Hold("HostsConnected", f"connected: {', '.join(sorted(affected))}", approvable=True)
+
+
+def _affected(before: LiveObject | None, hosts: Mapping[str, frozenset[str]]) -> set[str]:
+    """Connected hosts that lose something."""
+    if isinstance(before, Listener):
+        return {host for host, listeners in hosts.items() if before.key.name in listeners}
+    if before is not None and before.kind is ObjectKind.HOST:
+        return {host for host in hosts if before.key.name.endswith(f"#{host}")}
+    return set(hosts)
+
+
+def _over_budget(view: View, proposals: Iterable[Proposal]) -> list[tuple[Proposal, Hold]]:
+    """Count subsystems disturbed and resources destroyed within the window, those of this plan included."""
+    found: list[tuple[Proposal, Hold]] = []
+    used: dict[tuple[str, str], set[str]] = {}
+    for proposal in proposals:
+        if proposal.hazard is Hazard.SAFE or proposal.cause is Cause.RESTART:
+            continue
+        policy = view.owned.held_under.get(proposal.id, view.owned.policy)
+        budget, limit, name = _limit(policy, proposal)
+        purse = used.setdefault((name, proposal.hazard), _spent(view, budget, proposal))
+        if proposal.subject not in purse and len(purse) >= limit:
+            unit = "subsystem(s) disturbed" if proposal.hazard is Hazard.DISRUPTIVE else "resource(s) destroyed"
+            message = f"{name}: {len(purse)} of {limit} {unit} within {budget.window / 3600:g} h"
+            found.append((proposal, Hold("BudgetExceeded", message, approvable=True)))
+        else:
+            purse.add(proposal.subject)
+    return found
+
+
+def _limit(policy: Policy, proposal: Proposal) -> tuple[Budget, int, str]:
+    drift = proposal.cause is Cause.DRIFT
+    budget = policy.drift_budget if drift else policy.budget
+    limit = budget.disruptive if proposal.hazard is Hazard.DISRUPTIVE else budget.data_losing
+    return budget, limit, "driftBudget" if drift else "budget"
+
+
+def _spent(view: View, budget: Budget, proposal: Proposal) -> set[str]:
+    drift = proposal.cause is Cause.DRIFT
+    return {
+        spending.subject
+        for spending in view.owned.spent
+        if spending.at > view.now - budget.window
+        and spending.hazard == proposal.hazard
+        and (spending.cause == Cause.DRIFT) is drift
+    }
+
+
+def _released(view: View, risky: Sequence[tuple[Proposal, Hold]]) -> str:
+    """The approval that names exactly these held changes, if it was given."""
+    held = [
+        Held(p.change, p.resource, p.hazard, hold.reason, hold.message, approvable=True)
+        for p, hold in risky
+        if hold.approvable
+    ]
+    name = approval_id(held)
+    return name if name in view.owned.approvals else ""
+
+
+def _certain(view: View, proposal: Proposal, released: str) -> Proposal:
+    """A disruptive step also carries who was seen connected: were it to change, the step is dropped."""
+    if proposal.hazard is Hazard.SAFE and proposal.doubt is None:
+        return proposal
+    proposal = dataclasses.replace(proposal, released_by=released)
+    hosts = view.observed.connections.get(proposal.subject)
+    if proposal.hazard is not Hazard.DISRUPTIVE or hosts is None or released:
+        return proposal
+    seen = Guard(ObjectKey(ObjectKind.SUBSYSTEM, proposal.subject), {"connected": [*sorted(hosts)]})
+    return dataclasses.replace(proposal, guards=(*proposal.guards, seen))
+
+
+# --- what cannot be done without what is held
+
+
+def _satisfiable(view: View, draft: Draft, going: list[Proposal]) -> list[Proposal]:
+    """Drop, again and again, what needs something that will not be there or will not be gone."""
+    held = {(item.change.action, item.change.key) for item in draft.held}
+    while True:
+        made = {p.change.key for p in going if p.change.action is Action.CREATE}
+        removed = {p.change.key for p in going if p.change.action is Action.DELETE}
+        blocked = [(p, why) for p in going if (why := _blocked(view, p, made, removed, held))]
+        if not blocked:
+            return going
+        for proposal, why in blocked:
+            _hold(draft, proposal, Hold("Blocked", why, waiting=True))
+            held.add((proposal.change.action, proposal.change.key))
+        stuck = {id(proposal) for proposal, _ in blocked}
+        going = [p for p in going if id(p) not in stuck]
+
+
+def _blocked(
+    view: View,
+    proposal: Proposal,
+    made: set[ObjectKey],
+    removed: set[ObjectKey],
+    held: set[tuple[Action, ObjectKey]],
+) -> str:
+    for key in proposal.requires:
+        if key not in made and (key not in view.live or key in removed):
+            return f"needs {key}, which is not there"
+    for key in proposal.gone:
+        if (Action.DELETE, key) in held or (key in view.live and key not in removed and _stays(proposal, key)):
+            return f"needs {key} to be gone, and its removal is held"
+    return ""
+
+
+def _stays(proposal: Proposal, key: ObjectKey) -> bool:
+    """A namespace that nobody removes still claims the bdev that another namespace wants."""
+    return isinstance(proposal.change.after, Namespace) and key.kind is ObjectKind.NAMESPACE
+
+
+def used_drift(proposals: Iterable[Proposal]) -> list[Drift]:
+    """The drifts that going ahead corrects."""
+    return [proposal.drift for proposal in proposals if proposal.drift]
