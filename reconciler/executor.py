@@ -17,6 +17,7 @@ from backends.contract import (
     Backend,
     BackendError,
     GuardMismatch,
+    Namespace,
     ObjectKey,
     ObjectKind,
     Transient,
@@ -101,6 +102,8 @@ class Executor:
             for step, entry in zip(batch, entries, strict=True)
         ]
         self.ledger.write(self.target, [_creating(plan, s.step, s.before) for s in sent if _is_recorded(s.step)])
+        made = [step.change.after for step in batch]
+        self.ledger.show({n.uuid: n.bdev for n in made if isinstance(n, Namespace) and n.uuid and n.uuid != n.bdev})
         self.ledger.spend(self.target, plan.revision, [_spending(step, now) for step in batch if _counts(step)])
         for name in sorted({step.released_by for step in batch} - {""}):
             self.ledger.spend_approval(name, now)

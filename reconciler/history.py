@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,12 @@ from reconciler.store import Store
 from schemas.resources import Json, ResourceKey, canonical
 
 KEPT_EVENTS = 10_000
+KEPT_DRIFTS = 10_000
+_ALL_DRIFTS = (
+    "SELECT id, target, kind, name, resource, class, fields, clean, detected, closed, action, revision"
+    " FROM drifts WHERE (? = '' OR target = ?) ORDER BY id DESC LIMIT ?"
+)
+_OPEN_DRIFTS = _ALL_DRIFTS.replace("ORDER BY", "AND closed IS NULL ORDER BY")  # in the words of the index
 # Reasons that need no event: they pass by themselves, or something else has told of them.
 QUIET = frozenset({
     "Converged", "Progressing", "PoolNotLoaded", "WaitingForNamespaces", "BackingOff", "Blocked", "DeviceNotReady",
@@ -81,11 +88,11 @@ class DriftRecord:
 
 
 class History:
-    """The past of one site. `listeners` are told of every new event and of nothing else."""
+    """The past of one site. `listeners` are told when there is something new to see; they must not block."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._conditions: dict[tuple[str, str], Conditions] = {}
+        self._conditions: dict[str, Mapping[ResourceKey, Conditions]] = {}  # by target; replaced, never changed
         self.listeners: list[Callable[[], None]] = []
 
     # --- events
@@ -101,6 +108,10 @@ class History:
             ],
         )
         self._store.write("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", [(KEPT_EVENTS,)])
+        self.tell()
+
+    def tell(self) -> None:
+        """There is something new to see."""
         for listener in self.listeners:
             listener()
 
@@ -121,7 +132,9 @@ class History:
     def note_drifts(self, target: str, drifts: Iterable[Drift], clean: float | None, now: float, revision: str) -> None:
         """Open what is new, keep what goes on, close what is gone; an event for each transition."""
         seen = {(str(drift.key), drift.kind.value): drift for drift in drifts}
-        known = {(record.object, record.kind): record for record in self.drifts(target=target, open_only=True)}
+        known = {
+            (record.object, record.kind): record for record in self.drifts(target=target, open_only=True, limit=-1)
+        }
         opened = [drift for name, drift in seen.items() if name not in known]
         closed = [record for name, record in known.items() if name not in seen]
         changed = [
@@ -142,17 +155,28 @@ class History:
             now,
         )
 
+    def forget_target(self, target: str, now: float) -> None:
+        """A target is no longer kept: nothing about it is open any more."""
+        self._store.write(
+            "UPDATE drifts SET closed = ?, action = 'Abandoned' WHERE target = ? AND closed IS NULL", [(now, target)]
+        )
+        self._store.write("DELETE FROM conditions WHERE target = ?", [(target,)])
+        self._conditions.pop(target, None)
+
+    def prune(self) -> None:
+        """Forget the oldest closed drifts."""
+        self._store.write(
+            "DELETE FROM drifts WHERE closed IS NOT NULL AND id <= (SELECT max(id) FROM drifts) - ?", [(KEPT_DRIFTS,)]
+        )
+
     def drifts(self, *, target: str = "", open_only: bool = False, limit: int = 1000) -> list[DriftRecord]:
         """Drifts, newest first."""
-        rows = self._store.rows(
-            "SELECT id, target, kind, name, resource, class, fields, clean, detected, closed, action, revision"
-            " FROM drifts WHERE (? = '' OR target = ?) AND (? = 0 OR closed IS NULL) ORDER BY id DESC LIMIT ?",
-            target,
-            target,
-            int(open_only),
-            limit,
-        )
+        rows = self._store.rows(_OPEN_DRIFTS if open_only else _ALL_DRIFTS, target, target, limit)
         return [_drift(row) for row in rows]
+
+    def open_drifts(self, target: str) -> int:
+        """How many drifts of a target are open."""
+        return int(self._store.rows("SELECT count(*) FROM drifts WHERE target = ? AND closed IS NULL", target)[0][0])
 
     # --- conditions
 
@@ -170,26 +194,24 @@ class History:
             ],
         )
         self._store.write("DELETE FROM conditions WHERE subject = ? AND target = ?", [(n.text, target) for n in gone])
-        for name, value in changed.items():
-            self._conditions[target, name.text] = value
-        for name in gone:
-            self._conditions.pop((target, name.text), None)
+        self._conditions[target] = dict(sorted(now_so.items()))
         self.emit([e for n, v in changed.items() if (e := _transition(target, n, before.get(n), v, revision))], now)
 
     def conditions(self, target: str) -> Mapping[ResourceKey, Conditions]:
-        if not any(where == target for where, _ in self._conditions):
-            for subject, kind, status, reason, message in self._store.rows(
-                "SELECT subject, type, status, reason, message FROM conditions WHERE target = ?"
-                " ORDER BY subject, instr('Ready Synced Reconciling Stalled', type)",
-                target,
-            ):
-                so_far = self._conditions.get((target, subject), ())
-                self._conditions[target, subject] = (*so_far, Condition(kind, status, reason, message))
-        return {
-            ResourceKey.of_text(subject): value
-            for (where, subject), value in self._conditions.items()
-            if where == target
-        }
+        """Every resource of a target as it was after the last tick, in the order of names."""
+        if target not in self._conditions:
+            self._conditions.setdefault(target, self._stored_conditions(target))
+        return self._conditions[target]
+
+    def _stored_conditions(self, target: str) -> Mapping[ResourceKey, Conditions]:
+        stored: defaultdict[ResourceKey, Conditions] = defaultdict(tuple)
+        for subject, kind, status, reason, message in self._store.rows(
+            "SELECT subject, type, status, reason, message FROM conditions WHERE target = ?"
+            " ORDER BY subject, instr('Ready Synced Reconciling Stalled', type)",
+            target,
+        ):
+            stored[ResourceKey.of_text(subject)] += (Condition(kind, status, reason, message),)
+        return dict(sorted(stored.items()))
 
 
 def _transition(

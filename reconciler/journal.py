@@ -61,7 +61,7 @@ class Journal:
         )
 
     def open(self, target: str) -> tuple[Entry, ...]:
-        """Mutations without a known end. Of several on one object only the last: it was sent after the others ended."""
+        """Mutations without a known end, one for each object."""
         rows = self._store.rows(
             "SELECT id, action, kind, name, change, sent FROM journal WHERE target = ? AND ended IS NULL ORDER BY id",
             target,
@@ -69,7 +69,8 @@ class Journal:
         newest: dict[ObjectKey, Entry] = {}
         for number, action, kind, name, change, sent in rows:
             key = ObjectKey(ObjectKind(kind), name)
-            newest[key] = Entry(number, Action(action), key, json.loads(change), sent)
+            before = newest[key].ids if key in newest else ()
+            newest[key] = Entry((*before, number), Action(action), key, json.loads(change), sent)
         return tuple(newest.values())
 
     def bury(self, target: str, now: float) -> None:

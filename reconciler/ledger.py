@@ -140,6 +140,14 @@ class Ledger:
     def removals_spent(self) -> frozenset[str]:
         return frozenset(row[0] for row in self._store.rows("SELECT uid FROM removals"))
 
+    def show(self, identities: Mapping[str, str]) -> None:
+        """Note which bytes (lvol uid) a chosen namespace uuid shows; the first to use it keeps it."""
+        self._store.write("INSERT OR IGNORE INTO identities VALUES (?, ?)", sorted(identities.items()))
+
+    def shown(self) -> Mapping[str, str]:
+        """Chosen namespace uuids, each with the uid of the bytes it was used for."""
+        return dict(self._store.rows("SELECT shown, bytes FROM identities"))
+
     # --- what is held, and under which policy it was first held
 
     def held_under(self, target: str) -> Mapping[str, Policy]:
@@ -206,6 +214,11 @@ class Ledger:
         """The last revision that passed the gate; empty before the first."""
         return self.get("accepted")
 
+    def subject(self, revision: str) -> str:
+        """The first line of an accepted revision's message."""
+        rows = self._store.rows("SELECT subject FROM revisions WHERE revision = ?", revision)
+        return str(rows[0][0]) if rows else ""
+
     def converge(self, revision: str, now: float) -> bool:
         """Note that a revision has fully converged; whether that is news."""
         with self._store.writing() as db:
@@ -229,6 +242,11 @@ class Ledger:
             "SELECT policy FROM revisions WHERE converged IS NOT NULL ORDER BY converged DESC LIMIT 1"
         )
         return policy_of(json.loads(rows[0][0])) if rows else BUILT_IN
+
+    def prune(self, before: float) -> None:
+        """Forget what can no longer matter: spendings and corrections from before a moment."""
+        self._store.write("DELETE FROM spending WHERE at < ?", [(before,)])
+        self._store.write("DELETE FROM corrections WHERE at < ?", [(before,)])
 
     def get(self, key: str) -> str:
         rows = self._store.rows("SELECT value FROM meta WHERE key = ?", key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -147,7 +148,7 @@ class Plan:
             :16
         ]
 
-    @property
+    @functools.cached_property
     def approval_id(self) -> str:
         """Names exactly the held changes that a person may let through; empty when there are none."""
         return approval_id([item for item in self.held if item.approvable])
@@ -209,6 +210,16 @@ def step_json(step: Step) -> dict[str, Json]:
     }
 
 
+def result_json(result: StepResult) -> dict[str, Json]:
+    return {
+        "step": result.step.id,
+        "resource": str(result.step.resource),
+        "outcome": result.outcome.value,
+        "message": result.message,
+        "uid": result.uid,
+    }
+
+
 def held_json(held: Held) -> dict[str, Json]:
     return {
         "action": held.change.action.value,
@@ -244,6 +255,16 @@ def plan_json(plan: Plan) -> dict[str, Json]:
         "steps": [step_json(step) for step in plan.steps],
         "held": [held_json(item) for item in plan.held],
         "drift": [drift_json(item) for item in plan.drifts],
+        "remarks": [
+            {
+                "resource": r.resource.to_json(),
+                "reason": r.reason,
+                "message": r.message,
+                "ready": r.ready,
+                "stalled": r.stalled,
+            }
+            for r in plan.remarks
+        ],
     }
 
 

@@ -61,8 +61,8 @@ class Tick:
 
     @property
     def settled(self) -> bool:
-        """Everything is as declared: nothing to do, nothing held, nothing in doubt."""
-        return self.verdict is Verdict.CONVERGED and all(remark.ready for remark in self.plan.remarks)
+        """Everything is as declared: nothing to do, nothing held, nothing in doubt, no drift that is only watched."""
+        return self.verdict is Verdict.CONVERGED and not self.plan.drifts
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Keeper:
         now = self.house.clock.now()
         session = Session(identity.owner_uuid(self.house.site, self.house.clock.mint()), pid, now)
         self.house.ledger.begin_session(self.target, session)
-        if known and (known.pid != pid or pid is None):
+        if known and self._died(known, observed):
             self.house.journal.bury(self.target, now)
         if known:
             self._emit(
@@ -179,6 +179,16 @@ class Keeper:
                 )
             )
         return session
+
+    def _died(self, known: Session, observed: Observed) -> bool:
+        """Whether the former process is certainly gone: another pid, or a transport is missing (none is ever removed).
+
+        In a container every process has the same pid; and somebody may have deleted the marker of one that lives on.
+        """
+        if None not in (known.pid, observed.incarnation.pid) and known.pid != observed.incarnation.pid:
+            return True
+        made = (r.key for r in self.house.ledger.records(self.target) if r.phase is Phase.CREATED)
+        return any(key.kind is ObjectKind.TRANSPORT and key not in observed.objects for key in made)
 
     def _settle(self, observed: Observed) -> None:
         entries = self.house.journal.open(self.target)
@@ -203,6 +213,7 @@ class Keeper:
             approvals=ledger.approvals(now),
             held_under=ledger.held_under(self.target),
             removals_spent=ledger.removals_spent(),
+            shown=ledger.shown(),
             policy=ledger.policy_in_force(),
         )
 
@@ -221,7 +232,7 @@ class Keeper:
 
     def _after(self, view: View, todo: Plan, execution: Execution) -> None:
         house, now = self.house, self.house.clock.now()
-        house.history.note_drifts(self.target, todo.drifts, self._clean, now, todo.revision)
+        house.history.note_drifts(self.target, todo.drifts, self._clean, view.now, todo.revision)
         if not todo.drifts:
             self._clean = view.now
         self._note_failures(execution, now)
@@ -258,6 +269,13 @@ class Keeper:
             self._emit(Event("TargetReachable", f"answers again ({observed.version})"))
         self._down, self._failures = "", 0
 
+    def news(self, since: int) -> bool:
+        """Whether a device came or went since a notification; an unreachable target is no news, the next tick tells."""
+        try:
+            return self.backend.hurry(since)[1]
+        except BackendError:
+            return not self._down
+
     @property
     def retry_after(self) -> float:
         """Seconds until an unreachable target is tried again."""
@@ -293,12 +311,14 @@ def _wishes(target: TargetWish) -> Iterable[Wish]:
 
 
 def _verdict(todo: Plan, execution: Execution) -> Verdict:
-    if execution.of(Outcome.OK):
+    retained = any(record.phase is Phase.RETAINED for record in todo.records)  # which a Removal may be about
+    if execution.of(Outcome.OK) or retained:
         return Verdict.BUSY
-    if any(not held.waiting for held in todo.held):
+    if any(not held.waiting for held in todo.held) or any(remark.stalled for remark in todo.remarks):
         return Verdict.HELD
     stuck = (Outcome.FAILED, Outcome.DROPPED, Outcome.UNKNOWN, Outcome.RUNNING, Outcome.SKIPPED)
-    if todo.held or any(result.outcome in stuck for result in execution.results):
+    waits = todo.held or any(not remark.ready for remark in todo.remarks)
+    if waits or any(result.outcome in stuck for result in execution.results):
         return Verdict.WAITING
     return Verdict.CONVERGED
 
@@ -344,7 +364,8 @@ def _step_events(execution: Execution) -> list[Event]:
 def _step_event(result: StepResult) -> Event:
     step = result.step
     verb = {Action.CREATE: "Created", Action.UPDATE: "Updated", Action.DELETE: "Removed"}[step.change.action]
-    uid = f" (uid {result.uid})" if result.uid else ""
+    named = result.uid or str(fields_of(step.change.before).get("uuid", ""))
+    uid = f" (uid {named})" if named else ""
     reason = "DataDestroyed" if step.hazard is Hazard.DATA_LOSS and verb == "Removed" else verb
     return Event(
         reason,

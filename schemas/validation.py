@@ -48,6 +48,7 @@ class Validator:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
+        self._formats = tuple(_formats(schema, ()))
         self._compiled: jsonschema_rs.Validator | None = None
 
     def problems(self, value: object) -> tuple[Problem, ...]:
@@ -85,14 +86,10 @@ class Validator:
         return here if isinstance(here, Mapping) else {}
 
     def _format_problems(self, value: object) -> Iterator[Problem]:
-        for path, schema, text in _walk(self._schema, value, ()):
-            check = _FORMATS.get(schema.get("x-format", ""))
-            if check is None or not _matches_pattern(schema, text):
-                continue
-            try:
-                check(text)
-            except ValueError:
-                yield Problem(path, "invalid-resource", f"{quoted(text)} is not {_expectation(schema)}")
+        for schema_path, schema in self._formats:
+            for path, text in _values(value, schema_path, ()):
+                if _matches_pattern(schema, text) and not _has_format(schema["x-format"], text):
+                    yield Problem(path, "invalid-resource", f"{quoted(text)} is not {_expectation(schema)}")
 
 
 def _matches_pattern(schema: Mapping[str, Any], value: object) -> bool:
@@ -102,17 +99,34 @@ def _matches_pattern(schema: Mapping[str, Any], value: object) -> bool:
     return "pattern" not in schema or re.search(schema["pattern"], value) is not None
 
 
-def _walk(schema: Mapping[str, Any], value: object, path: Path) -> Iterator[tuple[Path, Mapping[str, Any], Any]]:
-    """Every value below `value` whose schema names an x-format."""
+def _has_format(name: str, text: Any) -> bool:  # noqa: ANN401  # a string or a number
+    try:
+        _FORMATS[name](text)
+    except ValueError:
+        return False
+    return True
+
+
+def _formats(
+    schema: Mapping[str, Any], path: tuple[str | None, ...]
+) -> Iterator[tuple[tuple[str | None, ...], Mapping[str, Any]]]:
+    """Every subschema that names an x-format, and the way to its values; None stands for every item of a list."""
     if "x-format" in schema:
-        yield path, schema, value
-    if isinstance(value, Mapping):
-        for name, child in schema.get("properties", {}).items():
-            if name in value:
-                yield from _walk(child, value[name], (*path, name))
-    elif isinstance(value, list) and "items" in schema:
-        for index, item in enumerate(value):
-            yield from _walk(schema["items"], item, (*path, index))
+        yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from _formats(child, (*path, name))
+    if isinstance(schema.get("items"), Mapping):
+        yield from _formats(schema["items"], (*path, None))
+
+
+def _values(value: object, way: tuple[str | None, ...], path: Path) -> Iterator[tuple[Path, Any]]:
+    if not way:
+        yield path, value
+    elif way[0] is None:
+        for index, item in enumerate(value if isinstance(value, list) else ()):
+            yield from _values(item, way[1:], (*path, index))
+    elif isinstance(value, Mapping) and way[0] in value:
+        yield from _values(value[way[0]], way[1:], (*path, way[0]))
 
 
 def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -> str:  # noqa: C901, PLR0911  # one arm per keyword

@@ -76,15 +76,16 @@ def _check(guard: Guard, facts: FactReader) -> Generator[Call | Pause, Json, Non
 
 
 def _create(change: Change) -> Conversation:
+    """What bears data is ours only when this very call made it; one that was there before may hold other bytes."""
     wanted = change.after
+    bears_data = isinstance(wanted, (Lvol, LvolStore))
     try:
         answer = yield CREATE[change.key.kind](wanted)
     except RpcError as error:
-        live = yield from _reread(change.key, error)
-        if not _is(live, wanted):
+        if bears_data or not _is((yield from _reread(change.key, error)), wanted):
             raise error.verdict() from error
-        return live.uuid if isinstance(live, (Lvol, LvolStore)) else None
-    return str(answer) if isinstance(wanted, (Lvol, LvolStore)) else None
+        return None
+    return str(answer) if bears_data else None
 
 
 def _create_bdev(wanted: LiveObject | None) -> Call:

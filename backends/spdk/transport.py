@@ -72,7 +72,7 @@ class SocketTransport:
 class HttpTransport:
     """SPDK's rpc_http_proxy: one POST a request, errors inside HTTP 200 bodies, no batches, no notifications."""
 
-    peer_pid = None
+    peer_pid: int | None = None
 
     def __init__(self, endpoint: HttpEndpoint) -> None:
         self._endpoint, self._answers = endpoint, bytearray()

@@ -1,4 +1,6 @@
-"""The command `holdfast`. One module per verb under verbs/; a verb's heavy imports happen inside it, so that `--help` stays quick.
+"""The command `holdfast`. One module per verb under verbs/.
+
+A verb's heavy imports happen inside it, so that `--help` stays quick.
 
 A verb module offers HELP (one line), EXAMPLES, configure(parser) and run(arguments) -> Exit.
 """
@@ -14,12 +16,29 @@ from importlib import metadata
 
 from reconciler.cli.exits import CommandError, Exit
 
-VERBS: dict[str, str] = {}  # verb → its module under verbs/, in the order of --help
+VERBS: dict[str, str] = {
+    "lint": "lint",
+    "impact": "impact",
+    "explain": "explain",
+    "init": "init",
+    "run": "run",
+    "plan": "plan",
+    "apply": "apply",
+    "status": "status",
+    "events": "events",
+    "drift": "drift",
+    "approve": "approve",
+    "import": "import_",
+    "sim": "sim",
+    "sim-rpc": "sim_rpc",
+    "demo": "demo",
+}  # verb → its module under verbs/, in the order of --help
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; every error that a person can mend ends in one message and its exit code."""
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = build_parser(words).parse_args(words)
     try:
         code: Exit = arguments.run(arguments)
         sys.stdout.flush()
@@ -34,11 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole command line; of the verbs only the one that is used, where `words` begin with one."""
     parser = argparse.ArgumentParser(prog="holdfast", description="GitOps for SPDK NVMe-oF storage.")
     parser.add_argument("--version", action="version", version=f"holdfast {metadata.version('holdfast')}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
-    for verb, name in VERBS.items():
+    used = {verb: name for verb, name in VERBS.items() if words and words[0] == verb} or VERBS
+    for verb, name in used.items():
         module = importlib.import_module(f"reconciler.cli.verbs.{name}")
         child = verbs.add_parser(
             verb,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
-from backends.contract import OWNER_MARKER, ObjectKey, ObjectKind
-from reconciler.plan import Difference, Drift, DriftClass, Hazard, Plan
+from backends.contract import OWNER_MARKER, Action, ObjectKey, ObjectKind
+from reconciler.plan import Difference, Drift, DriftClass, Hazard, Held, Plan
 from reconciler.planner.devices import plan_devices, plan_transports
 from reconciler.planner.draft import Draft
 from reconciler.planner.exports import plan_exports
@@ -25,6 +26,33 @@ def plan(view: View) -> Plan:
     Everything that could be done is proposed first; what must not be done now is then withheld, each with its reason;
     the rest is put in order. Nothing is left to decide when the plan is carried out.
     """
+    found = _plan(view)
+    if found.approval_id not in view.owned.approvals:
+        return found
+    allowed = frozenset((held.change.action, held.change.key) for held in found.held if held.approvable)
+    return _plan(dataclasses.replace(view, allowed=allowed, approval=found.approval_id))
+
+
+def _plan(view: View) -> Plan:
+    """A subsystem whose replacement is held back is not left alone: what it holds is kept in order meanwhile."""
+    found = _attempt(view)
+    replacements = [held for held in found.held if _is_replacement(view, held)]
+    if not replacements:
+        return found
+    kept = frozenset(held.change.key.name for held in replacements)
+    again = _attempt(dataclasses.replace(view, kept=kept))
+    held = [h for h in found.held if h.change.key.kind is ObjectKind.SUBSYSTEM and h.change.key.name in kept]
+    return dataclasses.replace(again, held=_sorted([*again.held, *held]), questions=again.questions | found.questions)
+
+
+def _is_replacement(view: View, held: Held) -> bool:
+    """Whether a subsystem was to be deleted only to be created anew."""
+    wanted = {wish.subsystem.nqn for wish in view.target.subsystems}
+    key = held.change.key
+    return held.change.action is Action.DELETE and key.kind is ObjectKind.SUBSYSTEM and key.name in wanted
+
+
+def _attempt(view: View) -> Plan:
     draft = Draft(view.desired.revision, view.records)
     plan_transports(view, draft)
     devices = plan_devices(view, draft)
@@ -37,13 +65,17 @@ def plan(view: View) -> Plan:
         target=view.target.name,
         revision=view.desired.revision,
         steps=order(view, going),
-        held=tuple(sorted(draft.held, key=lambda h: (h.change.key, h.change.action, h.reason))),
+        held=_sorted(draft.held),
         drifts=_drifts(view, [*draft.drifts, *used_drift(going)]),
         remarks=tuple(sorted(draft.remarks, key=lambda r: (r.resource, r.reason))),
         records=tuple(draft.records[key] for key in sorted(draft.records)),
         forget=tuple(sorted(draft.forget)),
         questions=questions,
     )
+
+
+def _sorted(held: Sequence[Held]) -> tuple[Held, ...]:
+    return tuple(sorted(held, key=lambda h: (h.change.key, h.change.action, h.reason)))
 
 
 def _drifts(view: View, found: Sequence[Drift]) -> tuple[Drift, ...]:

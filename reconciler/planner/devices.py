@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from backends.contract import Bdev, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Difference, Drift, DriftClass, Hazard, created
-from reconciler.planner.draft import Draft, Proposal, Standing, differences, drifted, missing_drift
+from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
 from reconciler.planner.view import View
 from schemas.resources import ResourceKey
 
@@ -37,7 +37,9 @@ def plan_transports(view: View, draft: Draft) -> None:
         if live is None:
             cause = view.cause(record)
             drift = missing_drift(wanted.key, view.target.key, cause, f"spec.transports[type={wanted.type}]")
-            draft.propose(Proposal(created(wanted), view.target.key, cause, "the transport is missing", drift=drift))
+            draft.propose(
+                Proposal(created(wanted), view.target.key, cause, absent("the transport", cause), drift=drift)
+            )
         elif found := differences(wanted, live, _TRANSPORT_PATHS, view.target.wish.drift_ignore):
             _needs_restart(draft, view.target.key, found)
         else:
@@ -60,7 +62,7 @@ def _missing_device(view: View, draft: Draft, wish: DeviceWish) -> Standing:
     wanted, resource = wish.bdev, wish.wish.key
     cause = view.cause(view.records.get(wanted.key))
     drift = missing_drift(wanted.key, resource, cause, "spec")
-    proposal = Proposal(created(wanted), resource, cause, "the device is missing", drift=drift)
+    proposal = Proposal(created(wanted), resource, cause, absent("the device", cause), drift=drift)
     rival = next((d for d in view.devices.values() if _same_bytes(d, wanted)), None)
     if rival:
         twice = "which is not ours; two writers would destroy it"

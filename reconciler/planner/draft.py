@@ -135,3 +135,8 @@ def missing_drift(proposal_key: ObjectKey, resource: ResourceKey, cause: Cause, 
         return None
     kind = DriftClass.TARGET_RESTART if cause is Cause.RESTART else DriftClass.MISSING
     return Drift(proposal_key, resource, kind, (Difference(path, "present", "absent"),), "Corrected")
+
+
+def absent(what: str, cause: Cause) -> str:
+    """Why something is made, in words."""
+    return f"{what} is new" if cause is Cause.CHANGE else f"{what} is missing"

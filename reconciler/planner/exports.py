@@ -25,7 +25,7 @@ from backends.contract import (
 from reconciler import identity
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
-from reconciler.planner.draft import Draft, Proposal, Standing, differences, drifted, missing_drift
+from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
 from reconciler.planner.view import View
 from schemas.resources import ResourceKey
 
@@ -51,7 +51,8 @@ class Inside:
 
     wish: SubsystemWish
     namespaces: tuple[Namespace, ...]
-    absent: tuple[tuple[NamespaceWish, str], ...]  # with why
+    absent: tuple[NamespaceWish, ...]
+    reused: tuple[tuple[NamespaceWish, str], ...] = ()  # of the absent, those whose identity showed other bytes
     parent: Cause | None = None  # why the subsystem itself is made anew; None: it stands
 
     @property
@@ -66,6 +67,8 @@ def plan_exports(
     """Bring every subsystem of the target, and the limits of what it exports, to its wish."""
     for wish in view.target.subsystems:
         inside = _inside(view, wish, devices, volumes)
+        for entry, why in inside.reused:
+            draft.remark(wish.wish.key, "IdentityReused", f"nsid {entry.nsid}: {why}", stalled=True)
         if why := view.unread(ObjectKind.SUBSYSTEM, wish.subsystem.nqn):
             draft.remark(wish.wish.key, "Unknown", f"the subsystems could not be read: {why}")
             continue
@@ -95,13 +98,13 @@ def _plan_subsystem(view: View, draft: Draft, inside: Inside) -> None:
         return
     found = differences(wanted, live, _PATHS, wish.wish.drift_ignore)
     fixed = [difference for difference in found if difference.path != "spec.hosts.any"]
-    if fixed:
+    if fixed and wanted.nqn not in view.kept:
         _replace(view, draft, inside, live, found)
         return
-    if found:
+    if any(difference not in fixed for difference in found):
         after = dataclasses.replace(live, allow_any_host=wanted.allow_any_host)
         draft.propose(_in_place(record, wish, live, after, found))
-    else:
+    elif not found:
         draft.own(wanted, wish.wish)
     _plan_children(view, draft, inside, {thing.key: thing for thing in view.inside.get(wanted.nqn, ())})
 
@@ -116,7 +119,7 @@ def _make(view: View, draft: Draft, inside: Inside, record: Record | None) -> No
     wish, wanted = inside.wish, inside.wish.subsystem
     cause = view.cause(record)
     drift = missing_drift(wanted.key, wish.wish.key, cause, "spec")
-    draft.propose(Proposal(created(wanted), wish.wish.key, cause, "the subsystem is missing", drift=drift))
+    draft.propose(Proposal(created(wanted), wish.wish.key, cause, absent("the subsystem", cause), drift=drift))
     _plan_children(view, draft, dataclasses.replace(inside, parent=cause), {})
 
 
@@ -152,15 +155,29 @@ def _inside(
     view: View, wish: SubsystemWish, devices: Mapping[ResourceKey, Standing], volumes: Mapping[ResourceKey, Standing]
 ) -> Inside:
     offered: list[Namespace] = []
-    absent: list[tuple[NamespaceWish, str]] = []
+    absent: list[NamespaceWish] = []
+    reused: list[tuple[NamespaceWish, str]] = []
     for entry in wish.namespaces:
         standing = volumes[entry.volume.wish.key] if entry.volume else _device_of(entry, devices)
         namespace = _namespace(view, wish.subsystem.nqn, entry, standing)
-        if namespace:
+        why = _reuses(view, namespace) if namespace else ""
+        if namespace and not why:
             offered.append(namespace)
         else:
-            absent.append((entry, standing.why))
-    return Inside(wish, tuple(offered), tuple(absent))
+            absent.append(entry)
+        if why:
+            reused.append((entry, why))
+    return Inside(wish, tuple(offered), tuple(absent), tuple(reused))
+
+
+def _reuses(view: View, namespace: Namespace) -> str:
+    """Why a namespace may not be offered: hosts would take its bytes for others that they know."""
+    known = view.owned.shown.get(namespace.uuid or "")
+    if known in (None, namespace.bdev):
+        return ""
+    return (
+        f"namespace uuid {namespace.uuid} was used for other bytes ({known}); give the volume another spec.uid, or none"
+    )
 
 
 def _device_of(entry: NamespaceWish, devices: Mapping[ResourceKey, Standing]) -> Standing:
@@ -173,8 +190,8 @@ def _namespace(view: View, nqn: str, entry: NamespaceWish, standing: Standing) -
     match standing:
         case Standing(live=Lvol(uuid=str(uuid))):
             return _identified(nqn, entry.nsid, uuid, pinned or uuid)
-        case Standing(making=Lvol() as lvol):
-            return Namespace(nqn, entry.nsid, lvol.alias, *(_both(pinned) if pinned else (None, None)))
+        case Standing(making=Lvol() as lvol) if not pinned:  # a chosen identity waits until the bytes have theirs
+            return Namespace(nqn, entry.nsid, lvol.alias)
         case Standing(live=Bdev(uuid=str(uuid))) | Standing(making=Bdev(uuid=str(uuid))):
             volatile = entry.device is not None and entry.device.volatile
             shown = identity.volatile_identity(uuid, view.owned.marker) if volatile else uuid
@@ -193,7 +210,8 @@ def _both(uuid: str) -> tuple[str, str]:
 def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[ObjectKey, LiveObject]) -> None:
     """Hosts, namespaces and listeners: add what is missing, replace what is wrong, remove what does not belong."""
     wanted = {thing.key: thing for thing in inside.wanted}
-    expected = {ObjectKey(ObjectKind.NAMESPACE, f"{inside.wish.subsystem.nqn}#{n.nsid}") for n, _ in inside.absent}
+    nqn = inside.wish.subsystem.nqn
+    expected = {ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}"): n for n in inside.absent}
     waiting = _waits(view, draft, inside, present)
     for key, thing in sorted(wanted.items(), key=lambda item: item[0]):
         live = present.get(key)
@@ -204,8 +222,14 @@ def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[Ob
         else:
             _swap(view, draft, inside, thing, live)
     for key, thing in sorted(present.items(), key=lambda item: item[0]):
-        if key not in wanted and key not in expected:
+        if key not in wanted and not (key in expected and _may_be_it(view, expected[key], thing)):
             _remove(view, draft, inside.wish, thing)
+
+
+def _may_be_it(view: View, entry: NamespaceWish, thing: LiveObject) -> bool:
+    """Whether a live namespace may show the bytes of a volume that cannot be told for sure at the moment."""
+    record = view.record_of(entry.volume.wish, ObjectKind.LVOL) if entry.volume else None
+    return not (record and isinstance(thing, Namespace) and thing.bdev != record.uid)
 
 
 def _same(wanted: LiveObject, live: LiveObject) -> bool:
@@ -221,10 +245,10 @@ def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: s
         created(thing),
         wish.wish.key,
         cause,
-        f"{_path(thing)} is missing",
+        absent(_path(thing), cause),
         requires=_requires(view, inside, thing),
         waits_for=_listens_after(view, inside) if isinstance(thing, Listener) else (),
-        gone=_claims_on(view, thing),
+        gone=(*_claims_on(view, thing), wish.subsystem.key),  # a subsystem that is replaced goes first
         drift=drift,
     )
     if isinstance(thing, Listener) and waiting:
@@ -329,7 +353,7 @@ def _last_exported(view: View, key: ObjectKey) -> bool:
 def _waits(view: View, draft: Draft, inside: Inside, present: Mapping[ObjectKey, LiveObject]) -> str:
     """Why listeners stay closed: a namespace that hosts knew is not back yet, and there is time to wait for it."""
     nqn = inside.wish.subsystem.nqn
-    missing = [n for n, _ in inside.absent if _last_exported(view, ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}"))]
+    missing = [n for n in inside.absent if _last_exported(view, ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}"))]
     closed = not any(isinstance(thing, Listener) for thing in present.values())
     if not missing or not closed:
         return ""

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from backends.contract import (
+    Action,
     AllowedHost,
     Bdev,
     Listener,
@@ -67,6 +68,7 @@ class Owned:
     approvals: frozenset[str] = frozenset()  # ids granted, not expired, not spent
     held_under: Mapping[str, Policy] = field(default_factory=dict)  # step id → policy in force when it was first held
     removals_spent: frozenset[str] = frozenset()  # uids whose Removal was used
+    shown: Mapping[str, str] = field(default_factory=dict)  # chosen namespace uuid → uid of the bytes it was used for
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
 
@@ -79,6 +81,9 @@ class View:
     observed: Observed
     owned: Owned
     now: float  # seconds since 1970
+    allowed: frozenset[tuple[Action, ObjectKey]] = frozenset()  # what an approval lets through
+    approval: str = ""  # its id
+    kept: frozenset[str] = frozenset()  # NQNs that ought to be replaced, which is held: they are kept as they are
 
     @property
     def live(self) -> Mapping[ObjectKey, LiveObject]:

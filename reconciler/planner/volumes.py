@@ -124,7 +124,7 @@ def _absent_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, p
     if not isinstance(pool.live, LvolStore) or why:
         return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {why or pool.why}")
     if wish.recreate == record.uid:
-        return _create(draft, wish, _wanted(wish, pool), pool, gone=record.uid)
+        return _recreate(view, draft, wish, _wanted(wish, pool), pool)
     destroyed = record.phase is Phase.DESTROYED
     how = "were destroyed, as a Removal consented" if destroyed else "are gone from the pool"
     message = (
@@ -135,6 +135,14 @@ def _absent_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, p
         missing = Difference("spec", record.uid, "absent")
         draft.drifts.append(Drift(record.key, wish.wish.key, DriftClass.DATA_MISSING, (missing,), "Held"))
     return Standing(why=message)
+
+
+def _recreate(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, pool: Standing) -> Standing:
+    if wanted.key in view.live:
+        message = f"lvol {wanted.alias} is there, but it is not the one that was lost; rename or delete it first"
+        draft.remark(wish.wish.key, "NameTaken", message, stalled=True)
+        return Standing(why=message)
+    return _create(draft, wish, wanted, pool, gone=wish.recreate)
 
 
 def _wanted(wish: VolumeWish, pool: Standing) -> Lvol:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from backends.contract import Action, Guard, Listener, LiveObject, Namespace, ObjectKey, ObjectKind
-from reconciler.plan import Cause, Drift, Hazard, Held, approval_id
+from reconciler.plan import Cause, Drift, Hazard
 from reconciler.planner.draft import Draft, Proposal
 from reconciler.planner.exports import nqns
 from reconciler.planner.view import View, Writer
@@ -32,12 +32,11 @@ def withhold(view: View, draft: Draft) -> tuple[list[Proposal], frozenset[str]]:
     risky = [*doubtful, *_interlocked(view, candidates)]
     at_risk = {id(proposal) for proposal, _ in risky}
     risky += _over_budget(view, [p for p in candidates if id(p) not in at_risk])
-    released = _released(view, risky)
-    held = [(proposal, hold) for proposal, hold in risky if not (released and hold.approvable)]
+    held = [(p, hold) for p, hold in risky if not (hold.approvable and (p.change.action, p.change.key) in view.allowed)]
     for proposal, hold in held:
         _hold(draft, proposal, hold)
     stopped = {id(proposal) for proposal, _ in held}
-    going = [_certain(view, p, released) for p in [*candidates, *(p for p, _ in doubtful)] if id(p) not in stopped]
+    going = [_certain(view, p) for p in [*candidates, *(p for p, _ in doubtful)] if id(p) not in stopped]
     return _satisfiable(view, draft, going), questions
 
 
@@ -240,24 +239,14 @@ def _spent(view: View, budget: Budget, proposal: Proposal) -> set[str]:
     }
 
 
-def _released(view: View, risky: Sequence[tuple[Proposal, Hold]]) -> str:
-    """The approval that names exactly these held changes, if it was given."""
-    held = [
-        Held(p.change, p.resource, p.hazard, hold.reason, hold.message, approvable=True)
-        for p, hold in risky
-        if hold.approvable
-    ]
-    name = approval_id(held)
-    return name if name in view.owned.approvals else ""
-
-
-def _certain(view: View, proposal: Proposal, released: str) -> Proposal:
+def _certain(view: View, proposal: Proposal) -> Proposal:
     """A disruptive step also carries who was seen connected: were it to change, the step is dropped."""
     if proposal.hazard is Hazard.SAFE and proposal.doubt is None:
         return proposal
-    proposal = dataclasses.replace(proposal, released_by=released)
+    approved = (proposal.change.action, proposal.change.key) in view.allowed
+    proposal = dataclasses.replace(proposal, released_by=view.approval if approved else "")
     hosts = view.observed.connections.get(proposal.subject)
-    if proposal.hazard is not Hazard.DISRUPTIVE or hosts is None or released:
+    if proposal.hazard is not Hazard.DISRUPTIVE or hosts is None or approved:
         return proposal
     seen = Guard(ObjectKey(ObjectKind.SUBSYSTEM, proposal.subject), {"connected": [*sorted(hosts)]})
     return dataclasses.replace(proposal, guards=(*proposal.guards, seen))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from backends.spdk.simulator.bdevs import LIMITS, SHARED, Bdev
-from backends.spdk.simulator.errors import INVALID_PARAMS, RpcError, failed
+from backends.spdk.simulator.errors import INVALID_PARAMS, RpcError, TargetCrashed, failed
 from backends.spdk.simulator.params import MAX_UINT64
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
@@ -17,6 +17,7 @@ from schemas.resources import Json
 
 MIB: Final = 1 << 20
 MEMORY: Final = 1 << 40  # bytes; a larger malloc device fails with ENOMEM
+NUMA_NODES: Final = frozenset({-1, 0})  # any, and the only one
 METADATA_SIZES: Final = frozenset({0, 8, 16, 32, 64, 128})
 MALLOC_IO: Final = ("read", "write", "unmap", "flush", "reset", "write_zeroes", "zcopy", "compare", "abort", "copy")
 NULL_IO: Final = ("read", "write", "reset", "write_zeroes", "abort")
@@ -100,7 +101,7 @@ def set_qos_limit(target: Target, *, name: str, **given: int) -> Steps:
     bdev.limits_changing = True
     yield Pause.MESSAGE
     bdev.limits_changing = False
-    limits = {kind: 0 for kind in LIMITS} | (bdev.limits or {}) | wanted
+    limits = dict.fromkeys(LIMITS, 0) | (bdev.limits or {}) | wanted
     bdev.limits = limits if any(limits.values()) else None
     return True
 
@@ -113,7 +114,8 @@ def _rounded(kind: str, limit: int) -> int:
 
 
 def malloc_create(  # noqa: PLR0913  # the method's parameters
-    target: Target, *,
+    target: Target,
+    *,
     block_size: int,
     num_blocks: int,
     name: str | None = None,
@@ -122,36 +124,62 @@ def malloc_create(  # noqa: PLR0913  # the method's parameters
     md_size: int = 0,
     md_interleave: bool = False,
     numa_id: int = -1,
+    dif_type: int = 0,
+    dif_is_head_of_md: bool = False,
+    dif_pi_format: int = 0,
     **_layout: int,
 ) -> Json:
-    _check_layout(block_size, num_blocks, physical_block_size, md_size)
+    _check_blocks(block_size, num_blocks, physical_block_size, md_size)
+    if numa_id not in NUMA_NODES:
+        raise failed(errno.EINVAL)
     block_size += md_size if md_interleave else 0
-    if block_size * num_blocks > MEMORY:
+    if not 0 < block_size * num_blocks <= MEMORY:
         raise failed(errno.ENOMEM)
     if name is None:
         name = f"Malloc{target.unnamed_mallocs}"
         target.unnamed_mallocs += 1  # also when the name is taken: the next call gets the next one
     bdev = Bdev(name, "Malloc disk", "malloc", block_size, num_blocks, uuid or "", MALLOC_IO, numa_id=numa_id)
+    bdev.metadata = _metadata(md_size, dif_type, dif_pi_format, interleaved=md_interleave, at_head=dif_is_head_of_md)
     return target.register(bdev).name
 
 
-def _check_layout(block_size: int, num_blocks: int, physical_block_size: int, md_size: int) -> None:
-    if not num_blocks or not block_size or block_size % 512 or physical_block_size % 512 or md_size not in METADATA_SIZES:
+def _check_blocks(block_size: int, num_blocks: int, physical_block_size: int, md_size: int) -> None:
+    if not num_blocks or block_size % 512 or physical_block_size % 512 or md_size not in METADATA_SIZES:
         raise failed(errno.EINVAL)
 
 
+def _metadata(size: int, dif_type: int, dif_pi_format: int, *, interleaved: bool, at_head: bool) -> dict[str, Json]:
+    """What describes the bytes beside each block, when there are any."""
+    needed = (8 if dif_pi_format == 0 else 16) if dif_type else 0
+    if not 0 <= dif_type <= 3 or dif_pi_format > 2 or size < needed:
+        raise failed(errno.EINVAL)
+    shown: dict[str, Json] = {"md_size": size, "md_interleave": interleaved, "dif_type": dif_type} if size else {}
+    if dif_type:
+        checks: Json = {"reftag": dif_type < 3, "apptag": False, "guard": True}
+        shown |= {"dif_is_head_of_md": at_head, "enabled_dif_check_types": checks}
+        shown["dif_pi_format"] = dif_pi_format
+    return shown
+
+
 def null_create(  # noqa: PLR0913  # the method's parameters
-    target: Target, *,
+    target: Target,
+    *,
     name: str,
     block_size: int,
     num_blocks: int,
     uuid: str | None = None,
     physical_block_size: int = 0,
     md_size: int = 0,
+    dif_type: int = 0,
+    dif_is_head_of_md: bool = False,
+    dif_pi_format: int = 0,
     **preferred: int,
 ) -> Json:
-    _check_layout(block_size, num_blocks, physical_block_size, md_size)
+    _check_blocks(block_size, num_blocks, physical_block_size, md_size)
+    if not block_size:
+        raise TargetCrashed  # observed; a malloc device of no size is only refused
     bdev = Bdev(name, "Null disk", "null", block_size + md_size, num_blocks, uuid or "", NULL_IO, preferred=preferred)
+    bdev.metadata = _metadata(md_size, dif_type, dif_pi_format, interleaved=True, at_head=dif_is_head_of_md)
     return target.register(bdev).name
 
 
@@ -168,7 +196,8 @@ def null_resize(target: Target, *, name: str, new_size: int) -> Json:
 
 
 def aio_create(  # noqa: PLR0913  # the method's parameters
-    target: Target, *,
+    target: Target,
+    *,
     name: str,
     filename: str,
     block_size: int = 0,
@@ -205,7 +234,7 @@ def aio_create(  # noqa: PLR0913  # the method's parameters
 
 
 def _file_size(filename: str, *, readonly: bool, nowait: bool = False) -> tuple[int, int]:
-    """Bytes of a file or block device, and the block size that it dictates, if any. It is never created or truncated."""
+    """Bytes of a file or block device, and the block size that it dictates, if any. It is never created or cut."""
     try:
         descriptor = os.open(filename, os.O_RDONLY if readonly else os.O_RDWR)
     except OSError as error:
@@ -220,10 +249,9 @@ def _file_size(filename: str, *, readonly: bool, nowait: bool = False) -> tuple[
 
 
 def aio_rescan(target: Target, *, name: str) -> Json:
-    """Takes in a size that changed; an empty file is a removed device. Shrinking is EBUSY: the rescan itself has it open."""
+    """Takes in a size that changed; an empty file is a removed device. Shrinking is EBUSY: the rescan has it open."""
     bdev = target.bdevs.get(name, "aio")
-    assert bdev.file is not None
-    size, _ = _file_size(bdev.file, readonly=True)
+    size, _ = _file_size(bdev.file or "", readonly=True)
     num_blocks = size // bdev.block_size
     if not size:
         target.bdevs.remove(bdev)
@@ -239,7 +267,7 @@ def aio_rescan(target: Target, *, name: str) -> Json:
 
 def passthru_create(target: Target, *, name: str, base_bdev_name: str, uuid: str | None = None) -> Json:
     """On an absent base it answers well and waits."""
-    if name in target.passthrus or target.bdevs.find(name):
+    if name in target.passthrus:
         raise failed(errno.EEXIST)
     base = target.bdevs.find(base_bdev_name)
     if base is not None:
@@ -251,11 +279,14 @@ def passthru_create(target: Target, *, name: str, base_bdev_name: str, uuid: str
 def wait_for(target: Target, base: Bdev) -> None:
     """Passthru devices that were created before their base come up with it."""
     for name, wanted in target.passthrus.items():
-        if wanted == base.name and base.claim is None and target.bdevs.find(name) is None:
+        device = target.bdevs.find(name)
+        is_up = device is not None and device.driver == "passthru"
+        if wanted == base.name and base.claim is None and not is_up:
             _put_on(target, name, base, None)
 
 
 def _put_on(target: Target, name: str, base: Bdev, uuid: str | None) -> None:
+    """Observed: a name or UUID that another device has got kills the target."""
     shown: dict[str, Json] = {"name": name, "base_bdev_name": base.name}
     bdev = Bdev(
         name,
@@ -269,7 +300,10 @@ def _put_on(target: Target, name: str, base: Bdev, uuid: str | None) -> None:
         numa_id=base.numa_id,
     )
     base.take(bdev, lambda: _fall(target, bdev))
-    target.register(bdev)
+    try:
+        target.register(bdev)
+    except RpcError:
+        raise TargetCrashed from None
 
 
 def _fall(target: Target, bdev: Bdev) -> None:
@@ -292,7 +326,7 @@ def passthru_delete(target: Target, *, name: str) -> Steps:
 
 
 def _delete(target: Target, name: str, driver: str) -> Steps:
-    """Observed: the base of external-snapshot clones leaves every list, its name stays taken, and nobody is answered."""
+    """Observed: the base of external-snapshot clones leaves the lists, its name stays taken, nobody is answered."""
     bdev = target.bdevs.get(name, driver)
     if bdev.claim == SHARED:
         target.bdevs.abandon(bdev)

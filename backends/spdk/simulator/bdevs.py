@@ -37,6 +37,7 @@ IO_TYPES: Final = (
 )
 LIMITS: Final = ("rw_ios_per_sec", "rw_mbytes_per_sec", "r_mbytes_per_sec", "w_mbytes_per_sec")
 EXCLUSIVE: Final = "exclusive_write"
+OWN: Final = "read_many_write_one"  # what an lvol store puts on its device
 SHARED: Final = "read_many_write_none"  # what external-snapshot clones put on their base
 
 
@@ -56,6 +57,7 @@ class Bdev:
     writable: bool = True
     numa_id: int | None = None
     preferred: Mapping[str, int] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = field(default_factory=dict)
     aliases: list[str] = field(default_factory=list)
     users: dict[Hashable, Callable[[], None]] = field(default_factory=dict)  # who has it open → what to do when it goes
     claim: str | None = None
@@ -101,6 +103,7 @@ class Bdev:
         }
         if self.numa_id is not None:
             shown["numa_id"] = self.numa_id
+        shown |= self.metadata
         shown["assigned_rate_limits"] = {name: limits.get(name, 0) for name in LIMITS}
         shown["claimed"] = self.claim is not None
         if self.claim is not None:

@@ -19,7 +19,7 @@ CRYPTO_IO: Final = ("read", "write", "unmap", "flush", "reset", "write_zeroes")
 _KEY = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{64})")
 
 
-def create_key(
+def create_key(  # noqa: PLR0913  # the method's parameters
     target: Target, *, cipher: str, key: str, name: str, key2: str | None = None, tweak_mode: str = "SIMPLE_LBA"
 ) -> Json:
     """The software module takes AES_XTS with two different keys of one length, and the simple tweak."""

@@ -22,7 +22,7 @@ from backends.spdk.simulator import (
 from backends.spdk.simulator.errors import RpcError
 from backends.spdk.simulator.methods import METHODS, Method
 from backends.spdk.simulator.steps import Handler, Pause, Steps
-from backends.spdk.simulator.target import Examiner, Target
+from backends.spdk.simulator.target import Examiner, Reader, Reviver, Target
 from backends.spdk.simulator.wire import Call, Invalid
 from schemas.resources import Json
 
@@ -36,12 +36,12 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     **raid_methods.HANDLERS,
 }
 WAITING: Final[tuple[Examiner, ...]] = (
-    volumes.revive,
     bdev_methods.wait_for,
     crypto_methods.wait_for,
     raid_methods.wait_for,
 )
-READING: Final[tuple[Examiner, ...]] = (volumes.load,)
+REVIVING: Final[tuple[Reviver, ...]] = (volumes.revive,)
+READING: Final[tuple[Reader, ...]] = (volumes.load,)
 
 TOO_EARLY: Final = "Method may only be called after framework is initialized using framework_start_init RPC."
 TOO_LATE: Final = (

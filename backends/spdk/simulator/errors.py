@@ -22,7 +22,7 @@ class RpcError(Exception):
 
 
 class TargetDied(BaseException):
-    """The process ends here: no answer, every connection ends. Not an Exception: nothing may handle it on the way."""
+    """The process ends here: no answer, every connection ends. Not an Exception: nothing handles it on the way."""
 
 
 class TargetCrashed(TargetDied):
@@ -30,7 +30,7 @@ class TargetCrashed(TargetDied):
 
 
 def failed(number: int, code: int | None = None) -> RpcError:
-    """An errno as most bdev methods answer it, `-errno: strerror`; lvol methods put their own code with the same text."""
+    """An errno as most bdev methods answer it, `-errno` with its text; lvol methods have a code of their own."""
     return RpcError(-number if code is None else code, os.strerror(number))
 
 

@@ -133,11 +133,12 @@ def _bdev_calls(target: Target) -> Calls:
 
 def _creation(bdev: Bdev) -> dict[str, Json]:
     shown = bdev.details().get(bdev.driver)
-    made: dict[str, Json] = dict(shown) if isinstance(shown, dict) else {}
-    made.pop("block_size_override", None)
-    if bdev.file is None and not made:
+    made: dict[str, Json] = {"name": bdev.name, "block_size": bdev.block_size, "uuid": bdev.uuid}
+    if isinstance(shown, dict):
+        made |= {name: value for name, value in shown.items() if name != "block_size_override"}
+    else:
         made["num_blocks"] = bdev.num_blocks
-    return {"name": bdev.name, "block_size": bdev.block_size, "uuid": bdev.uuid} | made
+    return made
 
 
 def _nvmf_calls(target: Target) -> Calls:
@@ -191,7 +192,8 @@ def _namespaces(subsystem: Subsystem) -> Calls:
 
 
 def _namespace(subsystem: Subsystem, namespace: Namespace) -> dict[str, Json]:
-    shown: dict[str, Json] = {"nsid": namespace.nsid, "bdev_name": namespace.bdev.name} | namespace.identity()
+    shown: dict[str, Json] = {"nsid": namespace.nsid, "bdev_name": namespace.bdev.name}
+    shown |= namespace.identity()
     if subsystem.ana_reporting:
         shown["anagrpid"] = namespace.anagrpid
     shown["no_auto_visible"] = namespace.no_auto_visible

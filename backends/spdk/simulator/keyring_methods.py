@@ -22,7 +22,9 @@ PSK_SIZES: Final[Mapping[str, tuple[int, ...]]] = {"00": (32, 48), "01": (32,), 
 
 
 def add_key(target: Target, *, name: str, path: str) -> Json:
-    """The path must be absolute, the file ours alone. Its content is not looked at."""
+    """The path must be absolute, the file ours alone. Its content is not looked at. What precedes a colon is a ring."""
+    if name.find(":") > 0:
+        raise failed(errno.EINVAL)
     if name in target.keyring.ring:
         raise failed(errno.EEXIST)
     _check_file(path)

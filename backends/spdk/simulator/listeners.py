@@ -24,7 +24,7 @@ class Listening(Protocol):
 
 
 class Table:
-    """Touches no network: the addresses of this host are its loopback ones, and a port is taken when it is in the table."""
+    """Touches no network: this host has its loopback addresses, and a port is taken when it is in the table."""
 
     def __init__(self) -> None:
         self._open: set[Endpoint] = set()
@@ -50,7 +50,7 @@ class Table:
 
 
 class Sockets:
-    """Really listens, so that a port is as taken for others as it is with a live target. Nobody speaks NVMe behind it."""
+    """Really listens, so that a port is as taken for others as with a live target. Nobody speaks NVMe behind it."""
 
     def __init__(self, watch: Callable[[socket.socket], None], unwatch: Callable[[socket.socket], None]) -> None:
         self._watch, self._unwatch = watch, unwatch
@@ -66,7 +66,7 @@ class Sockets:
         except (OSError, OverflowError) as error:
             listener.close()
             raise _error(getattr(error, "errno", None) or errno.EINVAL) from error
-        listener.setblocking(False)
+        listener.settimeout(0)
         self._open[endpoint] = listener
         self._watch(listener)
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from backends.spdk.simulator import lvols, volumes
-from backends.spdk.simulator.bdevs import EXCLUSIVE
+from backends.spdk.simulator.bdevs import SHARED
 from backends.spdk.simulator.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError, TargetCrashed, failed
-from backends.spdk.simulator.lvols import DEFAULT_CLUSTER, MIB, NAME_BYTES, PAGE, Geometry, Lvol, Store
+from backends.spdk.simulator.lvols import DEFAULT_CLUSTER, MIB, NAME_BYTES, PAGE, Geometry, Lvol, Store, cut
 from backends.spdk.simulator.params import parse_uuid
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
@@ -88,14 +88,14 @@ def rename_lvstore(target: Target, *, old_name: str, new_name: str) -> Steps:
         raise RpcError(-errno.ENOENT, f"Lvol store {old_name} not found")
     if new_name == old_name:
         return True
-    if any(other.name == new_name for other in target.stores):
+    if not new_name or any(other.name == cut(new_name) for other in target.stores):
         raise failed(errno.EEXIST, INVALID_PARAMS)
     yield Pause.IO
-    store.name = new_name
+    store.name = cut(new_name)
     store.commit_self()
     for lvol in store.lvols.values():
         if lvol.bdev is not None:
-            target.bdevs.rename_alias(lvol.bdev, lvol.bdev.aliases[-1], f"{new_name}/{lvol.name}")
+            target.bdevs.rename_alias(lvol.bdev, lvol.bdev.aliases[-1], f"{store.name}/{lvol.name}")
     return True
 
 
@@ -117,9 +117,7 @@ def delete_lvstore(target: Target, *, uuid: str | None = None, lvs_name: str | N
     while lvol := next((lvol for lvol in store.lvols.values() if not lvol.clones), None):
         volumes.hide(target, lvol)
         store.remove(lvol)
-    if store.journal is not None:
-        store.journal.erase()
-        store.journal = None
+    store.erase()
     volumes.unload(target, store)
     return True
 
@@ -136,7 +134,7 @@ def _dump_store(store: Store) -> Json:
         "base_bdev": store.base.name,
         "total_data_clusters": store.data_clusters,
         "free_clusters": store.free_clusters,
-        "block_size": store.base.block_size,
+        "block_size": store.block_size,
         "cluster_size": store.geometry.cluster_size,
         "max_growable_size": store.geometry.max_growable_size,
     }
@@ -244,7 +242,8 @@ def _dump(store: Store, lvol: Lvol) -> Json:
 
 def resize(target: Target, *, name: str, size_in_mib: int) -> Steps:
     """Shrinks in silence. Under an open device the data goes, too; only the device keeps its size, with EBUSY."""
-    store, lvol = _volume(target, name)
+    bdev = target.bdevs.get(name, "lvol")
+    store, lvol = target.volumes[bdev]
     clusters = store.clusters_for(_bytes(size_in_mib))
     if lvol.read_only:
         raise failed(errno.EPERM, INVALID_PARAMS)
@@ -255,9 +254,8 @@ def resize(target: Target, *, name: str, size_in_mib: int) -> Steps:
             lvol.content = target.mint()
         store.resize(lvol, clusters)
         store.commit(lvol)
-    assert lvol.bdev is not None
     try:
-        target.bdevs.resize(lvol.bdev, clusters * store.geometry.cluster_size // lvol.bdev.block_size)
+        target.bdevs.resize(bdev, clusters * store.geometry.cluster_size // bdev.block_size)
     except RpcError:
         raise failed(errno.EBUSY, INVALID_PARAMS) from None
     return True
@@ -265,22 +263,23 @@ def resize(target: Target, *, name: str, size_in_mib: int) -> Steps:
 
 def rename(target: Target, *, old_name: str, new_name: str) -> Steps:
     """Observed: the alias changes first, so that a read-only volume answers EPERM and has got a new alias."""
-    store, lvol = _volume(target, old_name)
-    assert lvol.bdev is not None
+    bdev = target.bdevs.get(old_name, "lvol")
+    store, lvol = target.volumes[bdev]
     try:
-        target.bdevs.rename_alias(lvol.bdev, lvol.bdev.aliases[-1], f"{store.name}/{new_name}")
+        target.bdevs.rename_alias(bdev, bdev.aliases[-1], f"{store.name}/{new_name}")
     except RpcError:
         raise failed(errno.EEXIST, INVALID_PARAMS) from None
-    if new_name == lvol.name:
+    cut_name = cut(new_name)
+    if cut_name == lvol.name:
         return True
-    if new_name in store.names:
+    if cut_name in store.names:
         raise failed(errno.EEXIST, INVALID_PARAMS)
     if lvol.read_only:
         raise failed(errno.EPERM, INVALID_PARAMS)
     yield Pause.IO
     _check_loaded(target, store, lvol)
-    store.names[new_name] = store.names.pop(lvol.name)
-    lvol.name = new_name
+    store.names[cut_name] = store.names.pop(lvol.name)
+    lvol.name = cut_name
     store.commit(lvol)
     return True
 
@@ -297,7 +296,7 @@ def set_read_only(target: Target, *, name: str) -> Steps:
 
 
 def delete(target: Target, *, name: str) -> Steps:
-    """In use or not. Observed: while something else is being done with it, EBUSY, and it is gone until the next restart."""
+    """In use or not. Observed: while something else is done with it, EBUSY, and it is gone until the next restart."""
     store, lvol = _find(target, name)
     volumes.find_base(target, lvol)
     if len(lvol.clones) > 1:
@@ -374,14 +373,23 @@ def clone_bdev(target: Target, *, bdev: str, lvs_name: str, clone_name: str) -> 
         raise failed(errno.EINVAL, INVALID_PARAMS)
 
     def make() -> Lvol:
-        if base.claim == EXCLUSIVE:
+        if base.claim not in (None, SHARED):
             raise failed(errno.EPERM, INVALID_PARAMS)
         made = store.add(clone_name, target.mint(), target.mint(), store.clusters_for(base.size), thin=True)
         made.esnap = base.uuid
+        if not volumes.fits(base, store):
+            _leak(store, made)
+            raise failed(errno.EINVAL, INVALID_PARAMS)
         volumes.hand_base(target, made, made)
         return made
 
     return _make(target, store, clone_name, make)
+
+
+def _leak(store: Store, lvol: Lvol) -> None:
+    """Observed: what could not be opened stays on the device and is listed, degraded, after the next load."""
+    store.commit(lvol)
+    store.forget(lvol)
 
 
 def inflate(target: Target, *, name: str) -> Steps:
@@ -391,7 +399,7 @@ def inflate(target: Target, *, name: str) -> Steps:
 
 
 def decouple_parent(target: Target, *, name: str) -> Steps:
-    """What the parent holds becomes the volume's own; the grandparent becomes the parent. A device below is copied whole."""
+    """What the parent holds becomes the volume's own, the grandparent its parent. A device below is copied whole."""
     store, lvol = _volume(target, name)
     if lvol.esnap is not None:
         return _copy_up(target, store, lvol, lambda: lvol.clusters, thin=False)
@@ -427,19 +435,33 @@ def _take_over(target: Target, store: Store, lvol: Lvol, allocated: int, *, thin
 
 
 def set_parent(target: Target, *, lvol_name: str, parent_name: str) -> Steps:
-    """The bytes are taken to be equal; nobody checks."""
+    """The bytes are taken to be equal; nobody checks. The parent is known by its page, in whatever store it is."""
     store, lvol = _volume(target, lvol_name)
-    _, parent = _volume(target, parent_name)
+    page = _volume(target, parent_name)[1].page
     yield Pause.IO
     _check_loaded(target, store, lvol)
-    if parent is lvol.parent:
-        raise failed(errno.EEXIST, INVALID_PARAMS)
-    if not parent.was_parent or not lvol.thin or parent is lvol or parent.clusters != lvol.clusters:
-        raise failed(errno.EINVAL, INVALID_PARAMS)
+    parent = _parent_to_be(store, lvol, page)
+    if lvol.is_busy or parent.is_busy:
+        raise failed(errno.EBUSY, INVALID_PARAMS)
+    volumes.let_base_go(target, lvol)
+    lvol.esnap = None
     lvol.orphan()
     parent.adopt(lvol)
     store.commit(lvol)
     return True
+
+
+def _parent_to_be(store: Store, lvol: Lvol, page: int) -> Lvol:
+    if lvol.parent is not None and lvol.parent.page == page:
+        raise failed(errno.EEXIST, INVALID_PARAMS)
+    if lvol.page == page or not lvol.thin:
+        raise failed(errno.EINVAL, INVALID_PARAMS)
+    parent = store.lvols.get(page)
+    if parent is None:
+        raise failed(errno.ENOENT, INVALID_PARAMS)
+    if not parent.was_parent or parent.clusters != lvol.clusters:
+        raise failed(errno.EINVAL, INVALID_PARAMS)
+    return parent
 
 
 # Shallow copies
@@ -447,16 +469,16 @@ def set_parent(target: Target, *, lvol_name: str, parent_name: str) -> Steps:
 
 def start_shallow_copy(target: Target, *, src_lvol_name: str, dst_bdev_name: str) -> Json:
     """Answers well also when it must fail; what became of it is told once, by the check."""
-    _, lvol = _volume(target, src_lvol_name)
+    bdev = target.bdevs.get(src_lvol_name, "lvol")
+    _, lvol = target.volumes[bdev]
     target.copies_started += 1
     into = target.bdevs.find(dst_bdev_name)
     if into is None or into.claim is not None:
         raise failed(errno.ENODEV if into is None else errno.EPERM, INVALID_PARAMS)
-    assert lvol.bdev is not None
     number = 0
     if not lvol.read_only:
         number = errno.EPERM
-    elif lvol.bdev.size > into.size or lvol.bdev.block_size % into.block_size:
+    elif bdev.size > into.size or bdev.block_size % into.block_size:
         number = errno.EINVAL
     status: dict[str, int | str] = {
         "copied_clusters": 0 if number else lvol.allocated,

@@ -22,9 +22,14 @@ MIB: Final = 1 << 20
 DEFAULT_CLUSTER: Final = 4 * MIB
 MASK_HEADER: Final = 5  # bytes before the bits of a bitmap on the device
 EXTENTS: Final = 512  # clusters that one metadata page maps
-NAME_BYTES: Final = 63
+NAME_BYTES: Final = 63  # a longer new name is refused; one that is renamed to is cut
 MAX_CLUSTERS: Final = 1 << 32  # a volume with more is refused, its cluster table would not fit into memory
 MAX_OPERATIONS: Final = 512  # in flight on one store
+
+
+def cut(name: str) -> str:
+    """What is left of a name that was not checked."""
+    return name.encode()[:NAME_BYTES].decode(errors="ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ class Store:
     base: Bdev
     geometry: Geometry
     total_clusters: int
+    block_size: int  # of its volumes; the device's when the store was made
     journal: Journal | None = None  # None: on a device that does not outlive the process
     lvols: dict[int, Lvol] = field(default_factory=dict)  # by page, in the order of creation
     names: dict[str, Lvol | None] = field(default_factory=dict)  # None: being created
@@ -191,7 +197,7 @@ class Store:
         try:
             yield
         finally:
-            if self.names[name] is None:
+            if name in self.names and self.names[name] is None:
                 del self.names[name]
 
     @contextmanager
@@ -261,9 +267,10 @@ class Store:
         self.forget(lvol)
 
     def forget(self, lvol: Lvol) -> None:
-        """Out of the lists, whatever is still on the device."""
+        """Out of the lists, whatever is still on the device. What it leaves there may come back beside a namesake."""
         del self.lvols[lvol.page]
-        del self.names[lvol.name]
+        if self.names.get(lvol.name) is lvol:
+            del self.names[lvol.name]
 
     def _merge(self, snapshot: Lvol, clone: Lvol) -> None:
         """The clone gets the clusters and extent pages that it has not got itself, and the grandparent."""
@@ -304,6 +311,17 @@ class Store:
 
     # What is on the device
 
+    def close(self) -> None:
+        """Let go of the file; what is in it stays."""
+        if self.journal is not None:
+            self.journal.close()
+            self.journal = None
+
+    def erase(self) -> None:
+        """Leave a blank device behind."""
+        if self.journal is not None:
+            self.journal.erase()
+
     def commit(self, *changed: Lvol, gone: Lvol | None = None) -> None:
         """Make a change of volumes durable, all of it or nothing."""
         self._write({"lvols": [lvol.to_record() for lvol in changed], "gone": gone.page if gone else None})
@@ -332,6 +350,7 @@ class Store:
             "uuid": self.uuid,
             "name": self.name,
             "total_clusters": self.total_clusters,
+            "block_size": self.block_size,
             "cluster_size": geometry.cluster_size,
             "page_size": geometry.page_size,
             "pages": geometry.pages,
@@ -341,7 +360,7 @@ class Store:
 
 def create(base: Bdev, uuid: str, name: str, geometry: Geometry, generation: Callable[[], int]) -> Store:
     """A new store on a device. Whatever the device held before is gone, silently."""
-    store = Store(uuid, name, base, geometry, base.size // geometry.cluster_size)
+    store = Store(uuid, name, base, geometry, base.size // geometry.cluster_size, base.block_size)
     if base.file is not None:
         try:
             store.journal = Journal.create(base.file, geometry.region, generation(), store.state())
@@ -372,7 +391,7 @@ def load(base: Bdev) -> Store | None:
 
 def _restore(base: Bdev, journal: Journal, head: Record, lvols: list[Record]) -> Store:
     geometry = Geometry(head["cluster_size"], head["page_size"], head["pages"], head["metadata_clusters"])
-    store = Store(head["uuid"], head["name"], base, geometry, head["total_clusters"], journal)
+    store = Store(head["uuid"], head["name"], base, geometry, head["total_clusters"], head["block_size"], journal)
     for record in lvols:
         lvol = Lvol(**{**record, "parent": None})
         store.lvols[lvol.page] = store.names[lvol.name] = lvol

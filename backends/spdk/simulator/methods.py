@@ -38,6 +38,7 @@ _PASSTHRU: Final = fields(
 )
 _TYPES: Final = {
     **TYPES,
+    "anything": lambda value: value,
     "address": _ADDRESS.decode,
     "namespace": _NAMESPACE.decode,
     "passthru": _PASSTHRU.decode,
@@ -64,10 +65,11 @@ class Method:
     bare: str | None = None  # takes no parameters at all, and refuses even {} in these words
     reads: bool = False  # changes nothing
     choosy: bool = False  # parameters that are given must name something
+    absent: bool = True  # where nothing is required, there may be no parameters at all
 
     def decode(self, call: Call) -> Decoded:
         """The call's parameters, or the method's own way to refuse them."""
-        if call.params is None and not self.fields.required:
+        if call.params is None and self.absent and not self.fields.required:
             return {}
         if call.params is not None and self.bare is not None:
             raise errors.RpcError(errors.INVALID_PARAMS, self.bare)
@@ -91,8 +93,9 @@ def _method(  # noqa: PLR0913  # a row of the table
     bare: str | None = None,
     reads: bool = False,
     choosy: bool = False,
+    absent: bool = True,
 ) -> Method:
-    return Method(name, fields(params, _TYPES, lax=lax), refusal, startup, runtime, bare, reads, choosy)
+    return Method(name, fields(params, _TYPES, lax=lax), refusal, startup, runtime, bare, reads, choosy, absent)
 
 
 _FRAMEWORK: Final = (
@@ -118,9 +121,7 @@ _BDEV: Final = (
         runtime=False,
     ),
     _method("bdev_get_bdevs", "name:string timeout:uint64", reads=True),
-    _method(
-        "bdev_get_iostat", "names:names per_channel:boolean reset_mode:[all|maxmin|error|none]", reads=True
-    ),
+    _method("bdev_get_iostat", "names:names per_channel:boolean reset_mode:[all|maxmin|error|none]", reads=True),
     _method("bdev_examine", "name:string!", BAD_EXAMINE),
     _method("bdev_wait_for_examine", bare="bdev_wait_for_examine requires no parameters", reads=True),
     _method(
@@ -130,8 +131,8 @@ _BDEV: Final = (
     _method(
         "bdev_malloc_create",
         "name:string block_size:uint32! num_blocks:uint64! uuid:uuid optimal_io_boundary:uint32 md_size:uint32"
-        " md_interleave:boolean dif_type:int32 dif_is_head_of_md:boolean physical_block_size:uint32 dif_pi_format:uint32"
-        " numa_id:int32",
+        " md_interleave:boolean dif_type:int32 dif_is_head_of_md:boolean physical_block_size:uint32"
+        " dif_pi_format:uint32 numa_id:int32",
     ),
     _method("bdev_malloc_delete", "name:string!"),
     _method(
@@ -160,8 +161,8 @@ _LVOL: Final = (
         " md_page_size:uint32",
     ),
     _method("bdev_lvol_rename_lvstore", "old_name:string! new_name:string!"),
-    _method("bdev_lvol_grow_lvstore", "uuid:string lvs_name:string"),
-    _method("bdev_lvol_delete_lvstore", "uuid:string lvs_name:string"),
+    _method("bdev_lvol_grow_lvstore", "uuid:string lvs_name:string", absent=False),
+    _method("bdev_lvol_delete_lvstore", "uuid:string lvs_name:string", absent=False),
     _method("bdev_lvol_get_lvstores", "uuid:string lvs_name:string", reads=True, choosy=True),
     _method(
         "bdev_lvol_create",
@@ -234,7 +235,7 @@ _NVMF: Final = (
     _method("nvmf_subsystem_get_listeners", "nqn:string! tgt_name:string", BAD_NVMF, reads=True),
     _method(
         "nvmf_subsystem_add_host",
-        "nqn:string! host:string! tgt_name:string psk:string dhchap_key:string dhchap_ctrlr_key:string",
+        "nqn:string! host:string! tgt_name:string psk:anything dhchap_key:string dhchap_ctrlr_key:string",
         BAD_NVMF,
         lax=True,
     ),
@@ -286,7 +287,7 @@ _RAID: Final = (
     ),
     _method("bdev_raid_delete", "name:string! clear_sb:boolean", BAD_RAID),
     _method("bdev_raid_get_bdevs", "category:[online|configuring|offline|all]!", BAD_RAID, reads=True),
-    _method("bdev_raid_add_base_bdev", "raid_bdev:string! base_bdev:string!", BAD_RAID),
+    _method("bdev_raid_add_base_bdev", "raid_bdev:string! base_bdev:string!", BAD_BDEV),
     _method("bdev_raid_remove_base_bdev", "name:string!", BAD_RAID),
 )
 

@@ -1,4 +1,4 @@
-"""The ring of the last 1024 bdev events. Ids restart at 0 with the process; asking for an older id starts at the oldest."""
+"""The ring of the last 1024 bdev events. Ids restart at 0 with the process; an older id starts at the oldest."""
 
 from __future__ import annotations
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, TypeAlias
 
 from backends.spdk.simulator.bdevs import Bdev
 from backends.spdk.simulator.keyring import Key
+from backends.spdk.simulator.listeners import Endpoint
 from backends.spdk.simulator.params import parse_uuid
 from schemas.resources import Json
 
@@ -79,6 +81,10 @@ def is_nqn(text: str) -> bool:
     )
 
 
+Identity: TypeAlias = tuple[object, ...]
+FAMILIES: Final = {"IPv4": IPv4Address, "IPv6": IPv6Address}
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A transport address as it was given, but for the case of its type and family."""
@@ -89,12 +95,27 @@ class Address:
     trsvcid: str
 
     @property
-    def identity(self) -> tuple[str, str, str, str]:
-        """What makes two addresses one."""
-        return (self.trtype, self.adrfam, self.traddr.lower(), self.trsvcid)
+    def identity(self) -> Identity:
+        """What makes two addresses one. One that is none of its family is like no other, not even like itself."""
+        host: object = self.traddr.lower()
+        if self.adrfam in FAMILIES:
+            try:
+                host = FAMILIES[self.adrfam](self.traddr)
+            except ValueError:
+                host = object()
+        return (self.trtype, self.adrfam, host, self.trsvcid.lower())
 
     def dump(self) -> dict[str, Json]:
         return {"trtype": self.trtype, "adrfam": self.adrfam, "traddr": self.traddr, "trsvcid": self.trsvcid}
+
+
+@dataclass(slots=True)
+class Port:
+    """A socket that listens, for all subsystems that have a listener with its address."""
+
+    endpoint: Endpoint
+    sock_impl: str | None
+    users: int = 1
 
 
 @dataclass(eq=False, slots=True)
@@ -114,7 +135,8 @@ class Host:
 
     def dump(self) -> dict[str, Json]:
         keys = {"dhchap_key": self.dhchap_key, "dhchap_ctrlr_key": self.dhchap_ctrlr_key}
-        return {"nqn": self.nqn} | {name: key.name for name, key in keys.items() if key is not None}
+        shown: dict[str, Json] = {"nqn": self.nqn}
+        return shown | {name: key.name for name, key in keys.items() if key is not None}
 
 
 @dataclass(eq=False, slots=True)
@@ -210,7 +232,7 @@ class Nvmf:
     config: dict[str, Json] = field(default_factory=lambda: dict(CONFIG_DEFAULTS))
     transports: dict[str, dict[str, Json]] = field(default_factory=dict)
     referrals: list[Referral] = field(default_factory=list)
-    endpoints: dict[tuple[str, int], int] = field(default_factory=dict)  # how many listeners share each
+    ports: dict[Identity, Port] = field(default_factory=dict)  # where the target listens
     _subsystems: dict[str, Subsystem] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Subsystem]:

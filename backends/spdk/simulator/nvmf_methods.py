@@ -5,6 +5,7 @@ A change to a subsystem pauses it, which takes one message; changes wait for eac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -13,12 +14,14 @@ from backends.spdk.simulator.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     RpcError,
+    TargetCrashed,
     failed,
     internal_error,
     invalid_parameters,
 )
 from backends.spdk.simulator.keyring import Key, Keyring
 from backends.spdk.simulator.keyring_methods import is_psk
+from backends.spdk.simulator.listeners import Endpoint
 from backends.spdk.simulator.nvmf import (
     DEFAULT_NAMESPACES,
     DISCOVERY_NQN,
@@ -30,6 +33,7 @@ from backends.spdk.simulator.nvmf import (
     Listener,
     Namespace,
     Nvmf,
+    Port,
     Referral,
     Subsystem,
     is_nqn,
@@ -39,9 +43,13 @@ from backends.spdk.simulator.target import Target
 from schemas.resources import Json
 
 ENODEV, EINVAL = 19, 22
-FAMILIES: Final = {"ipv4": "IPv4", "ipv6": "IPv6"}
-MAX_ADDRESS, MAX_SERVICE = 256, 32
+FAMILIES: Final = {"ipv4": "IPv4", "ipv6": "IPv6", "ib": "IB", "fc": "FC"}
+NETWORKS: Final = frozenset({"TCP", "RDMA"})  # transports whose addresses have ports, and IPv4 unless said otherwise
+MAX_TYPE, MAX_ADDRESS, MAX_SERVICE = 32, 256, 32
 MAX_SERIAL, MAX_MODEL = 20, 40
+MAX_PORT: Final = 65_535
+IMPLEMENTATIONS: Final = frozenset({"posix", "ssl", "uring"})
+_PORT: Final = re.compile(r"\s*\+?([0-9]+)", re.ASCII)
 KATO_UNIT: Final = 100  # milliseconds that one unit of KAS stands for
 
 
@@ -94,19 +102,21 @@ def create_transport(target: Target, *, trtype: str, tgt_name: str | None = None
         raise RpcError(INVALID_PARAMS, f"Invalid transport type '{trtype}'")
     if nvmf.transports:
         raise RpcError(INTERNAL_ERROR, f"Transport type '{trtype}' already exists")
-    options = TRANSPORT_DEFAULTS | {name: value for name, value in given.items() if name in TRANSPORT_DEFAULTS}
-    _check_transport(trtype, **options)
+    options: dict[str, Any] = TRANSPORT_DEFAULTS | {
+        name: value for name, value in given.items() if name in TRANSPORT_DEFAULTS
+    }
+    if not _is_possible(**options):
+        raise RpcError(INTERNAL_ERROR, f"Transport type '{trtype}' create failed")
     yield Pause.MESSAGE
-    if options["sock_priority"] > 16:  # type: ignore[operator]
+    if options["sock_priority"] > 16:
         raise RpcError(INTERNAL_ERROR, "Failed to create transport.")
     nvmf.transports["TCP"] = _settled(**options)
     return True
 
 
-def _check_transport(trtype: str, *, max_io_size: int, kas: int, min_kato: int, **_others: Json) -> None:
+def _is_possible(*, max_io_size: int, kas: int, min_kato: int, **_others: Json) -> bool:
     is_power = max_io_size >= 8192 and not max_io_size & (max_io_size - 1)
-    if (max_io_size and not is_power) or not kas or not min_kato:
-        raise RpcError(INTERNAL_ERROR, f"Transport type '{trtype}' create failed")
+    return (is_power or not max_io_size) and kas > 0 and min_kato > 0
 
 
 def _settled(**options: Any) -> dict[str, Json]:  # noqa: ANN401
@@ -330,10 +340,12 @@ def _hidden_namespace(subsystem: Subsystem, nsid: int, host: str) -> Namespace:
 
 
 def _address(given: dict[str, str]) -> Address:
-    """Invalid unless type and family are known; IPv4 is meant where no family is given."""
+    """Invalid unless the family is known; any transport may be meant."""
     trtype, traddr, trsvcid = given["trtype"].upper(), given["traddr"], given.get("trsvcid", "")
-    adrfam = FAMILIES.get(given.get("adrfam", "ipv4").lower())
-    if adrfam is None or len(traddr) > MAX_ADDRESS or len(trsvcid) > MAX_SERVICE:
+    family = given.get("adrfam", "ipv4" if trtype in NETWORKS else None)
+    adrfam = "unknown" if family is None else FAMILIES.get(family.lower())
+    too_long = len(trtype) > MAX_TYPE or len(traddr) > MAX_ADDRESS or len(trsvcid) > MAX_SERVICE
+    if adrfam is None or too_long:
         raise invalid_parameters()
     return Address(trtype, adrfam, traddr, trsvcid)
 
@@ -356,38 +368,59 @@ def add_listener(  # noqa: PLR0913  # the method's parameters
     yield Pause.MESSAGE
     if subsystem.listener(address) or len(subsystem.listeners) >= MAX_LISTENERS:
         raise invalid_parameters()
-    _listen(target, address)
+    _listen(target, address, sock_impl, secure=secure_channel)
     states = [ana_state] * subsystem.max_namespaces
     subsystem.listeners.insert(0, Listener(address, secure_channel, sock_impl, states))
     return True
 
 
-def _listen(target: Target, address: Address) -> None:
-    """One socket serves every subsystem that listens on its address."""
-    port = int(address.trsvcid) if address.trsvcid.isascii() and address.trsvcid.isdigit() else 0
-    is_sixth = ":" in address.traddr
-    if address.trtype not in target.nvmf.transports or not 1 <= port <= 65535 or is_sixth != (address.adrfam == "IPv6"):
+def _listen(target: Target, address: Address, sock_impl: str | None, *, secure: bool) -> None:
+    """One socket serves every subsystem that listens on its address.
+
+    Observed: one who names an implementation, on a socket for which none was named, kills the target.
+    """
+    port = target.nvmf.ports.get(address.identity)
+    if port is None:
+        target.nvmf.ports[address.identity] = _open_port(target, address, sock_impl, secure=secure)
+        return
+    if sock_impl is not None and port.sock_impl is None:
+        raise TargetCrashed
+    if sock_impl is not None and port.sock_impl is not None and not sock_impl.startswith(port.sock_impl):
         raise invalid_parameters()
-    endpoint = (address.traddr, port)
-    if endpoint not in target.nvmf.endpoints:
-        try:
-            target.listening.open(endpoint)
-        except OSError:
-            raise invalid_parameters() from None
-    target.nvmf.endpoints[endpoint] = target.nvmf.endpoints.get(endpoint, 0) + 1
+    port.users += 1
+
+
+def _open_port(target: Target, address: Address, sock_impl: str | None, *, secure: bool) -> Port:
+    implementation = sock_impl or ("ssl" if secure else "posix")
+    is_possible = implementation == "ssl" if secure else implementation in IMPLEMENTATIONS
+    if address.trtype not in target.nvmf.transports or not is_possible:
+        raise invalid_parameters()
+    endpoint = _endpoint(address)
+    try:
+        target.listening.open(endpoint)
+    except OSError:
+        raise invalid_parameters() from None
+    return Port(endpoint, sock_impl)
+
+
+def _endpoint(address: Address) -> Endpoint:
+    """The port is read as strtoull reads it; the family that was named is that of the address."""
+    number = _PORT.fullmatch(address.trsvcid)
+    port = int(number[1]) if number else 0
+    if not 1 <= port <= MAX_PORT or address.adrfam != ("IPv6" if ":" in address.traddr else "IPv4"):
+        raise invalid_parameters()
+    return address.traddr, port
 
 
 def _hang_up(target: Target, address: Address) -> None:
-    endpoint = (address.traddr, int(address.trsvcid))
-    target.nvmf.endpoints[endpoint] -= 1
-    if not target.nvmf.endpoints[endpoint]:
-        del target.nvmf.endpoints[endpoint]
-        target.listening.close_one(endpoint)
+    port = target.nvmf.ports[address.identity]
+    port.users -= 1
+    if not port.users:
+        del target.nvmf.ports[address.identity]
+        target.listening.close_one(port.endpoint)
 
 
-def remove_listener(
-    target: Target, *, nqn: str, listen_address: dict[str, str], tgt_name: str | None = None
-) -> Steps:
+def remove_listener(target: Target, *, nqn: str, listen_address: dict[str, str], tgt_name: str | None = None) -> Steps:
     subsystem = _subsystem(target, nqn, tgt_name)
     address = _address(listen_address)
     if address.trtype not in target.nvmf.transports:
@@ -428,6 +461,7 @@ def set_ana_state(  # noqa: PLR0913  # the method's parameters
 
 
 def get_listeners(target: Target, *, nqn: str, tgt_name: str | None = None) -> Steps:
+    _nvmf(target, tgt_name, "Unable to find a target")
     subsystem = _pausable(target, nqn, tgt_name)
     yield Pause.MESSAGE
     return [_dump_listener(listener, with_ana=subsystem.ana_reporting) for listener in subsystem.listeners]
@@ -449,7 +483,7 @@ def add_host(  # noqa: PLR0913  # the method's parameters
     nqn: str,
     host: str,
     tgt_name: str | None = None,
-    psk: str | None = None,
+    psk: object = None,
     dhchap_key: str | None = None,
     dhchap_ctrlr_key: str | None = None,
 ) -> Json:
@@ -461,7 +495,7 @@ def add_host(  # noqa: PLR0913  # the method's parameters
         raise internal_error()
     added = Host(host, key, controller_key)
     if psk is not None and target.nvmf.transports:
-        if psk not in target.keyring.ring or not is_psk(target.keyring.ring[psk]):
+        if not isinstance(psk, str) or psk not in target.keyring.ring or not is_psk(target.keyring.ring[psk]):
             _release_keys(added)
             raise internal_error()
         added.psk = target.keyring.hold(psk)
@@ -479,9 +513,7 @@ def _release_keys(host: Host) -> None:
     Keyring.release(host.dhchap_key, host.dhchap_ctrlr_key, host.psk)
 
 
-def remove_host(
-    target: Target, *, nqn: str, host: str, tgt_name: str | None = None, timeout_ms: int = 0
-) -> Steps:
+def remove_host(target: Target, *, nqn: str, host: str, tgt_name: str | None = None, timeout_ms: int = 0) -> Steps:
     del timeout_ms  # nobody is ever connected
     subsystem = _subsystem(target, nqn, tgt_name)
     known = subsystem.host(host)
@@ -493,7 +525,7 @@ def remove_host(
     return True
 
 
-def set_keys(
+def set_keys(  # noqa: PLR0913  # the method's parameters
     target: Target,
     *,
     nqn: str,
@@ -503,6 +535,7 @@ def set_keys(
     dhchap_ctrlr_key: str | None = None,
 ) -> Json:
     """Replaces both: a key that is not named is cleared."""
+    _nvmf(target, tgt_name, "Invalid parameters")
     subsystem = _subsystem(target, nqn, tgt_name)
     keys = _keys(target.keyring, dhchap_key, dhchap_ctrlr_key)
     known = subsystem.host(host)
@@ -518,6 +551,7 @@ def set_keys(
 
 
 def get_connected(target: Target, *, nqn: str, tgt_name: str | None = None) -> Steps:
+    _nvmf(target, tgt_name, "Unable to find a target")
     _pausable(target, nqn, tgt_name)
     yield Pause.MESSAGE
     return []
@@ -535,7 +569,7 @@ def get_stats(target: Target, *, tgt_name: str | None = None) -> Json:
         "completed_nvme_io",
     )
     group: dict[str, Json] = {"name": "nvmf_tgt_poll_group_000"}
-    group |= {counter: 0 for counter in counters}
+    group |= dict.fromkeys(counters, 0)
     return {"tick_rate": 1_000_000_000, "poll_groups": [group | {"transports": transports}]}
 
 
@@ -553,7 +587,7 @@ def add_referral(
     """Adding what is there already is as good as adding it."""
     referrals = _nvmf(target, tgt_name).referrals
     referral = Referral(_address(address), subnqn, secure_channel)
-    if not referral.address.trsvcid:
+    if referral.address.trtype in NETWORKS and not referral.address.trsvcid:
         raise RpcError(INTERNAL_ERROR, "Service ID is required.")
     if not _same_referral(referrals, referral.address, subnqn):
         referrals.insert(0, referral)

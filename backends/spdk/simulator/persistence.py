@@ -100,8 +100,7 @@ class Journal:
 
     def erase(self) -> None:
         """The store is no more: the file is blank to whoever looks next."""
-        os.pwrite(self._descriptor, bytes(BLOCK), 0)
-        self.close()
+        self._write(bytes(BLOCK), 0)
 
     def close(self) -> None:
         os.close(self._descriptor)

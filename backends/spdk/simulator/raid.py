@@ -43,7 +43,11 @@ class Raid:
         return "online" if self.bdev else "configuring"
 
     def dump(self) -> dict[str, Json]:
-        """As bdev_raid_get_bdevs shows it, without the name."""
+        """As bdev_raid_get_bdevs shows it."""
+        return {"name": self.name, **self.describe()}
+
+    def describe(self) -> dict[str, Json]:
+        """As its device shows it."""
         filled = sum(leg.bdev is not None for leg in self.legs)
         return {
             "uuid": self.bdev.uuid if self.bdev else NULL_UUID,

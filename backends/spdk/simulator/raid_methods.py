@@ -31,11 +31,10 @@ def create(  # noqa: PLR0913  # the method's parameters
     superblock: bool = False,
 ) -> Steps:
     """With a base absent it answers well and stays configuring."""
-    level = LEVELS.get(raid_level)
+    level = LEVELS.get(raid_level, "")
     number = _objection(target, name, level, base_bdevs, strip_size_kb)
     if number:
         raise _refused(f"create RAID bdev {name}", number)
-    assert level is not None
     raid = Raid(name, level, strip_size_kb, superblock, [Leg(base) for base in base_bdevs], uuid)
     target.raids.by_name[name] = raid
     yield Pause.IO
@@ -45,11 +44,11 @@ def create(  # noqa: PLR0913  # the method's parameters
     return True
 
 
-def _objection(target: Target, name: str, level: str | None, bases: list[str], strip_size_kb: int) -> int:
+def _objection(target: Target, name: str, level: str, bases: list[str], strip_size_kb: int) -> int:
     if name in target.raids.by_name or target.bdevs.find(name):
         return errno.EEXIST
     fewest = 2 if level == "raid1" else 1
-    if level is None or len(bases) < fewest or (level == "raid1") != (strip_size_kb == 0):
+    if not level or len(bases) < fewest or (level == "raid1") != (strip_size_kb == 0):
         return errno.EINVAL
     found = [bdev for base in bases if (bdev := target.bdevs.find(base)) is not None]
     if len(set(bases)) < len(bases) or any(bdev.claim is not None for bdev in found):
@@ -96,15 +95,15 @@ def _go_online(target: Target, raid: Raid) -> None:
         blocks,
         raid.uuid or "",
         RAID_IO,
-        lambda: {"raid": raid.dump()},
+        lambda: {"raid": raid.describe()},
     )
     target.register(raid.bdev)
 
 
 def _lose(target: Target, raid: Raid, leg: Leg) -> None:
     """A mirror goes on with what it has; the last leg, or any of another level, takes the array along."""
-    assert leg.bdev is not None
-    leg.bdev.close(leg)
+    if leg.bdev is not None:
+        leg.bdev.close(leg)
     leg.name, leg.bdev, leg.data_offset = None, None, 0
     if raid.level != "raid1" or raid.bdev is None or not any(other.bdev for other in raid.legs):
         _take_down(target, raid)
@@ -131,7 +130,7 @@ def delete(target: Target, *, name: str, clear_sb: bool = False) -> Steps:
 
 def get_bdevs(target: Target, *, category: str) -> Json:
     raids = target.raids.by_name.values()
-    return [{"name": raid.name} | raid.dump() for raid in raids if category in ("all", raid.state)]
+    return [raid.dump() for raid in raids if category in ("all", raid.state)]
 
 
 def add_base_bdev(target: Target, *, raid_bdev: str, base_bdev: str) -> Steps:
@@ -153,7 +152,9 @@ def add_base_bdev(target: Target, *, raid_bdev: str, base_bdev: str) -> Steps:
 
 def remove_base_bdev(target: Target, *, name: str) -> Steps:
     bdev = target.bdevs.find(name)
-    found = [(raid, leg) for raid in target.raids.by_name.values() for leg in raid.legs if leg.bdev and leg.bdev is bdev]
+    found = [
+        (raid, leg) for raid in target.raids.by_name.values() for leg in raid.legs if leg.bdev and leg.bdev is bdev
+    ]
     if not found:
         raise RpcError(-errno.ENODEV, "Failed to remove base bdev from raid bdev")
     yield Pause.MESSAGE

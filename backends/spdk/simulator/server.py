@@ -8,13 +8,15 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
-from backends.spdk.simulator import faults, wire
+from backends.spdk.simulator import wire
 from backends.spdk.simulator.engine import Engine, Reply
-from backends.spdk.simulator.errors import TargetDied
 from backends.spdk.simulator.faults import DropAfter, DropBefore, Fault, Hold, Refuse
+from backends.spdk.simulator.framing import Malformed, Scanner
 from backends.spdk.simulator.wire import Call, Invalid
 
 MAX_CONNECTIONS: Final = 64
@@ -33,11 +35,12 @@ class Connection:
     """One client: what came and is not a request yet, what goes out and has not gone."""
 
     socket: socket.socket
-    scanner: wire.Scanner = field(default_factory=wire.Scanner)
+    scanner: Scanner = field(default_factory=Scanner)
     out: bytearray = field(default_factory=bytearray)
     unanswered: int = 0
     is_reading: bool = True
     is_open: bool = True
+    watched: int = selectors.EVENT_READ
 
     @property
     def is_finished(self) -> bool:
@@ -73,43 +76,42 @@ class Server:
         self._order = itertools.count()
         self._is_stopping = False
         self._alarm, self._bell = socket.socketpair()
-        self._alarm.setblocking(False)
-        self._bell.setblocking(False)
+        self._alarm.settimeout(0)
+        self._bell.settimeout(0)
         self._selector.register(self._alarm, selectors.EVENT_READ, self._silence)
 
     # Life
 
     def add_listener(self, listener: socket.socket) -> None:
         """Clients may come here."""
-        listener.setblocking(False)
+        listener.settimeout(0)
         self._listeners.append(listener)
-        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+        self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
 
     def watch(self, listener: socket.socket) -> None:
         """A socket whose callers are hung up on at once."""
-        self._selector.register(listener, selectors.EVENT_READ, lambda: _refuse_caller(listener))
+        self._selector.register(listener, selectors.EVENT_READ, partial(_hang_up, listener))
 
     def unwatch(self, listener: socket.socket) -> None:
         self._selector.unregister(listener)
 
     def run(self) -> None:
         """Turn until told to stop."""
-        try:
-            while not self._is_stopping:
-                self._turn()
-            self._flush()
-        finally:
-            self._close()
+        while not self._is_stopping:
+            self._turn()
+        self._flush()
 
     def stop(self) -> None:
         """May be called from anywhere, also from a signal handler."""
         self._is_stopping = True
-        self._bell.send(b"!")
+        with suppress(OSError):  # the loop may have seen it and be gone already
+            self._bell.send(b"!")
 
     def _silence(self) -> None:
         self._alarm.recv(64)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Every connection ends."""
         for connection in list(self._connections):
             self._drop(connection)
         for listener in self._listeners:
@@ -157,10 +159,10 @@ class Server:
             client, _ = listener.accept()
         except OSError:
             return
-        client.setblocking(False)
+        client.settimeout(0)
         connection = Connection(client)
         self._connections.add(connection)
-        self._selector.register(client, selectors.EVENT_READ, lambda: self._serve(connection))
+        self._selector.register(client, selectors.EVENT_READ, partial(self._serve, connection))
         if len(self._connections) == MAX_CONNECTIONS:
             for each in self._listeners:
                 self._selector.unregister(each)
@@ -172,11 +174,12 @@ class Server:
         connection.is_open = False
         self._connections.discard(connection)
         self._talking.discard(connection)
-        self._selector.unregister(connection.socket)
+        if connection.watched:
+            self._selector.unregister(connection.socket)
         connection.socket.close()
         if len(self._connections) == MAX_CONNECTIONS - 1:
             for listener in self._listeners:
-                self._selector.register(listener, selectors.EVENT_READ, _Accept(self._accept, listener))
+                self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
 
     def _serve(self, connection: Connection) -> None:
         if connection.is_reading:
@@ -195,8 +198,11 @@ class Server:
         try:
             for value in connection.scanner.feed(data):
                 self._read(connection, value)
-        except wire.Malformed:
+                if not connection.is_open:
+                    return
+        except Malformed:
             self._drop(connection)
+            return
         if not data or not connection.scanner.room:
             self._read_no_more(connection)
 
@@ -261,6 +267,7 @@ class Server:
             self._send(connection)
 
     def _send(self, connection: Connection) -> None:
+        """As much as the client takes now."""
         try:
             sent = connection.socket.send(connection.out)
         except BlockingIOError:
@@ -276,19 +283,17 @@ class Server:
 
     def _watch_for(self, connection: Connection) -> None:
         """Wake up when there is something to read, or room to write what waits."""
+        events = connection.is_reading * selectors.EVENT_READ | bool(connection.out) * selectors.EVENT_WRITE
+        if events == connection.watched:
+            return
+        if connection.watched:
+            self._selector.unregister(connection.socket)
+        if events:
+            self._selector.register(connection.socket, events, partial(self._serve, connection))
+        connection.watched = events
 
 
-class _Accept:
-    """A listener's callback, made anew when clients may come again."""
-
-    def __init__(self, accept: Callable[[socket.socket], None], listener: socket.socket) -> None:
-        self._accept, self._listener = accept, listener
-
-    def __call__(self) -> None:
-        self._accept(self._listener)
-
-
-def _refuse_caller(listener: socket.socket) -> None:
+def _hang_up(listener: socket.socket) -> None:
     try:
         listener.accept()[0].close()
     except OSError:

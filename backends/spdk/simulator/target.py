@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,6 +17,8 @@ from backends.spdk.simulator.raid import Raids
 from backends.spdk.simulator.steps import Pause, Steps
 
 Examiner: TypeAlias = "Callable[[Target, Bdev], None]"
+Reviver: TypeAlias = "Callable[[Target, Bdev], Iterable[Bdev]]"
+Reader: TypeAlias = "Callable[[Target, Bdev], Steps]"
 
 
 @dataclass(eq=False)
@@ -27,8 +29,9 @@ class Target:
     now: Callable[[], float]  # seconds; only differences count
     pid: int
     listening: Listening
-    waiting: Sequence[Examiner] = ()  # may have waited for a device of this name or UUID
-    reading: Sequence[Examiner] = ()  # look at what is on the device
+    reviving: Sequence[Reviver] = ()  # what lacked a device of this UUID
+    waiting: Sequence[Examiner] = ()  # may have waited for a device of this name
+    reading: Sequence[Reader] = ()  # look at what is on the device
     initialized: bool = True
     auto_examine: bool = True
     examining: int = 0  # devices that are being looked at
@@ -36,6 +39,7 @@ class Target:
     notifications: Notifications = field(default_factory=Notifications)
     stores: list[Store] = field(default_factory=list)
     volumes: dict[Bdev, tuple[Store, Lvol]] = field(default_factory=dict)  # what lies behind an lvol's device
+    degraded: dict[str, list[tuple[Store, Lvol]]] = field(default_factory=dict)  # by the UUID of what they lack
     passthrus: dict[str, str] = field(default_factory=dict)  # name → base that it has or waits for
     keyring: Keyring = field(default_factory=Keyring)
     crypto: Crypto = field(default_factory=Crypto)
@@ -49,9 +53,9 @@ class Target:
         self.bdevs = Bdevs(self.notifications, self.mint)
 
     def register(self, bdev: Bdev, *aliases: str) -> Bdev:
-        """A device without a past: whoever waited for it takes it, then it is announced."""
+        """Enter a device that has no past."""
         self.bdevs.register(bdev, *aliases)
-        self._settle(bdev)
+        self.settle(bdev)
         return bdev
 
     def register_and_read(self, bdev: Bdev) -> Steps:
@@ -60,23 +64,27 @@ class Target:
         if self.auto_examine:
             yield from self.read(bdev)
         if self.bdevs.find(bdev.name) is bdev:
-            self._settle(bdev)
+            self.settle(bdev)
         return bdev.name
 
     def read(self, bdev: Bdev) -> Steps:
         """Look at what is on a device. Until then it looks blank to everybody, and may be overwritten."""
         self.examining += 1
         yield Pause.IO
-        self.examining -= 1
         if self.bdevs.find(bdev.name) is bdev:
             for examiner in self.reading:
-                examiner(self, bdev)
+                yield from examiner(self, bdev)
+        self.examining -= 1
         return True
 
-    def _settle(self, bdev: Bdev) -> None:
+    def settle(self, bdev: Bdev) -> None:
+        """A device that was entered is taken by whoever waits for it, and announced; then what comes back with it."""
+        back = [device for reviver in self.reviving for device in reviver(self, bdev)]
         for examiner in self.waiting:
             examiner(self, bdev)
         self.bdevs.announce(bdev)
+        for device in back:
+            self.settle(device)
 
     def content(self, name: str) -> str:
         """The token for the bytes of an lvol: equal tokens, equal bytes; a new one is blank."""
@@ -86,5 +94,4 @@ class Target:
         """Let go of files and sockets, as the end of a process does."""
         self.listening.close()
         for store in self.stores:
-            if store.journal:
-                store.journal.close()
+            store.close()

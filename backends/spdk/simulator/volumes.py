@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+
 from backends.spdk.simulator import lvols
-from backends.spdk.simulator.bdevs import SHARED, Bdev
+from backends.spdk.simulator.bdevs import OWN, SHARED, Bdev
 from backends.spdk.simulator.errors import RpcError, TargetCrashed
 from backends.spdk.simulator.lvols import Lvol, Store
+from backends.spdk.simulator.steps import Pause, Steps
 from backends.spdk.simulator.target import Target
 from schemas.resources import Json
 
@@ -13,24 +17,72 @@ WRITABLE_IO = ("read", "write", "unmap", "reset", "write_zeroes", "seek_hole", "
 READ_ONLY_IO = ("read", "reset", "seek_hole", "seek_data")
 
 
-def load(target: Target, bdev: Bdev) -> None:
-    """A store on a new device comes up. One whose name or UUID is loaded already is ignored silently."""
+def load(target: Target, bdev: Bdev) -> Steps:
+    """A store on a new device comes up. One whose name or UUID is loaded already is ignored silently.
+
+    Observed: volumes of 512-byte blocks on a device of 4,096-byte blocks are shown, and their examination never ends.
+    """
     store = None if bdev.claim else lvols.load(bdev)
     if store is None:
-        return
+        return None
     if any(store.uuid == other.uuid or store.name == other.name for other in target.stores):
-        assert store.journal is not None
-        store.journal.close()
-        return
+        store.close()
+        return None
+    _drop_unfit(target, store)
     attach(target, store)
-    for lvol in store.lvols.values():
-        if lvol.esnap is None or _hold_base(target, lvol):
-            show(target, store, lvol)
+    ready = [lvol for lvol in store.lvols.values() if _has_base(target, store, lvol)]
+    entered = list(_return(target, [(store, lvol) for lvol in _by_arrival(ready)]))
+    for device in reversed(entered):  # observed: announced the other way round
+        target.settle(device)
+    if entered and store.block_size * 8 <= bdev.block_size:
+        yield Pause.NEVER
+    return None
+
+
+def _has_base(target: Target, store: Store, lvol: Lvol) -> bool:
+    """A clone whose external snapshot is not there is degraded: listed, without a device."""
+    if lvol.esnap is None or _hold_base(target, lvol):
+        return True
+    target.degraded.setdefault(lvol.esnap, []).append((store, lvol))
+    return False
+
+
+def _return(target: Target, lvols: Iterable[tuple[Store, Lvol]]) -> Iterator[Bdev]:
+    """Volumes that come back have devices again, but for the namesake of one that has."""
+    for store, lvol in lvols:
+        try:
+            yield _enter(target, store, lvol)
+        except RpcError:
+            let_base_go(target, lvol)
+            store.forget(lvol)
+
+
+def _by_arrival(lvols: Iterable[Lvol]) -> Iterator[Lvol]:
+    """Observed: all are opened at once, and those that need fewer reads are there first."""
+    there: set[Lvol] = set()
+    turns = deque((lvol, _opening(lvol, there)) for lvol in lvols)
+    while turns:
+        lvol, reads = turns.popleft()
+        if next(reads, None) is None:
+            yield lvol
+        else:
+            turns.append((lvol, reads))
+
+
+def _opening(lvol: Lvol, there: set[Lvol]) -> Iterator[int]:
+    """Read by read: the volume's pages, then those of what it lies on, as far as that is not there yet."""
+    below: Lvol | None = lvol
+    opened = []
+    while below is not None and below not in there:
+        yield from (below.page, *below.extents)
+        opened.append(below)
+        below = below.parent
+    there.update(opened)
 
 
 def attach(target: Target, store: Store) -> None:
     """The store takes its device; when that goes, the store goes with it."""
-    store.base.take(store, lambda: unload(target, store))
+    store.base.take(store, lambda: unload(target, store), OWN)
     target.stores.append(store)
 
 
@@ -38,16 +90,20 @@ def unload(target: Target, store: Store) -> None:
     """The volumes are no longer there; what is on the device stays."""
     for lvol in list(store.lvols.values()):
         hide(target, lvol)
-    if store.journal is not None:
-        store.journal.close()
+    store.close()
     target.stores.remove(store)
     store.base.close(store)
 
 
 def show(target: Target, store: Store, lvol: Lvol) -> None:
+    """The volume appears as a device."""
+    target.settle(_enter(target, store, lvol))
+
+
+def _enter(target: Target, store: Store, lvol: Lvol) -> Bdev:
     """The volume's device: named by its UUID, with the readable name as an alias."""
-    block_size = store.base.block_size
-    lvol.bdev = Bdev(
+    block_size = store.block_size
+    bdev = Bdev(
         lvol.uuid,
         "Logical Volume",
         "lvol",
@@ -58,8 +114,10 @@ def show(target: Target, store: Store, lvol: Lvol) -> None:
         lambda: {"lvol": describe(store, lvol)},
         numa_id=store.base.numa_id,
     )
-    target.volumes[lvol.bdev] = (store, lvol)
-    target.register(lvol.bdev, f"{store.name}/{lvol.name}")
+    target.bdevs.register(bdev, f"{store.name}/{lvol.name}")
+    target.volumes[bdev] = (store, lvol)
+    lvol.bdev = bdev
+    return bdev
 
 
 def hide(target: Target, lvol: Lvol) -> None:
@@ -94,12 +152,25 @@ def describe(store: Store, lvol: Lvol) -> Json:
 
 
 def find_base(target: Target, lvol: Lvol) -> Bdev | None:
-    """The device under an external-snapshot clone. Touching a clone whose base was deleted under it kills the target."""
+    """The device under an external-snapshot clone. Deleting a clone after its base kills the target."""
     if lvol.esnap is None:
         return None
     if target.bdevs.is_going(lvol.esnap):
         raise TargetCrashed
     return target.bdevs.find(lvol.esnap)
+
+
+def fits(base: Bdev, store: Store) -> bool:
+    """Whole blocks of the base make up a block of the store."""
+    return store.block_size % base.block_size == 0
+
+
+def _drop_unfit(target: Target, store: Store) -> None:
+    """What was left behind by a refused clone of an unfit device cannot be opened while that device is there."""
+    for lvol in list(store.lvols.values()):
+        base = find_base(target, lvol)
+        if base is not None and not fits(base, store):
+            store.forget(lvol)
 
 
 def _hold_base(target: Target, lvol: Lvol) -> bool:
@@ -128,9 +199,11 @@ def let_base_go(target: Target, lvol: Lvol) -> None:
         base.close(lvol)
 
 
-def revive(target: Target, bdev: Bdev) -> None:
-    """Clones that lacked this very device come up with it."""
-    for store in target.stores:
-        for lvol in store.lvols.values():
-            if lvol.is_degraded and lvol.esnap == bdev.uuid and _hold_base(target, lvol):
-                show(target, store, lvol)
+def revive(target: Target, bdev: Bdev) -> Iterable[Bdev]:
+    """Clones that lacked this very device come up with it; the last one is announced first."""
+    back = [
+        (store, lvol)
+        for store, lvol in target.degraded.pop(bdev.uuid, ())
+        if store in target.stores and store.lvols.get(lvol.page) is lvol and _has_base(target, store, lvol)
+    ]
+    return reversed(list(_return(target, back)))

@@ -1,0 +1,155 @@
+"""What a word of a manifest or a report means: kinds and fields out of their schemas, rules out of their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from analyzer.rule import Rule
+from analyzer.rules import RULES
+from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Reference, Transition, our_kinds
+from schemas.resources import Json
+from schemas.validation import did_you_mean, quoted
+
+DIRECTIONS: tuple[Direction, ...] = ("change", "add", "remove", "increase", "decrease")
+_ANNOTATIONS = ("x-update", "x-hazard", "x-reason")
+
+
+@dataclass(frozen=True)
+class FieldTopic:
+    """A field, in its kind."""
+
+    kind: Kind
+    field: Field
+
+
+Topic: TypeAlias = "Kind | FieldTopic | Rule"
+
+
+class UnknownTopic(Exception):
+    """Nothing has that name; the message offers what is near."""
+
+
+def find(subject: str) -> Topic:
+    """What a subject means: `Volume`, `vol`, `Volume.size`, `dangling-reference`. Raises UnknownTopic."""
+    rules = {rule.id: rule for rule in RULES}
+    if subject in rules:
+        return rules[subject]
+    name, _, path = subject.partition(".")
+    kind = _kind_names().get(name.casefold())
+    if kind is None:
+        known = [*rules, *(kind.name for kind in our_kinds().values())]
+        raise UnknownTopic(f"no kind or rule is called {quoted(name)}{did_you_mean(name, known)}")
+    return FieldTopic(kind, _field(kind, path)) if path else kind
+
+
+def children(kind: Kind, path: FieldPath) -> tuple[Field, ...]:
+    """The fields directly inside a field, looking through lists."""
+    inside = (*path, ITEM) if (*path, ITEM) in kind.fields else path
+    return tuple(field for field in kind.fields.values() if field.path[:-1] == inside and field.path[-1] != ITEM)
+
+
+def to_json(topic: Topic) -> dict[str, Json]:
+    match topic:
+        case Rule():
+            return {"rule": topic.id, "severity": str(topic.severity), "fixed": topic.fixed, "page": topic.page}
+        case FieldTopic():
+            return field_json(topic.kind, topic.field)
+    return kind_json(topic)
+
+
+def kind_json(kind: Kind) -> dict[str, Json]:
+    return {
+        "kind": kind.name,
+        "apiVersion": kind.api_version,
+        "scope": kind.scope,
+        "plural": kind.plural,
+        "shortNames": [*kind.short_names],
+        "description": kind.description,
+        "example": kind.example,
+        "onDelete": kind.schema["x-delete"],
+        "references": [_reference_json(field) for field in kind.references],
+        "fields": [field_json(kind, field) for field in kind.fields.values() if field.path[0] == "spec"],
+    }
+
+
+def field_json(kind: Kind, field: Field) -> dict[str, Json]:
+    schema = field.schema
+    return {
+        "kind": kind.name,
+        "field": str(field),
+        "description": field.description,
+        "type": type_name(field),
+        "required": field.required,
+        "unit": schema.get("x-unit"),
+        "default": schema.get("default"),
+        "example": next(iter(schema.get("examples", ())), None),
+        "reference": reference.kind if (reference := reference_of(kind, field)) else None,
+        "onChange": [
+            {"direction": direction, "update": meaning.update, "hazard": meaning.hazard, "reason": meaning.reason}
+            for direction, meaning in transitions(field)
+        ],
+        "fields": [str(child) for child in children(kind, field.path)],
+    }
+
+
+def reference_of(kind: Kind, field: Field) -> Reference | None:
+    """What a field names, or what the items of a list name."""
+    item = kind.field((*field.path, ITEM))
+    return field.reference or (item.reference if item else None)
+
+
+def transitions(field: Field) -> Iterator[tuple[Direction, Transition]]:
+    """What the schema says about changes of this field, by direction; `change` stands for every one."""
+    given = [field.schema[name] for name in _ANNOTATIONS if name in field.schema]
+    named = {direction for value in given if isinstance(value, Mapping) for direction in value}
+    for direction in DIRECTIONS:
+        if direction in named or (direction == "change" and given and not named):
+            yield direction, field.transition(direction)
+
+
+def type_name(field: Field) -> str:
+    """`integer from 1 to 65535`, `one of correct, warn, ignore`, `list of strings` …"""
+    schema = field.schema
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if "x-expects" in schema:
+        return str(schema["x-expects"])
+    kind = schema.get("type", "any")
+    name = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    bounds = [f"{word} {schema[key]}" for word, key in (("from", "minimum"), ("to", "maximum")) if key in schema]
+    return " ".join([_TYPE_NAMES.get(name, name), *bounds])
+
+
+_TYPE_NAMES = {"object": "mapping", "array": "list"}
+
+
+def _reference_json(field: Field) -> Json:
+    return {"field": str(field), "kind": field.reference.kind if field.reference else None}
+
+
+def _kind_names() -> dict[str, Kind]:
+    """Every way to name a kind."""
+    return {
+        name.casefold(): kind for kind in our_kinds().values() for name in (kind.name, kind.plural, *kind.short_names)
+    }
+
+
+def _field(kind: Kind, path: str) -> Field:
+    """The field at a path as people write it: without `spec.` in front and without `[]` if they like."""
+    steps = path.replace(ITEM, "").strip(".").split(".")
+    start: FieldPath = () if (steps[0],) in kind.fields else ("spec",)
+    here = start
+    for step in steps:
+        near = {child.path[-1]: child for child in children(kind, here)}
+        if step not in near:
+            inside = kind.name if here == start else str(kind.fields[here])
+            raise UnknownTopic(f"{inside} has no field {quoted(step)}{did_you_mean(step, near)}")
+        here = near[step].path
+    return kind.fields[here]
+
+
+def index() -> dict[str, Json]:
+    """Every kind and every rule by name."""
+    return {"kinds": [*our_kinds()], "rules": [*sorted(rule.id for rule in RULES)]}

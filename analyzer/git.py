@@ -1,0 +1,164 @@
+"""Revisions and their files, read from the Git object database, never from a work tree. The one door to pygit2."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import FileMode, ObjectType
+
+from analyzer.snapshot import MAX_FILES, MAX_FOLDERS, Blob, Collector, Snapshot, SnapshotError, is_hidden
+
+_TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
+_CHERRY_PICKED = "(cherry picked from commit "
+
+
+class GitError(SnapshotError):
+    """Git could not answer: says what was asked, where, and why not."""
+
+
+def read_snapshot(repository: Path, rev: str, root: str = "") -> Snapshot:
+    """The manifests of a revision below `root` (a folder or a single file inside the repository)."""
+    repo, commit = _commit(repository, rev)
+    found = Collector()
+    with _explained(f"{repository}: reading {rev}"):
+        entry = _entry(commit, root)
+        if isinstance(entry, pygit2.Tree):
+            _collect(repo, entry, found)
+        elif isinstance(entry, pygit2.Blob):
+            _read(repo, entry, root.rpartition("/")[2], found)
+        else:
+            raise GitError(f"{repository}: {rev} has no folder {root}")
+    return found.snapshot(str(commit.id), root if isinstance(entry, pygit2.Tree) else root.rpartition("/")[0])
+
+
+def resolve(repository: Path, rev: str) -> str:
+    """The full id of the commit that `rev` means."""
+    return str(_commit(repository, rev)[1].id)
+
+
+def is_ancestor(repository: Path, older: str, newer: str) -> bool:
+    """Whether `newer` builds on `older`; a commit builds on itself."""
+    repo, first = _commit(repository, older)
+    _, second = _commit(repository, newer)
+    with _explained(f"{repository}: history of {newer}"):
+        return first.id == second.id or repo.descendant_of(second.id, first.id)
+
+
+def merge_base(repository: Path, one: str, other: str) -> str | None:
+    """The newest commit that both build on; None when their histories have nothing in common."""
+    repo, first = _commit(repository, one)
+    _, second = _commit(repository, other)
+    with _explained(f"{repository}: histories of {one} and {other}"):
+        found = repo.merge_base(first.id, second.id)
+    return str(found) if found else None
+
+
+def departure(repository: Path, base: str, head: str) -> str:
+    """The commit to compare `head` with: where it left `base`; for a step back, to an older commit, `base` itself."""
+    shared = merge_base(repository, base, head)
+    return shared if shared and shared != resolve(repository, head) else resolve(repository, base)
+
+
+def trailers(repository: Path, rev: str) -> tuple[tuple[str, str], ...]:
+    """The trailers of a commit message, such as Holdfast-Approve, in order."""
+    return parse_trailers(_commit(repository, rev)[1].message)
+
+
+def subject(repository: Path, rev: str) -> str:
+    """The first line of the commit message."""
+    return _commit(repository, rev)[1].message.strip().partition("\n")[0].strip()
+
+
+def find_repository(path: Path) -> tuple[Path, str]:
+    """The repository around a path, and the path inside it."""
+    full = path.resolve()
+    with _explained(f"{path}: looking for a Git repository"):
+        found = pygit2.discover_repository(str(full))
+        folder = pygit2.Repository(found).workdir if found else None
+    if folder is None:
+        raise GitError(f"{path} is not in a Git work tree; name a repository with --repo")
+    inside = full.relative_to(Path(folder).resolve()).as_posix()
+    return Path(folder), "" if inside == "." else inside
+
+
+def parse_trailers(message: str) -> tuple[tuple[str, str], ...]:
+    """Trailers stand in the last paragraph, which holds nothing else; an indented line continues the one before."""
+    _, gap, last = message.strip().replace("\r\n", "\n").rpartition("\n\n")
+    found: list[tuple[str, str]] = []
+    for line in last.split("\n") if gap else ():
+        match = _TRAILER.fullmatch(line)
+        if match:
+            found.append((match[1], match[2].strip()))
+        elif found and line[:1] in (" ", "\t"):
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
+        elif not line.startswith(_CHERRY_PICKED):
+            return ()
+    return tuple(found)
+
+
+def _commit(repository: Path, rev: str) -> tuple[pygit2.Repository, pygit2.Commit]:
+    with _explained(f"{repository} cannot be read as a Git repository"):
+        found = pygit2.discover_repository(str(repository))
+        repo = pygit2.Repository(found) if found else None
+    if repo is None:
+        raise GitError(f"{repository} is no Git repository, nor inside one")
+    try:
+        return repo, repo.revparse_single(rev).peel(pygit2.Commit)
+    except (KeyError, ValueError, TypeError, pygit2.GitError) as error:
+        raise GitError(f"{repository}: no commit {rev!r}; see `git log --all --oneline`") from error
+
+
+@contextlib.contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+        raise GitError(f"{doing}: {str(error).strip(chr(39)) or type(error).__name__}") from error
+
+
+def _entry(commit: pygit2.Commit, root: str) -> pygit2.Object | None:
+    try:
+        return commit.tree[root] if root else commit.tree
+    except KeyError:
+        return None
+
+
+def _collect(repo: pygit2.Repository, tree: pygit2.Tree, found: Collector) -> None:
+    """Walk without recursion; a tree that repeats itself without end runs into the limit."""
+    folders = [("", tree)]
+    for visited, (folder, here) in enumerate(folders):
+        if visited == MAX_FOLDERS:
+            raise GitError(f"more than {MAX_FOLDERS:,} folders; name the one that holds the manifests")
+        for entry in here:
+            name = (entry.raw_name or b"").decode("utf-8", "surrogateescape")
+            path = f"{folder}/{name}" if folder else name
+            if isinstance(entry, pygit2.Tree) and path.isprintable():
+                folders += [] if is_hidden(path) else [(path, entry)]
+            else:
+                _take(repo, entry, path, found)
+
+
+def _take(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Collector) -> None:
+    if not path.isprintable():
+        found.refuse(ascii(path)[1:-1], "the name holds characters that cannot be shown")
+    elif entry.filemode == FileMode.COMMIT:
+        found.link(path, submodule=True)
+    elif entry.filemode == FileMode.LINK:
+        found.link(path)
+    elif found.wants(path):
+        _read(repo, entry, path, found)
+
+
+def _read(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Collector) -> None:
+    """The header tells the size, so that nothing huge is ever loaded."""
+    if len(found.blobs) == MAX_FILES:
+        raise GitError(f"more than {MAX_FILES:,} files; name the folder that holds the manifests")
+    _, size = repo.odb.read_header(entry.id)
+    if not found.too_large(path, size):
+        kind, data = repo.odb.read(entry.id)
+        assert kind == ObjectType.BLOB  # noqa: S101  # the tree said so
+        found.add(Blob(path, str(entry.id), data))

@@ -1,0 +1,281 @@
+"""What a change of a resource means, field by field, as the transitions in the schemas say. Pure.
+
+Both sides are compared with their defaults filled in, quantities and durations by what they amount to, and lists that
+have a key (`x-list-key`) item by item, so that reordering or spelling out a default is no change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Transition, kinds
+from schemas.quantity import parse_bytes, parse_percent, parse_seconds
+from schemas.resources import NOTHING, Json, Resource, ResourceKey
+from schemas.validation import Path
+
+Hazard: TypeAlias = Literal["safe", "disruptive", "data-loss"]
+HAZARDS: Final[tuple[Hazard, ...]] = ("safe", "disruptive", "data-loss")
+RENAMED_FROM = "holdfast.dev/renamed-from"
+
+_AMOUNTS = {"quantity": parse_bytes, "duration": parse_seconds, "percent": parse_percent}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs. An empty path means the resource as a whole. `path` counts list items as they are written
+    (where they are now, or where they were); `name` says which item it is: `spec.portals[front].port`.
+    """
+
+    path: Path
+    name: str
+    direction: Direction
+    before: Json
+    after: Json
+    update: str
+    hazard: Hazard
+    reason: str
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "path": list(self.path),
+            "field": self.name,
+            "direction": self.direction,
+            "before": self.before,
+            "after": self.after,
+            "update": self.update,
+            "hazard": self.hazard,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A resource at two revisions; None where it is not declared. They have two keys when it was renamed."""
+
+    before: Resource | None
+    after: Resource | None
+
+    @property
+    def key(self) -> ResourceKey:
+        present = self.after or self.before
+        assert present is not None  # noqa: S101  # a pair of nothing is never made
+        return present.key
+
+
+def pairs(base: Mapping[ResourceKey, Resource], head: Mapping[ResourceKey, Resource]) -> tuple[Pair, ...]:
+    """The resources of two revisions side by side, in order of their keys. One renamed stays one resource."""
+    former = _renames(base, head)
+    arrived = [Pair(base.get(former.get(key, key)), resource) for key, resource in head.items()]
+    gone = [Pair(base[key], None) for key in base.keys() - head.keys() - set(former.values())]
+    return tuple(sorted(arrived + gone, key=lambda pair: pair.key))
+
+
+def _renames(
+    base: Mapping[ResourceKey, Resource], head: Mapping[ResourceKey, Resource]
+) -> dict[ResourceKey, ResourceKey]:
+    """New key → former key; each former key goes to one resource."""
+    claims = {former_key(head[key]): key for key in sorted(head.keys() - base.keys(), reverse=True)}
+    return {key: former for former, key in claims.items() if former and former in base and former not in head}
+
+
+def former_key(resource: Resource) -> ResourceKey | None:
+    """The key that a resource had before it was renamed, as its annotation says: `team-a/db`, or just `db`."""
+    namespace, slash, name = resource.annotations.get(RENAMED_FROM, "").rpartition("/")
+    key = resource.key
+    return ResourceKey(key.kind, namespace if slash else key.namespace, name, key.group) if name else None
+
+
+def removal_ref(removal: Resource) -> ResourceKey:
+    """The resource whose bytes a Removal speaks of: one of its own namespace."""
+    ref: Any = removal.spec["ref"]
+    return ResourceKey(ref["kind"], removal.key.namespace, ref["name"], removal.key.group)
+
+
+def changes(before: Resource | None, after: Resource | None) -> tuple[FieldChange, ...]:
+    """Everything that differs, in order of the schema. Both must be as their schema says."""
+    match before, after:
+        case None, None:
+            return ()
+        case None, Resource():
+            return (FieldChange((), "", "add", None, dict(after.spec), "create", "safe", ""),)
+        case Resource(), None:
+            return (_deletion(before),)
+        case Resource(), Resource():
+            return (*_metadata_changes(before, after), *_spec_changes(before, after))
+    return ()
+
+
+def worst(hazards: Iterator[Hazard]) -> Hazard:
+    """The worst of them; `safe` when there are none."""
+    return max(hazards, key=HAZARDS.index, default="safe")
+
+
+def kind_of(resource: Resource) -> Kind | None:
+    return kinds().get((resource.api_version, resource.key.kind))
+
+
+def deletion_hazard(resource: Resource) -> Transition:
+    """What the disappearance of the manifest means."""
+    kind = kind_of(resource)
+    return kind.on_delete(resource.spec) if kind else Transition("delete", "safe", "this kind is not applied")
+
+
+def _deletion(resource: Resource) -> FieldChange:
+    meaning = deletion_hazard(resource)
+    return FieldChange((), "", "remove", dict(resource.spec), None, meaning.update, _hazard(meaning), meaning.reason)
+
+
+def _metadata_changes(before: Resource, after: Resource) -> Iterator[FieldChange]:
+    if before.key != after.key:
+        name = ("metadata", "name")
+        yield _plain(name, before.key.path, after.key.path, "renamed")
+    for part in ("labels", "annotations"):
+        old, new = getattr(before, part), getattr(after, part)
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                yield _plain(("metadata", part, name), old.get(name), new.get(name), "")
+
+
+def _plain(path: tuple[str, ...], before: Json, after: Json, reason: str) -> FieldChange:
+    direction: Direction = "add" if before is None else "remove" if after is None else "change"
+    return FieldChange(path, ".".join(path), direction, before, after, "in-place", "safe", reason)
+
+
+def _spec_changes(before: Resource, after: Resource) -> Iterator[FieldChange]:
+    kind = kind_of(after)
+    if kind is None or kind_of(before) is None:
+        if before.spec != after.spec:
+            yield _plain(("spec",), dict(before.spec), dict(after.spec), "this kind is not applied")
+        return
+    root = _Spot(kind.fields, ("spec",), ("spec",), "spec")
+    yield from _compare(root, kind.with_defaults(before.spec), kind.with_defaults(after.spec))
+
+
+class _Missing:
+    """Stands for a value that is not given."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+_MISSING: Final = _Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where the comparison is: in the schema, in the values, in words, and in which item."""
+
+    fields: Mapping[FieldPath, Field]
+    schema: FieldPath
+    path: Path
+    name: str
+    identity: str = ""
+    item: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+
+    @property
+    def field(self) -> Field:
+        return self.fields[self.schema]
+
+    def child(self, name: str) -> _Spot:
+        return _Spot(
+            self.fields, (*self.schema, name), (*self.path, name), f"{self.name}.{name}", self.identity, self.item
+        )
+
+    def at(self, index: int, identity: str, item: Json) -> _Spot:
+        known = item if isinstance(item, Mapping) else {}
+        schema, path, name = (*self.schema, ITEM), (*self.path, index), f"{self.name}[{identity}]"
+        return _Spot(self.fields, schema, path, name, identity, known)
+
+
+def _compare(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange]:  # noqa: ANN401  # JSON, or missing
+    schema = spot.field.schema
+    if before is _MISSING and after is _MISSING:
+        return
+    if _opens_up(schema, before, after):
+        for name in schema["properties"]:
+            yield from _compare(spot.child(name), _get(before, name), _get(after, name))
+    elif spot.field.list_key is not None:
+        yield from _compare_items(spot, before, after)
+    elif (old := _amount(schema, before)) != (new := _amount(schema, after)):
+        yield _change(spot, _direction(old, new), before, after)
+
+
+def _opens_up(schema: Mapping[str, Any], before: Any, after: Any) -> bool:  # noqa: ANN401
+    """Whether to look inside. A mapping that comes or goes counts as a whole where the schema says what that means."""
+    return "properties" in schema and (_MISSING not in (before, after) or "x-update" not in schema)
+
+
+def _compare_items(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange]:  # noqa: ANN401
+    key = spot.field.list_key
+    old, new = _by_identity(key, before), _by_identity(key, after)
+    for identity in dict.fromkeys([*old, *new]):
+        _, was = old.get(identity, (0, _MISSING))
+        index, now = new.get(identity, (old.get(identity, (0,))[0], _MISSING))
+        place = spot.at(index, identity, was if now is _MISSING else now)
+        if _MISSING in (was, now):
+            yield _item_change(spot, place, was, now)
+        elif key:
+            yield from _compare(place, was, now)
+
+
+def _by_identity(key: str | None, items: Any) -> dict[str, tuple[int, Any]]:  # noqa: ANN401
+    listed = items if isinstance(items, list) else []
+    return {str(item[key] if key else item): (index, item) for index, item in enumerate(listed)}
+
+
+def _change(spot: _Spot, direction: Direction, before: Any, after: Any) -> FieldChange:  # noqa: ANN401
+    return _told(spot, spot.field.transition(direction), direction, before, after)
+
+
+def _item_change(spot: _Spot, place: _Spot, before: Any, after: Any) -> FieldChange:  # noqa: ANN401
+    """An item that came or went: the list says what that means."""
+    direction: Direction = "add" if before is _MISSING else "remove"
+    return _told(place, spot.field.transition(direction), direction, before, after)
+
+
+def _told(spot: _Spot, meaning: Transition, direction: Direction, before: Any, after: Any) -> FieldChange:  # noqa: ANN401
+    old, new = _json(before), _json(after)
+    reason = meaning.reason.format_map(_Words(spot.item, before=_word(old), after=_word(new), item=spot.identity))
+    return FieldChange(spot.path, spot.name, direction, old, new, meaning.update, _hazard(meaning), reason)
+
+
+class _Words(dict[str, object]):
+    """What a reason may mention: the fields of the item at hand, and before, after, item."""
+
+    def __missing__(self, name: str) -> str:
+        return f"<{name}>"
+
+
+def _hazard(meaning: Transition) -> Hazard:
+    return next(hazard for hazard in HAZARDS if hazard == meaning.hazard)
+
+
+def _get(value: Any, name: str) -> Any:  # noqa: ANN401
+    return value.get(name, _MISSING) if isinstance(value, Mapping) else _MISSING
+
+
+def _amount(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401
+    """The value as a number where its form is one."""
+    parse = _AMOUNTS.get(schema.get("x-format", ""))
+    return parse(value) if parse and value is not _MISSING else value
+
+
+def _direction(before: Any, after: Any) -> Direction:  # noqa: ANN401
+    if before is _MISSING:
+        return "add"
+    if after is _MISSING:
+        return "remove"
+    if isinstance(before, (int, float)) and isinstance(after, (int, float)):
+        return "increase" if after > before else "decrease"
+    return "change"
+
+
+def _json(value: Any) -> Json:  # noqa: ANN401
+    absent = value is _MISSING or value is None
+    return None if absent else value
+
+
+def _word(value: Json) -> object:
+    return "nothing" if value is None else value

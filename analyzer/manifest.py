@@ -1,0 +1,138 @@
+"""Documents → Manifests: declared resources with their place in the files and what their schema says of them."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from analyzer.document import Document
+from analyzer.finding import Location
+from schemas.kinds import Kind, kinds
+from schemas.resources import Json, Resource, ResourceKey
+from schemas.validation import Path, Problem
+
+OUR_GROUP = "storage.holdfast.dev"
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration:
+    """A document of the repository, whatever it turns out to be."""
+
+    path: str
+    document: Document
+    api_version: str  # empty when it is not in Kubernetes form
+    kind_name: str
+    kind: Kind | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def location(self) -> Location:
+        return self.position_of(())
+
+    @property
+    def subject(self) -> ResourceKey | None:
+        """The resource that it declares."""
+        return None
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is meant to be one of our kinds, also when the group is misspelt."""
+        group = self.api_version.partition("/")[0]
+        return difflib.SequenceMatcher(None, group, OUR_GROUP).ratio() > 0.85
+
+    @property
+    def lost(self) -> bool:
+        """Whether it may be a resource of ours that nobody can make out, for another reason than its YAML."""
+        if self.kind is None and self.api_version:
+            return self.ours
+        return not isinstance(self, Manifest) and not self.document.broken
+
+    @property
+    def because(self) -> str:
+        """What is wrong with it, in words."""
+        if self.problems:
+            return self.problems[0].message
+        return f"{self.api_version} has no kind {self.kind_name}" if self.kind is None else "its YAML is defective"
+
+    def position_of(self, path: Path, *, key: bool = False) -> Location:
+        """Where the value at `path` is written (or its key); for a path that is not there, what should hold it."""
+        place = self.document.place(path, key=key)
+        return Location(self.path, place.line, place.column, text=self.document.source.line(place.line))
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest(Declaration):
+    """A declared resource. Only a sound one may be taken apart by its schema."""
+
+    resource: Resource
+
+    @property
+    def key(self) -> ResourceKey:
+        return self.resource.key
+
+    @property
+    def subject(self) -> ResourceKey | None:
+        return self.key
+
+    @functools.cached_property
+    def spec(self) -> Mapping[str, Any]:
+        """The spec of a sound manifest, defaults filled in."""
+        assert self.kind is not None  # noqa: S101  # that is part of being sound
+        return self.kind.with_defaults(self.resource.spec)
+
+    @property
+    def sound(self) -> bool:
+        """Whether every field that the schema knows is as the schema says."""
+        broken = self.kind is None or self.document.broken
+        return not broken and all(problem.rule == "unknown-field" for problem in self.problems)
+
+
+Decoded: TypeAlias = "Manifest | Declaration"
+
+
+def decode(document: Document, path: str) -> Decoded:
+    """A Manifest, or a mere Declaration when the document names no resource."""
+    value = document.value
+    if not _in_kubernetes_form(value):
+        because = Problem((), "invalid-resource", "not a manifest: it has no apiVersion and kind")
+        return Declaration(path, document, "", "", None, () if document.broken else (because,))
+    assert isinstance(value, dict)  # noqa: S101  # _in_kubernetes_form said so
+    api_version, name = str(value["apiVersion"]), str(value["kind"])
+    kind = kinds().get((api_version, name))
+    problems = kind.problems(value) if kind and not document.broken else ()
+    resource = _resource(value, kind)
+    if resource is None:
+        return Declaration(path, document, api_version, name, kind, problems)
+    return Manifest(path, document, api_version, name, kind, problems, resource)
+
+
+def _in_kubernetes_form(value: Json) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(value.get(field), str) and value[field] for field in ("apiVersion", "kind")
+    )
+
+
+def _resource(value: Mapping[str, Json], kind: Kind | None) -> Resource | None:
+    metadata = _mapping(value.get("metadata"))
+    name, namespace = metadata.get("name"), metadata.get("namespace", "")
+    if not isinstance(name, str) or not isinstance(namespace, str):
+        return None
+    api_version = str(value["apiVersion"])
+    group = api_version.rpartition("/")[0]
+    key = ResourceKey(str(value["kind"]), "" if kind and kind.scope == "Cluster" else namespace, name, group)
+    spec = _mapping(value.get("spec")) if kind else {name: value[name] for name in value if name not in _FRAME}
+    return Resource(key, api_version, spec, _texts(metadata.get("labels")), _texts(metadata.get("annotations")))
+
+
+_FRAME = ("apiVersion", "kind", "metadata")
+
+
+def _mapping(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: Json) -> dict[str, str]:
+    return {name: text for name, text in _mapping(value).items() if isinstance(text, str)}

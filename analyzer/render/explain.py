@@ -1,0 +1,163 @@
+"""Explanations as text for people."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+
+from analyzer.explain import FieldTopic, Topic, children, reference_of, transitions, type_name
+from analyzer.rule import Rule
+from analyzer.rules import RULES
+from analyzer.scalar import resolve
+from schemas.kinds import ITEM, Field, FieldPath, Kind, Reference, Transition, our_kinds
+from schemas.resources import Json
+
+WIDTH = 80
+_PLAIN = re.compile(r"[A-Za-z0-9/][-A-Za-z0-9_./]*(:[-A-Za-z0-9_./]+)*")
+
+
+def render(topic: Topic) -> str:
+    """Everything about a kind, a field or a rule."""
+    match topic:
+        case Rule():
+            return topic.page
+        case FieldTopic():
+            return _text(_field(topic.kind, topic.field))
+    return _text(_kind(topic))
+
+
+def render_index() -> str:
+    """Every kind and every rule, a line each."""
+    kinds = [(f"{kind.name} ({', '.join(kind.short_names)})", kind.description) for kind in our_kinds().values()]
+    rules = [(rule.id, f"{rule.severity}: {rule.summary}") for rule in sorted(RULES, key=lambda rule: rule.id)]
+    return _text(["Kinds", *_table(kinds), "", "Rules", *_table(rules)])
+
+
+def _kind(kind: Kind) -> Iterator[str]:
+    yield f"{kind.name}  {kind.api_version}, {_SCOPES[kind.scope]}, short: {', '.join(kind.short_names)}"
+    yield ""
+    yield from _prose(kind.description)
+    yield from ("", "Fields of spec")
+    yield from _table(_tree(kind, ("spec",)))
+    if kind.references:
+        yield from ("", "Refers to")
+        yield from _table((str(field), field.reference.kind) for field in kind.references if field.reference)
+    yield from ("", "When its manifest is removed")
+    yield from _table(_deletions(kind))
+    yield from ("", "Example")
+    yield from _yaml(kind.example)
+
+
+_SCOPES = {"Cluster": "cluster-scoped", "Namespaced": "namespaced", "Either": "namespaced or not"}
+
+
+def _tree(kind: Kind, path: FieldPath, indent: str = "") -> Iterator[tuple[str, str]]:
+    for field in children(kind, path):
+        required = ", required" if field.required else ""
+        yield f"{indent}{field.path[-1]}", f"{type_name(field)}{required}"
+        yield from _tree(kind, field.path, f"{indent}  ")
+
+
+def _deletions(kind: Kind) -> Iterator[tuple[str, str]]:
+    meaning = kind.schema["x-delete"]
+    if "by" not in meaning:
+        yield "always", _meaning(meaning)
+        return
+    for value, entry in meaning.items():
+        if isinstance(entry, Mapping):
+            yield f"{meaning['by']}: {value}", _meaning(entry)
+
+
+def _meaning(entry: Mapping[str, str]) -> str:
+    return f"{entry['hazard']}: {entry['reason']}"
+
+
+def _field(kind: Kind, field: Field) -> Iterator[str]:
+    yield f"{kind.name}.{field}{'  (required)' if field.required else ''}"
+    yield ""
+    yield from _prose(field.description)
+    yield ""
+    yield from _table(_facts(kind, field))
+    changes = [(direction, _transition(meaning)) for direction, meaning in transitions(field)]
+    if changes:
+        yield from ("", "When it changes")
+        yield from _table(changes)
+    inside = children(kind, field.path)
+    if inside:
+        yield from ("", "Fields")
+        yield from _table((child.path[-1], child.description) for child in inside)
+
+
+def _facts(kind: Kind, field: Field) -> Iterator[tuple[str, str]]:
+    schema = field.schema
+    yield "type", type_name(field)
+    if "x-unit" in schema:
+        yield "unit", schema["x-unit"]
+    if "default" in schema:
+        yield "default", json.dumps(schema["default"], ensure_ascii=False)
+    if schema.get("examples"):
+        yield "example", json.dumps(schema["examples"][0], ensure_ascii=False)
+    reference = reference_of(kind, field)
+    if reference:
+        yield "refers to", _target(reference)
+
+
+def _target(reference: Reference) -> str:
+    names = ".".join(reference.names).replace(f".{ITEM}", ITEM)
+    return f"{reference.kind}, {names} of the one that {reference.via} names" if reference.via else reference.kind
+
+
+def _transition(meaning: Transition) -> str:
+    return f"{_UPDATES[meaning.update]}, {meaning.hazard}{': ' + meaning.reason if meaning.reason else ''}"
+
+
+_UPDATES = {
+    "in-place": "in place",
+    "recreate": "made anew",
+    "restart": "waits for a restart of the target",
+    "refuse": "refused",
+}
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    listed = list(rows)
+    first = min(28, max((len(name) for name, _ in listed), default=0)) + 4
+    for name, text in listed:
+        lead = f"  {name}".ljust(first)
+        yield from textwrap.wrap(
+            (lead if len(lead) == first else lead + "  ") + text,
+            WIDTH,
+            subsequent_indent=" " * first,
+            break_on_hyphens=False,
+        )
+
+
+def _prose(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _yaml(value: Mapping[str, Json], indent: str = "  ") -> Iterator[str]:
+    """One line for each field, the spec and what is too long for a line opened up. JSON for scalars is YAML too."""
+    for name, child in value.items():
+        line = f"{indent}{name}: {_flow(child)}"
+        if isinstance(child, dict) and (name == "spec" or len(line) > WIDTH):
+            yield f"{indent}{name}:"
+            yield from _yaml(child, f"{indent}  ")
+        else:
+            yield line
+
+
+def _flow(value: Json) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_flow(child)}" for name, child in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and resolve(value) == value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(line.rstrip() for line in lines) + "\n"

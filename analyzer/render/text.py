@@ -1,0 +1,236 @@
+"""For people at a terminal: what, where (with the line itself and a caret under the place), and what to do."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from bisect import bisect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from analyzer.finding import Finding, Location
+from analyzer.graph import Dependent
+from analyzer.hazards import FieldChange, Hazard
+from analyzer.impact import UNKNOWN, Impact, Radius, ResourceChange
+from analyzer.report import Report
+from schemas.quantity import format_bytes
+from schemas.resources import canonical
+from schemas.validation import Path
+
+WIDTH = 80
+SHOWN = 5  # dependents of one change
+
+_COLOURS = {"error": "1;31", "warning": "1;33", "info": "1;36", "data-loss": "1;31", "disruptive": "1;33", "safe": "32"}
+_FAINT = "2"
+_CUT = ".."
+
+
+@dataclass(frozen=True)
+class Style:
+    """How wide, whether in colour, and what stands before every path."""
+
+    colour: bool = False
+    width: int = WIDTH
+    root: str = ""
+
+    def paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text
+
+    def faint(self, text: str) -> str:
+        return self.paint(text, _FAINT)
+
+    def wrap(self, text: str, indent: str = "") -> list[str]:
+        """Lines of the text; all but the first begin with `indent`."""
+        return textwrap.wrap(
+            printable(text),
+            self.width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+            drop_whitespace=True,
+        )
+
+    def labelled(self, label: str, colour: str, text: str, indent: str) -> Iterator[str]:
+        """A wrapped text behind a label in colour."""
+        first, *others = self.wrap(f"{label}{text}", indent)
+        yield self.paint(label, colour) + first.removeprefix(label)
+        yield from others
+
+    def place(self, location: Location) -> str:
+        where = printable(f"{self.root}/{location}" if self.root and not location.revision else str(location))
+        return f"{where} ({location.revision[:12]})" if location.revision else where
+
+
+def render(report: Report, *, colour: bool = False, width: int = WIDTH) -> str:
+    """Every finding, and a line that sums up."""
+    style = Style(colour, width, report.root)
+    blocks = ["\n".join(_finding(finding, style)) for finding in report.findings]
+    return "\n\n".join([*blocks, _summary(report, style)]) + "\n"
+
+
+def render_impact(impact: Impact, *, colour: bool = False, width: int = WIDTH) -> str:
+    """Every change, worst first, with its reasons and whom it reaches, and a line that sums up."""
+    style = Style(colour, width)
+    if impact.unreadable:
+        return "\n".join(_unreadable(impact, style)) + "\n"
+    title = f"From {impact.base[:12]} to {impact.head[:12]}"
+    blocks = ["\n".join(_change(change, style)) for change in impact.changes]
+    return "\n\n".join([title, *blocks, "\n".join(_totals(impact, style))]) + "\n"
+
+
+def printable(text: str) -> str:
+    """The text with everything that could move the cursor or hide something shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def dotted(path: Path) -> str:
+    """`spec.exports[0].portals[1]`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _finding(finding: Finding, style: Style) -> Iterator[str]:
+    severity = str(finding.severity)
+    yield from style.labelled(f"{severity}[{finding.rule}]: ", _COLOURS[severity], finding.message, "  ")
+    places = (finding.location, *(place for place, _ in finding.related))
+    margin = max(len(str(place.line)) for place in places)
+    yield from _excerpt(finding.location, "-->", "", margin, style)
+    for place, note in finding.related:
+        yield from _excerpt(place, ":::", note, margin, style)
+    yield from _remarks(finding, " " * margin + " = ", style)
+
+
+def _remarks(finding: Finding, lead: str, style: Style) -> Iterator[str]:
+    subject = ", ".join(filter(None, (str(finding.resource), dotted(finding.path)))) if finding.resource else ""
+    remarks = [subject, f"help: {finding.help}" if finding.help else ""]
+    for remark in filter(None, remarks):
+        first, *others = style.wrap(lead + remark, " " * len(lead))
+        yield style.faint(lead) + first.removeprefix(lead)
+        yield from others
+
+
+def _excerpt(place: Location, arrow: str, note: str, margin: int, style: Style) -> Iterator[str]:
+    edge, room = " " * margin + " | ", style.width - margin - 3
+    yield f"{' ' * margin}{style.faint(arrow)} {style.place(place)}"
+    if place.text:
+        line, offset = _window(place.text, place.column - 1, room)
+        yield style.faint(edge.rstrip())
+        yield f"{style.faint(f'{place.line:>{margin}} |')} {line}".rstrip()
+        yield from (style.faint(edge) + pointer for pointer in _pointer(offset, printable(note), room))
+    elif note:
+        yield style.faint(edge) + printable(note)
+
+
+def _pointer(offset: int, note: str, room: int) -> Iterator[str]:
+    """A caret with its note beside it, or below it where there is no room."""
+    beside = f"{' ' * offset}^ {note}".rstrip()
+    if _width(beside) <= room:
+        yield beside
+    else:
+        yield f"{' ' * offset}^"
+        yield from textwrap.wrap(note, room, break_on_hyphens=False)
+
+
+def _window(text: str, column: int, room: int) -> tuple[str, int]:
+    """The part of a line around a column that fits, and how many cells stand before that column."""
+    far = max(0, column - 2 * room)
+    cells = [printable(" " if character == "\t" else character) for character in text[far : column + 2 * room]]
+    at, more = column - far, len(text) > column + 2 * room
+    whole = not far and not more and sum(map(_width, cells)) <= room
+    start = 0 if whole or (not far and sum(map(_width, cells[:at])) < room * 2 // 3) else max(0, at - room // 2)
+    lead = _CUT if far or start else ""
+    sizes = list(accumulate(map(_width, cells[start:]), initial=len(lead)))
+    cut = more or sizes[-1] > room
+    end = start + bisect(sizes, room - len(_CUT) * cut) - 1
+    return f"{lead}{''.join(cells[start:end])}{_CUT * cut}", len(lead) + sum(map(_width, cells[start:at]))
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return len(text) if text.isascii() else sum(map(_cell_width, text))
+
+
+def _cell_width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _summary(report: Report, style: Style) -> str:
+    counts = report.counts
+    looked_at = f"({plural(counts.resources, 'resource')}, {plural(counts.files, 'file')})"
+    if not report.findings:
+        return style.paint("No findings", _COLOURS["safe"]) + f" {looked_at}"
+    found = (
+        style.paint(
+            plural(count, str(severity)) if severity.name != "INFO" else f"{count} info", _COLOURS[str(severity)]
+        )
+        for severity, count in report.tally().items()
+        if count
+    )
+    return f"{', '.join(found)} {looked_at}"
+
+
+def _change(change: ResourceChange, style: Style) -> Iterator[str]:
+    yield from style.labelled(f"{change.hazard}: ", _COLOURS[change.hazard], f"{change.action} {change.key}", "  ")
+    yield f"  {style.faint('-->')} {style.place(change.location)}"
+    for field in change.fields:
+        yield from _bulleted(_field(field), style)
+    for dependent in change.dependents[:SHOWN]:
+        yield from _bulleted(_dependent(dependent), style)
+    if len(change.dependents) > SHOWN:
+        yield f"  - reaches {len(change.dependents) - SHOWN} more"
+
+
+def _bulleted(text: str, style: Style) -> Iterator[str]:
+    if text:
+        yield from style.wrap(f"  - {text}", "    ")
+
+
+def _field(field: FieldChange) -> str:
+    if not field.path:
+        return field.reason
+    verdict = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}.get(field.update, "")
+    tail = "; ".join(filter(None, (verdict, field.reason)))
+    return f"{field.name}: {_value(field.before)} -> {_value(field.after)}{f' ({tail})' if tail else ''}"
+
+
+def _value(value: object) -> str:
+    text = "nothing" if value is None else value if isinstance(value, str) else canonical(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _dependent(dependent: Dependent) -> str:
+    steps = (f"{step.target} ({dotted(step.path)})" for step in dependent.path)
+    return f"reaches {dependent.key} through {' < '.join(steps)}"
+
+
+def _totals(impact: Impact, style: Style) -> Iterator[str]:
+    if not impact.changes:
+        yield "Nothing changes."
+        return
+    worst_first: Mapping[Hazard, int] = {hazard: count for hazard, count in impact.tally().items() if count}
+    for hazard, count in worst_first.items():
+        text = f"{plural(count, 'change')}: {_radius(impact.radius[hazard])}"
+        yield from style.labelled(f"{hazard}: ", _COLOURS[hazard], text, "  ")
+    yield "Bytes in use and connected hosts: unknown (no live data)."
+
+
+def _radius(radius: Radius) -> str:
+    hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else plural(radius.hosts, "host")
+    volumes = f"{plural(radius.volumes, 'volume')} ({format_bytes(radius.bytes)})"
+    tenants = f", tenants {', '.join(radius.tenants)}" if radius.tenants else ""
+    return f"reaches {volumes}, {plural(radius.subsystems, 'subsystem')}, {hosts}{tenants}"
+
+
+def _unreadable(impact: Impact, style: Style) -> Iterator[str]:
+    for place in impact.unreadable:
+        yield from style.wrap(f"{place.side}: {place.because}", "  ")
+        yield f"  {style.faint('-->')} {style.place(place.location)}"
+    yield ""
+    yield "No comparison: what cannot be made out is unknown, not deleted."

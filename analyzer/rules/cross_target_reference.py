@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.finding import Severity
+from analyzer.graph import Reference, ResourceGraph
+from analyzer.rule import Case, Hit, Rule, hit
+from schemas.resources import ResourceKey
+
+CHAIN = {"Volume": "StoragePool", "StoragePool": "BlockDevice", "BlockDevice": "Target"}
+
+
+def check(case: Case) -> Iterator[Hit]:
+    for subsystem in case.graph.sound("Subsystem"):
+        references = case.graph.references(subsystem.key)
+        exports = [r for r in references if r.target.kind == "Target" and not r.part]
+        for reference in references:
+            home = _target_of(case.graph, reference.target) if reference.target.kind in CHAIN else None
+            for export in exports:
+                if home and export.target != home:
+                    yield _hit(case.graph, reference, export, home)
+
+
+def _target_of(graph: ResourceGraph, key: ResourceKey) -> ResourceKey | None:
+    """The target that a volume or device is on; None when the way there dangles."""
+    here: ResourceKey | None = key
+    while here and here.kind in CHAIN:
+        here = graph.named(here, CHAIN[here.kind])
+    return here
+
+
+def _hit(graph: ResourceGraph, reference: Reference, export: Reference, home: ResourceKey) -> Hit:
+    subsystem = graph.manifests[reference.source]
+    note = (subsystem.position_of(export.path), "exported here")
+    message = f"{reference.target} is on {home}, and the subsystem is exported on {export.target}"
+    advice = f"export the subsystem on {home.name}, or take a volume of {export.target.name}"
+    return hit(subsystem, reference.path, message, advice, note)
+
+
+RULE = Rule("cross-target-reference", Severity.ERROR, check)

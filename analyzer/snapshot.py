@@ -1,0 +1,167 @@
+"""The files of one revision as values. Read from a directory here, from the Git object database in analyzer.git.
+
+Only *.yaml and *.yml count. Names that begin with a dot (.github, .pre-commit-config.yaml) belong to tools and are
+passed over, except .holdfast.yaml at the root. What should have been read and was not is Unread, never silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAX_FILE_BYTES = 8 * 1024 * 1024
+MAX_FILES = 200_000
+MAX_FOLDERS = 100_000
+
+POLICY_FILE = ".holdfast.yaml"
+_MISNAMED_POLICY = ".holdfast.yml"
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One file. Its id is the one Git gives it, so that equal content is known as equal wherever it comes from."""
+
+    path: str
+    id: str
+    data: bytes = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Unread:
+    """Something that was met and not read."""
+
+    path: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The manifest files at one revision; the revision is empty for a directory. Paths are relative to `root`."""
+
+    revision: str
+    blobs: Mapping[str, Blob]
+    problems: tuple[Unread, ...] = ()
+    root: str = ""
+
+
+class SnapshotError(Exception):
+    """Nothing could be read: says what, where, and what to do."""
+
+
+class Collector:
+    """Gathers what a walk over files meets, within the limits."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, Blob] = {}
+        self.problems: list[Unread] = []
+
+    def refuse(self, path: str, because: str) -> None:
+        self.problems.append(Unread(path, because))
+
+    def link(self, path: str, *, submodule: bool = False) -> None:
+        """A symlink or submodule, which may lead to manifests that nobody would see here."""
+        if submodule:
+            self.refuse(path, "a submodule; its files are not part of this revision")
+        elif is_manifest(path) or "." not in path.rpartition("/")[2]:
+            self.refuse(path, "a symbolic link; links are never followed")
+
+    def wants(self, path: str) -> bool:
+        """Whether a file of this name is read. The policy under a slightly wrong name would be no policy."""
+        if path == _MISNAMED_POLICY:
+            self.refuse(path, f"the policy is read from {POLICY_FILE}")
+        return is_manifest(path)
+
+    def too_large(self, path: str, size: int) -> bool:
+        if size <= MAX_FILE_BYTES:
+            return False
+        self.refuse(path, f"{size:,} bytes (limit {MAX_FILE_BYTES:,})")
+        return True
+
+    def add(self, blob: Blob) -> None:
+        self.blobs[blob.path] = blob
+
+    def snapshot(self, revision: str, root: str) -> Snapshot:
+        kept = dict(sorted(self.blobs.items()))
+        return Snapshot(revision, kept, tuple(sorted(self.problems)), root)
+
+
+def is_manifest(path: str) -> bool:
+    """Whether a file of this name is read."""
+    return path == POLICY_FILE or (path.endswith(_SUFFIXES) and not is_hidden(path))
+
+
+def is_hidden(path: str) -> bool:
+    """Whether the last part of the path begins with a dot."""
+    return path.rpartition("/")[2].startswith(".")
+
+
+def from_path(path: Path) -> Snapshot:
+    """A directory, or a single file as if it were alone in the world."""
+    return from_directory(path) if path.is_dir() else from_file(path)
+
+
+def from_directory(path: Path) -> Snapshot:
+    """The manifests below a directory. Raises SnapshotError when it, or something in it, is unreadable."""
+    found = Collector()
+    folders = [""]
+    for visited, folder in enumerate(folders):
+        if visited == MAX_FOLDERS:
+            raise SnapshotError(f"{path}: more than {MAX_FOLDERS:,} folders; name the one that holds the manifests")
+        folders += _collect(path, folder, found)
+    return found.snapshot("", "" if path == Path() else str(path))
+
+
+def from_file(path: Path) -> Snapshot:
+    """A single file, whatever its name."""
+    found = Collector()
+    _read(os.path.realpath(path), path.name, found)
+    return found.snapshot("", "" if path.parent == Path() else str(path.parent))
+
+
+def blob_id(data: bytes) -> str:
+    """The id that Git gives this content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _collect(root: Path, folder: str, found: Collector) -> Iterator[str]:
+    """Take in the files of one folder; its folders are returned for later."""
+    for entry in _entries(root / folder):
+        path = f"{folder}/{entry.name}" if folder else entry.name
+        if not path.isprintable():
+            found.refuse(ascii(path)[1:-1], "the name holds characters that cannot be shown")
+        elif entry.is_symlink():
+            found.link(path)
+        elif entry.is_dir(follow_symlinks=False):
+            if not is_hidden(path):
+                yield path
+        elif found.wants(path):
+            _read(f"{root}/{path}", path, found)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise SnapshotError(f"{folder}: {error.strerror}") from error
+
+
+def _read(file: str, path: str, found: Collector) -> None:
+    if len(found.blobs) == MAX_FILES:
+        raise SnapshotError(f"{file}: more than {MAX_FILES:,} files; name the folder that holds the manifests")
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123  # a descriptor, not a path
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                found.refuse(path, "not a regular file")
+            elif not found.too_large(path, status.st_size):
+                data = stream.read()
+                found.add(Blob(path, blob_id(data), data))
+    except OSError as error:
+        raise SnapshotError(f"{file}: {error.strerror}") from error

@@ -1,0 +1,179 @@
+"""The composition root: the only module that names a concrete backend."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backends.contract import Backend, Terminal
+from reconciler import telemetry
+from reconciler.cli.exits import CommandError, Exit
+from reconciler.clock import SystemClock, mint_uuid
+from reconciler.config import Config, ConfigError, read_secret
+from reconciler.daemon import Daemon
+from reconciler.desired import TargetWish
+from reconciler.reconcile import House
+from reconciler.source import GitSource
+from reconciler.state import open_state
+from reconciler.store import StateError
+from schemas.resources import Json
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAccess:
+    """Where the HTTP proxy listens, and who may use it."""
+
+    address: tuple[str, int]
+    user: str
+    password: str
+
+
+def serve_simulator(  # noqa: PLR0913  # how a process is started
+    socket_path: Path,
+    *,
+    tcp: tuple[str, int] | None,
+    http: HttpAccess | None,
+    state_dir: Path | None,
+    wait_for_rpc: bool,
+    poll_interval: float | None,
+) -> None:
+    """Run a simulated target until SIGTERM or SIGINT. CommandError: it cannot start, or died as a live one would."""
+    from backends.spdk.simulator import Simulator, SocketInUseError  # noqa: PLC0415  # only this verb needs it
+    from backends.spdk.simulator.http_proxy import HttpProxy  # noqa: PLC0415  # see above
+
+    simulator = Simulator(
+        socket_path,
+        tcp=tcp,
+        state_dir=state_dir,
+        bind_listeners=True,
+        wait_for_rpc=wait_for_rpc,
+        poll_interval=poll_interval,
+        mint=mint_uuid,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: simulator.end())
+    try:
+        with ExitStack() as stack:
+            if http is not None:
+                stack.enter_context(HttpProxy(http.address, socket_path, http.user, http.password))
+            simulator.serve()
+    except (OSError, SocketInUseError) as error:
+        raise CommandError(str(error)) from error
+    if simulator.died is not None:
+        raise CommandError(f"the target died: {simulator.died!r}")
+
+
+def call_raw(address: Path | str, method: str, params: Mapping[str, Json] | None, timeout: float) -> Json:
+    """One call to a target, simulated or not: over its UNIX socket (a Path) or TCP (`host:port`).
+
+    Raises RawError when the target answers with an error, CommandError when it cannot be reached.
+    """
+    from backends.contract import BackendError  # noqa: PLC0415  # only this verb needs it
+    from backends.spdk.client import Call, Client  # noqa: PLC0415  # see above
+    from backends.spdk.errors import Disconnected, RpcError  # noqa: PLC0415  # see above
+    from backends.spdk.transport import connect_tcp, connect_unix  # noqa: PLC0415  # see above
+
+    try:
+        transport = connect_unix(str(address)) if isinstance(address, Path) else connect_tcp(address)
+        return Client(transport).call(Call(method, params, mutates=True, timeout=timeout)).result()
+    except RpcError as error:
+        raise RawError(error.code, error.message) from error
+    except (BackendError, Disconnected) as error:
+        raise CommandError(str(error)) from error
+
+
+class RawError(Exception):
+    """The target answered with an error."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def backend_for(wish: TargetWish) -> Backend:
+    """The backend of a target, by the connection that its manifest declares."""
+    from backends.spdk.backend import SpdkBackend  # noqa: PLC0415  # only verbs that talk to targets need it
+    from backends.spdk.transport import HttpEndpoint, HttpTransport, connect_tcp, connect_unix  # noqa: PLC0415
+
+    match wish.connection:
+        case {"unixSocket": str(path)}:
+            return SpdkBackend(lambda: connect_unix(path))
+        case {"tcp": str(address)}:
+            return SpdkBackend(lambda: connect_tcp(address))
+        case {"http": http}:
+            user, password = http.get("username", ""), partial(_password, http)
+            endpoint = HttpEndpoint(http["url"], user, password, http.get("caFile"))
+            return SpdkBackend(lambda: HttpTransport(endpoint))
+    raise ValueError(f"{wish.key}: no connection that this Holdfast knows")
+
+
+def _password(http: Mapping[str, Any]) -> str:
+    file = http.get("passwordFrom", {}).get("file", "")
+    try:
+        return read_secret(file) if file else ""
+    except ConfigError as error:
+        raise Terminal(str(error)) from error
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Daemon]:
+    """The daemon of a configuration, its state locked, not yet running. Raises CommandError."""
+    try:
+        state = open_state(config.state)
+    except StateError as error:
+        raise CommandError(str(error)) from error
+    try:
+        house = House.open(state.site, state.store, SystemClock())
+        yield Daemon(config, house, GitSource(config.source, state.copy), backend_for, telemetry.logger())
+    finally:
+        state.close()
+
+
+@contextmanager
+def standalone(config: Config) -> Iterator[Daemon]:
+    """For one command without a daemon: state locked, repository read, nothing scheduled. Raises CommandError."""
+    with opened(config) as daemon:
+        daemon.resume()
+        daemon.poll()
+        if daemon.gate.desired is None:
+            rejected = daemon.gate.rejected
+            because = f"{rejected.reason}: {rejected.message}" if rejected else daemon.source_state.error
+            raise CommandError(
+                f"no revision is accepted yet: {because}", Exit.FINDINGS if rejected else Exit.UNAVAILABLE
+            )
+        try:
+            yield daemon
+        finally:
+            daemon.stop()
+
+
+def run(config: Config, ready: Callable[[Daemon], None] = lambda _: None) -> None:
+    """The daemon, until SIGTERM or SIGINT. Raises CommandError when it cannot start."""
+    from reconciler.serve.application import application  # noqa: PLC0415  # 150 ms that other verbs need not pay
+    from reconciler.serve.server import ListenError, Server, hosts_of, listen  # noqa: PLC0415
+
+    telemetry.configure(config.log_format)
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    with opened(config) as daemon:
+        try:
+            secret = read_secret(config.webhook_secret_file) if config.webhook_secret_file else ""
+            sock = listen(config.listen)
+        except (ConfigError, ListenError) as error:
+            raise CommandError(str(error)) from error
+        server = Server(application(daemon, secret, hosts_of(config.listen)), sock)
+        daemon.start()
+        server.start()
+        telemetry.logger().info("started", site=daemon.house.site, listen=config.listen, source=config.source.url)
+        ready(daemon)
+        done.wait()
+        server.stop()
+        daemon.stop()

@@ -1,0 +1,87 @@
+"""How verbs ask the daemon: HTTP over its UNIX socket or loopback."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from reconciler.cli.exits import CommandError, UsageError
+from reconciler.config import Config, ConfigError, load, socket_of
+
+TIMEOUT = 120.0  # seconds: a tick may take a while
+PLACES = ("holdfast.toml", "/etc/holdfast/holdfast.toml")
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The option by which every verb that talks to the daemon finds it."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="holdfast.toml (default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml)",
+    )
+
+
+def configuration(arguments: Namespace) -> Config:
+    """The configuration that a verb was given or finds. Raises UsageError."""
+    named = arguments.config or os.environ.get("HOLDFAST_CONFIG")
+    found = [Path(named)] if named else [path for path in map(Path, PLACES) if path.exists()]
+    if not found:
+        raise UsageError("there is no holdfast.toml here; name one with --config")
+    try:
+        return load(found[0])
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+def ask(config: Config, path: str, *, method: str = "GET", **query: str) -> Any:  # noqa: ANN401  # JSON
+    """The daemon's answer. Raises CommandError when it does not run or says no."""
+    words = urlencode({name: value for name, value in query.items() if value})
+    connection = _connection(config)
+    try:
+        connection.request(method, f"{path}?{words}" if words else path, headers={"X-Holdfast": "1"})
+        answer = connection.getresponse()
+        body = answer.read()
+    except OSError as error:
+        where = config.listen
+        raise CommandError(
+            f"the daemon does not answer on {where} ({error.strerror or error}); start it with `holdfast run`, "
+            "or use --standalone where a verb offers it"
+        ) from error
+    finally:
+        connection.close()
+    if answer.status >= http.client.BAD_REQUEST:
+        raise CommandError(_reason(body) or f"the daemon answered HTTP {answer.status}")
+    return json.loads(body)
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace").strip()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _connection(config: Config) -> http.client.HTTPConnection:
+    path = socket_of(config)
+    if path:
+        return _UnixConnection(path)
+    host, _, port = config.listen.rpartition(":")
+    return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=TIMEOUT)

@@ -1,0 +1,66 @@
+"""`holdfast impact`: what a change does, and to whom."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.exits import Exit, UsageError
+from reconciler.cli.reading import reading, show, use_colour
+
+if TYPE_CHECKING:
+    from analyzer.impact import Impact
+    from analyzer.report import Report
+
+HELP = "Say what the change between two revisions does, worst first, and whom it reaches."
+EXAMPLES = """\
+examples:
+  holdfast impact main..HEAD                     what this branch does since it left main
+  holdfast impact HEAD..HEAD~1                   what going back by one commit would do
+  holdfast impact v1..v2 --repo storage.git      two tags of another repository
+
+exit codes: 0 compared, 2 usage or a broken .holdfast.yaml, 3 unreadable"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("range", metavar="BASE..HEAD", help="the two revisions")
+    parser.add_argument("path", nargs="?", metavar="PATH", default="", help="folder inside the repository")
+    parser.add_argument("--repo", type=Path, default=Path(), metavar="REPO", help="the Git repository (default here)")
+    parser.add_argument("--output", choices=("text", "json"), default="text", help="format (default text)")
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    from analyzer.impact import impact  # noqa: PLC0415  # a verb's imports happen inside it
+
+    base, head = _range(arguments.range)
+    with reading():
+        before, after = _reports(arguments.repo, base, head, arguments.path)
+    found = impact(before.graph, after.graph)
+    show(_rendered(found, arguments.output))
+    if before.policy_is_broken or after.policy_is_broken:
+        return Exit.USAGE
+    return Exit.UNAVAILABLE if found.unreadable else Exit.CLEAN
+
+
+def _range(text: str) -> tuple[str, str]:
+    base, dots, head = text.partition("..")
+    if not dots:
+        raise UsageError(f"{text!r} is not a range; write BASE..HEAD, such as main..HEAD")
+    return base or "HEAD", head.removeprefix(".") or "HEAD"
+
+
+def _reports(repository: Path, base: str, head: str, path: str) -> tuple[Report, Report]:
+    from analyzer.analyze import analyze  # noqa: PLC0415  # see above
+    from analyzer.git import departure, read_snapshot  # noqa: PLC0415  # see above
+    from reconciler.clock import today  # noqa: PLC0415  # see above
+
+    before = read_snapshot(repository, departure(repository, base, head), path)
+    after = read_snapshot(repository, head, path)
+    return analyze(before, as_of=today()), analyze(after, as_of=today())
+
+
+def _rendered(found: Impact, output: str) -> str:
+    from analyzer.render import json, text  # noqa: PLC0415  # see above
+
+    return json.render_impact(found) if output == "json" else text.render_impact(found, colour=use_colour())

@@ -1,0 +1,90 @@
+"""`holdfast lint`: what is wrong with the manifests of a directory, a file or a revision."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.exits import Exit
+from reconciler.cli.reading import day, reading, show, use_colour
+
+if TYPE_CHECKING:
+    from analyzer.finding import Severity
+    from analyzer.report import Report
+    from analyzer.snapshot import Snapshot
+
+HELP = "Say what is wrong with the manifests, and where."
+EXAMPLES = """\
+examples:
+  holdfast lint                              the manifests below this folder
+  holdfast lint pools.yaml                   one file as if it were alone
+  holdfast lint --base main                  also what changing from main would mean
+  holdfast lint --repo storage.git --rev v2  a revision, without a work tree
+
+exit codes: 0 clean, 1 findings, 2 usage or a broken .holdfast.yaml, 3 unreadable"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", nargs="?", metavar="PATH", help="folder or file; inside the repository with --repo")
+    parser.add_argument("--repo", type=Path, metavar="REPO", help="read a Git repository instead of files")
+    parser.add_argument("--rev", metavar="REV", help="the revision to read (default HEAD)")
+    parser.add_argument("--base", metavar="REV", help="an earlier revision, to judge the changes since")
+    parser.add_argument("--output", choices=("text", "json"), default="text", help="format (default text)")
+    parser.add_argument("--fail-on", choices=("error", "warning", "info"), help="overrides failOn of .holdfast.yaml")
+    parser.add_argument("--as-of", type=day, metavar="DATE", help="the day by which dates count (default today)")
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    from analyzer.finding import Severity  # noqa: PLC0415  # a verb's imports happen inside it
+
+    with reading():
+        report = _report(arguments)
+    show(_rendered(report, arguments.output))
+    return _exit(report, Severity.parse(arguments.fail_on) if arguments.fail_on else report.config.fail_on)
+
+
+def _report(arguments: argparse.Namespace) -> Report:
+    from analyzer.analyze import analyze  # noqa: PLC0415  # see above
+    from reconciler.clock import today  # noqa: PLC0415  # see above
+
+    as_of = arguments.as_of or today()
+    snapshot = _snapshot(arguments)
+    base = _base(arguments)
+    return analyze(snapshot, as_of=as_of, base=analyze(base, as_of=as_of) if base else None)
+
+
+def _snapshot(arguments: argparse.Namespace) -> Snapshot:
+    if arguments.repo is None and arguments.rev is None:
+        from analyzer.snapshot import from_path  # noqa: PLC0415  # see above
+
+        return from_path(Path(arguments.path or "."))
+    from analyzer.git import read_snapshot  # noqa: PLC0415  # 20 ms that files need not pay
+
+    return read_snapshot(arguments.repo or Path(), arguments.rev or "HEAD", arguments.path or "")
+
+
+def _base(arguments: argparse.Namespace) -> Snapshot | None:
+    if arguments.base is None:
+        return None
+    from analyzer.git import departure, find_repository, read_snapshot  # noqa: PLC0415  # see above
+
+    if arguments.repo is None and arguments.rev is None:
+        repository, root = find_repository(Path(arguments.path or "."))
+        return read_snapshot(repository, departure(repository, arguments.base, "HEAD"), root)
+    repository = arguments.repo or Path()
+    return read_snapshot(
+        repository, departure(repository, arguments.base, arguments.rev or "HEAD"), arguments.path or ""
+    )
+
+
+def _rendered(report: Report, output: str) -> str:
+    from analyzer.render import json, text  # noqa: PLC0415  # see above
+
+    return json.render(report) if output == "json" else text.render(report, colour=use_colour())
+
+
+def _exit(report: Report, fail_on: Severity) -> Exit:
+    if report.policy_is_broken:
+        return Exit.USAGE
+    return Exit.FINDINGS if report.at_least(fail_on) else Exit.CLEAN

@@ -1,0 +1,65 @@
+"""`holdfast plan`: what the next tick would do, and what it holds back and why."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.cli import daemon_client, words
+from reconciler.cli.exits import CommandError, Exit, worst
+from reconciler.config import Config
+
+HELP = "show what the next tick would do, and what it holds back and why"
+EXAMPLES = """examples:
+  holdfast plan                            ask the daemon
+  holdfast plan --target node-1            only one target
+  holdfast plan --detailed-exitcode        exit 10 when there is something to do
+  holdfast plan --standalone --output json without a daemon"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    daemon_client.configure(parser)
+    parser.add_argument("--target", metavar="NAME", default="", help="only this target")
+    parser.add_argument("--standalone", action="store_true", help="without a daemon: takes the state directory's lock")
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit 10 when there are steps or drift")
+    parser.add_argument("--output", choices=("text", "json"), default="text", help="default: text")
+
+
+def run(arguments: Namespace) -> Exit:
+    config = daemon_client.configuration(arguments)
+    if arguments.standalone:
+        plans = _standalone(config, arguments.target)
+    else:
+        plans = daemon_client.ask(config, "/plan", target=arguments.target)["plans"]
+    if arguments.output == "json":
+        print(json.dumps({"apiVersion": "holdfast.dev/v1alpha1", "kind": "PlanList", "items": plans}, indent=2))
+    else:
+        print("\n\n".join(words.plan_text(plan) for plan in plans) or "no targets are declared")
+    return worst(_code(plan, detailed=arguments.detailed_exitcode) for plan in plans)
+
+
+def _code(plan: Mapping[str, Any], *, detailed: bool) -> Exit:
+    if "error" in plan:
+        return Exit.UNAVAILABLE
+    if any(not held["waiting"] for held in plan["held"]) or any(r["stalled"] for r in plan["remarks"]):
+        return Exit.HELD
+    return Exit.CHANGES if detailed and (plan["steps"] or plan["drift"]) else Exit.CLEAN
+
+
+def _standalone(config: Config, target: str) -> Sequence[Mapping[str, Any]]:
+    from backends.contract import BackendError  # noqa: PLC0415  # quick --help
+    from reconciler import app  # noqa: PLC0415
+    from reconciler.plan import plan_json  # noqa: PLC0415
+
+    found: list[Mapping[str, Any]] = []
+    with app.standalone(config) as daemon:
+        if target and target not in daemon.targets:
+            raise CommandError(f"there is no target {target}; there are: {', '.join(daemon.targets) or 'none'}")
+        for name in (target,) if target else daemon.targets:
+            try:
+                found.append(plan_json(daemon.preview(name)))
+            except BackendError as error:
+                found.append({"target": name, "error": str(error)})
+    return found

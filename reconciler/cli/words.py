@@ -1,0 +1,131 @@
+"""Text for people, at most 80 columns wide where names allow it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+WIDTH = 80
+SIGNS = {"create": "+", "update": "~", "delete": "-"}
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """A plan as `holdfast plan` prints it."""
+    if "error" in plan:
+        return f"{plan['target']}: cannot be read: {plan['error']}"
+    steps, held = plan["steps"], plan["held"]
+    head = f"{plan['target']} at {plan['revision'][:12] or 'no revision'}: {_count(steps, 'step')}, {len(held)} held"
+    parts = [head, *(_step(step) for step in steps)]
+    if held:
+        parts += ["  held back:", *(_held(item) for item in held)]
+    notes = [r for r in plan["remarks"] if r["reason"] not in {item["reason"] for item in held}]
+    if notes:
+        parts += ["  notes:", *(_remark(remark) for remark in notes)]
+    if plan["approvalID"]:
+        parts.append(f"  to let the held changes through: holdfast approve {plan['approvalID']}")
+    return "\n".join(parts)
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    hazard = "" if step["hazard"] == "safe" else f"  [{step['hazard']}]"
+    first = f"  {SIGNS[step['action']]} {step['object']}{hazard}"
+    return f"{first}\n{wrap(_name(step['resource']) + ': ' + step['reason'], 6)}"
+
+
+def _held(item: Mapping[str, Any]) -> str:
+    first = f"    {SIGNS[item['action']]} {item['object']}  [{item['hazard']}]"
+    return f"{first}\n{wrap(item['reason'] + ': ' + item['message'], 8)}"
+
+
+def _remark(remark: Mapping[str, Any]) -> str:
+    return wrap(f"{_name(remark['resource'])} {remark['reason']}: {remark['message']}", 4, 8)
+
+
+def _name(resource: Mapping[str, str]) -> str:
+    inside = f"{resource['namespace']}/" if resource["namespace"] else ""
+    return f"{resource['kind']} {inside}{resource['name']}"
+
+
+def status_text(status: Mapping[str, Any]) -> str:
+    revision, source = status["revision"], status["source"]
+    lines = [
+        f"site       {status['site']}",
+        f"source     {source['url']}",
+        f"           {'last read ' + source['lastFetch'] if source['lastFetch'] else 'not read yet'}",
+        f"accepted   {revision['accepted'] or 'none yet'}",
+        f"converged  {revision['converged'] or 'never'}",
+    ]
+    if source["error"]:
+        lines.append(wrap(f"error      {source['error']}", 0, 11))
+    if revision["rejected"]:
+        rejected = revision["rejected"]
+        lines.append(wrap(f"rejected   {rejected['revision'][:12]} {rejected['reason']}: {rejected['message']}", 0, 11))
+    for target in status["targets"]:
+        lines += ["", _target_text(target)]
+    return "\n".join(lines)
+
+
+def _target_text(target: Mapping[str, Any]) -> str:
+    drift = f", {_count(range(target['openDrifts']), 'open drift')}" if target["openDrifts"] else ""
+    head = f"{target['name']}  {target['verdict']}{drift}  (seen {target['lastSeen'] or 'never'})"
+    rows = [_resource_row(resource) for resource in target["resources"]]
+    lines = [head, *table(rows, 2)]
+    if target["approvalID"]:
+        lines.append(f"  held changes wait for: holdfast approve {target['approvalID']}")
+    return "\n".join(lines)
+
+
+def _resource_row(resource: Mapping[str, Any]) -> Sequence[str]:
+    ready = resource["conditions"][0]
+    sign = {"True": "ok", "False": "NO", "Unknown": "??"}[ready["status"]]
+    uid = f" uid {resource['uid']}" if resource["uid"] else ""
+    note = "" if ready["reason"] == "Converged" else f" {ready['reason']}"
+    return (sign, _name(resource), f"{note}{uid}".strip())
+
+
+def events_text(events: Iterable[Mapping[str, Any]]) -> str:
+    """Oldest first, so that the newest stands above the prompt."""
+    return "\n".join(_event(event) for event in reversed(list(events)))
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    sign = "!" if event["type"] == "Warning" else " "
+    about = event["resource"] or event["target"] or "site"
+    return wrap(f"{event['time']} {sign} {event['reason']} {about}: {event['message']}", 0, 23)
+
+
+def drift_text(drifts: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(_drift(drift) for drift in reversed(drifts)) if drifts else "no drift"
+
+
+def _drift(drift: Mapping[str, Any]) -> str:
+    state = f"closed after {drift['seconds']} s" if drift["closed"] else f"OPEN, {drift['action']}"
+    head = f"{drift['detected']} {drift['class']} on {drift['target']}: {drift['resource']} ({state})"
+    fields = (f"{f['path']}: want {f['want']!r}, have {f['have']!r}" for f in drift["fields"])
+    return "\n".join([wrap(head, 0, 23), *(wrap(field, 23) for field in fields)])
+
+
+def wrap(text: str, indent: int, hang: int | None = None) -> str:
+    """Filled to the width; words that are longer (NQNs, uuids) are left whole."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent if hang is None else hang),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def table(rows: Sequence[Sequence[str]], indent: int) -> list[str]:
+    """Columns as wide as they need to be; the last one runs free."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
+    return [
+        (" " * indent + "  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[-1]])).rstrip()
+        for row in rows
+    ]
+
+
+def _count(items: Sequence[Any] | range, word: str) -> str:
+    return f"{len(items)} {word}" if len(items) == 1 else f"{len(items)} {word}s"

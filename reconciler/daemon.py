@@ -1,0 +1,350 @@
+"""The daemon: follows the repository and keeps every target of the accepted revision."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from analyzer.snapshot import SnapshotError
+from backends.contract import Backend
+from reconciler.clock import iso
+from reconciler.config import Config
+from reconciler.desired import DesiredState, TargetWish
+from reconciler.gate import APPROVAL_LASTS, Gate
+from reconciler.history import Event
+from reconciler.plan import Plan, held_json, plan_json, result_json
+from reconciler.policy import DAY
+from reconciler.reconcile import House, Keeper, Tick, Verdict
+from reconciler.scheduler import Scheduler
+from reconciler.source import GitSource, SourceError
+from reconciler.telemetry import Log, span
+from schemas.resources import Json, canonical
+
+SOON = 1.0  # seconds until something that goes on by itself is looked at again
+MISSED = 3  # intervals without an answer, after which what was seen last no longer counts
+GRACE = 10.0  # seconds that a look may take by itself
+BUSY_LIMIT = 20  # ticks in a row that may each find something to do, before it is called a storm
+POLL = "poll"
+KEPT = 90 * DAY  # how long spent safety and ended requests are remembered
+
+
+class NotReady(Exception):
+    """There is no accepted revision yet, or no such target."""
+
+
+@dataclass
+class _Kept:
+    """A target that is being kept."""
+
+    keeper: Keeper
+    connection: str
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    last: Tick | None = None
+    last_seen: float | None = None
+    busy: int = 0  # ticks in a row that had something to do
+    waits: int = 0  # ticks in a row that waited for something
+
+
+@dataclass
+class SourceState:
+    """How the last look at the repository went."""
+
+    head: str = ""
+    at: float | None = None
+    error: str = ""
+
+
+class Daemon:
+    """All of it, without HTTP. Methods may be called from any thread."""
+
+    def __init__(
+        self, config: Config, house: House, source: GitSource, connect: Callable[[TargetWish], Backend], log: Log
+    ) -> None:
+        self.config, self.house, self.log = config, house, log
+        self.gate = Gate(source, house)
+        self.source_state = SourceState()
+        self._source, self._connect = source, connect
+        self._scheduler = Scheduler(house.clock)
+        self._targets: dict[str, _Kept] = {}
+        self._polling = threading.Lock()
+        self._tidied = 0.0
+
+    # --- life
+
+    def resume(self) -> None:
+        """Go on with the last good revision."""
+        try:
+            self.gate.resume()
+        except SnapshotError as error:
+            self._emit(Event("SourceUnreadable", str(error), warning=True))
+        self._adopt_targets()
+
+    def start(self) -> None:
+        """Go on with the last good revision, then follow the repository."""
+        self.resume()
+        self._scheduler.add(POLL, self._poll_job)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.stop()
+        for kept in self._targets.values():
+            kept.keeper.backend.close()
+
+    # --- the repository
+
+    def poll(self) -> bool:
+        """Look at the repository now; whether a new revision is enforced."""
+        with self._polling, span("holdfast.source.fetch"):
+            try:
+                head = self._source.fetch()
+                news = self.gate.consider(head)
+            except (SourceError, SnapshotError) as error:
+                self._source_down(str(error))
+                return False
+            self._source_up(head)
+        if news:
+            self._adopt_targets()
+            for name in self._targets:
+                self._scheduler.hurry(name)
+        return news
+
+    def hurry(self) -> None:
+        """A webhook came: look at the repository soon."""
+        self._scheduler.hurry(POLL)
+
+    def reconcile(self) -> None:
+        """Somebody asks: look at every target soon."""
+        for name in self._targets:
+            self._scheduler.hurry(name)
+
+    def _poll_job(self) -> float:
+        try:
+            self.poll()
+            self._tidy()
+        except Exception as error:  # noqa: BLE001  # the same rim as a tick's: a defect must not stop the polling
+            self._defect("", error)
+        return self.house.clock.jitter(self.config.source.interval)
+
+    def _tidy(self) -> None:
+        """Once a day, forget what can no longer matter."""
+        now = self.house.clock.now()
+        if now - self._tidied > DAY:
+            self._tidied = now
+            self.house.journal.forget_before(now - KEPT)
+            self.house.ledger.prune(now - KEPT)
+            self.house.history.prune()
+
+    def _source_down(self, message: str) -> None:
+        if self.source_state.error != message:
+            self._emit(Event("SourceUnreachable", f"{message}; the last good revision goes on", warning=True))
+        self.source_state.error = message
+
+    def _source_up(self, head: str) -> None:
+        if self.source_state.error:
+            self._emit(Event("SourceReachable", "the repository answers again"))
+        self.source_state = SourceState(head, self.house.clock.now())
+
+    # --- targets
+
+    def _adopt_targets(self) -> None:
+        """Keep the targets that the accepted revision declares, each through its own connection."""
+        wanted = self.gate.desired.targets if self.gate.desired else {}
+        for name in self._targets.keys() - wanted.keys():
+            self._release(name)
+            self.house.history.forget_target(name, self.house.clock.now())
+        for name, wish in wanted.items():
+            connection = canonical(dict(wish.connection))
+            known = self._targets.get(name)
+            if known and known.connection == connection:
+                continue
+            if known:
+                self._release(name)
+            keeper = Keeper(name, self._connect(wish), self.house, self.log.info)
+            self._targets[name] = _Kept(keeper, connection)
+            self._scheduler.add(name, partial(self._tick_job, name))
+            self._scheduler.add(f"watch {name}", partial(self._watch_job, name))
+
+    def _release(self, name: str) -> None:
+        self._scheduler.remove(name)
+        self._scheduler.remove(f"watch {name}")
+        kept = self._targets.pop(name)
+        with kept.lock:
+            kept.keeper.backend.close()
+
+    def tick(self, name: str) -> Tick:
+        """One tick of one target, now. Raises NotReady."""
+        desired, kept = self._ready(name)
+        with kept.lock, span("holdfast.reconcile", target=name, revision=desired.revision):
+            tick = kept.keeper.tick(desired)
+        before, kept.last = kept.last, tick
+        if tick.observed:
+            kept.last_seen = self.house.clock.now()
+        self._note_convergence(desired)
+        if before is None or _looks(before) != _looks(tick):
+            self.house.history.tell()
+        return tick
+
+    def _tick_job(self, name: str) -> float:
+        kept = self._targets.get(name)
+        if kept is None:
+            return self.config.resync
+        try:
+            tick = self.tick(name)
+        except Exception as error:  # noqa: BLE001  # one of the two rims: a defect in one tick must not stop the daemon
+            self._defect(name, error)
+            return self.config.resync
+        kept.busy = kept.busy + 1 if tick.verdict is Verdict.BUSY else 0
+        kept.waits = kept.waits if tick.verdict is Verdict.WAITING else 0
+        match tick.verdict:
+            case Verdict.BUSY if kept.busy < BUSY_LIMIT:
+                return 0.0
+            case Verdict.BUSY:
+                self._emit(Event("NotSettling", f"{kept.busy} ticks in a row had something to do", name, warning=True))
+                kept.busy = 0
+            case Verdict.WAITING:
+                kept.waits += 1
+                return min(SOON * 2.0 ** min(kept.waits - 1, 10), self.config.resync)
+            case Verdict.UNREACHABLE:
+                return min(kept.keeper.retry_after, self.config.resync)
+        return self.house.clock.jitter(self.config.resync)
+
+    def _watch_job(self, name: str) -> float:
+        """A cheap look: has a bdev come or gone since the last tick?"""
+        kept = self._targets.get(name)
+        if kept and kept.last and kept.last.observed and kept.lock.acquire(blocking=False):
+            try:
+                if kept.keeper.news(kept.last.observed.last_notification):
+                    self._scheduler.hurry(name)
+            finally:
+                kept.lock.release()
+        return self.config.watch
+
+    def _note_convergence(self, desired: DesiredState) -> None:
+        ticks = [kept.last for kept in self._targets.values()]
+        if all(tick and tick.settled and tick.plan.revision == desired.revision for tick in ticks) and (
+            self.house.ledger.converge(desired.revision, self.house.clock.now())
+        ):
+            self._emit(
+                Event("Converged", f"every target is as {desired.revision[:12]} declares", revision=desired.revision)
+            )
+
+    def _defect(self, name: str, error: Exception) -> None:
+        self.house.ledger.reread()
+        self.log.error("defect", target=name, exc_info=error)
+        self._emit(Event("Defect", f"{type(error).__name__}: {error}; please report it", name, warning=True))
+
+    def _ready(self, name: str) -> tuple[DesiredState, _Kept]:
+        desired, kept = self.gate.desired, self._targets.get(name)
+        if desired is None:
+            raise NotReady("no revision has been accepted yet")
+        if kept is None or name not in desired.targets:
+            raise NotReady(f"there is no target {name} in revision {desired.revision[:12]}")
+        return desired, kept
+
+    # --- what people ask
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(sorted(self._targets))
+
+    def preview(self, name: str) -> Plan:
+        """What the next tick would do. Raises NotReady, BackendError."""
+        desired, kept = self._ready(name)
+        with kept.lock:
+            return kept.keeper.preview(desired)
+
+    def approve(self, name: str, by: str) -> None:
+        now = self.house.clock.now()
+        self.house.ledger.approve(name, by, now, now + APPROVAL_LASTS)
+        self._emit(Event("Approved", f"{name} by {by}, for {APPROVAL_LASTS / 3600:.0f} h"))
+        self.reconcile()
+
+    def confirm(self) -> dict[str, int]:
+        """After the ledger was lost: take what carries our names into it again. Raises NotReady, BackendError."""
+        found: dict[str, int] = {}
+        for name in self.targets:
+            desired, kept = self._ready(name)
+            with kept.lock:
+                found[name] = len(kept.keeper.confirm(desired))
+        self.reconcile()
+        return found
+
+    def status(self, *, resources: bool = True) -> dict[str, Any]:
+        """Everything that is so, as JSON; `resources` False leaves out the long part."""
+        accepted, rejected = self.house.ledger.accepted(), self.gate.rejected
+        converged, at = self.house.ledger.converged()
+        source = self.source_state
+        return {
+            "site": self.house.site,
+            "source": {
+                "url": self.config.source.url,
+                "head": source.head,
+                "lastFetch": iso(source.at) if source.at else None,
+                "error": source.error or None,
+                "stale": self._is_old(source.at, self.config.source.interval),
+            },
+            "revision": {
+                "accepted": accepted,
+                "subject": self.house.ledger.subject(accepted),
+                "converged": converged or None,
+                "convergedAt": iso(at) if at else None,
+                "rejected": rejected.to_json() if rejected else None,
+            },
+            "targets": [self._target_status(*named, resources=resources) for named in sorted(self._targets.items())],
+        }
+
+    def _target_status(self, name: str, kept: _Kept, *, resources: bool) -> dict[str, Any]:
+        tick = kept.last
+        status: dict[str, Any] = {
+            "name": name,
+            "verdict": tick.verdict.value if tick else "unknown",
+            "settled": tick.settled if tick else False,
+            "message": tick.message if tick else "",
+            "lastSeen": iso(kept.last_seen) if kept.last_seen else None,
+            "stale": self._is_old(kept.last_seen, self.config.resync),
+            "revision": tick.plan.revision if tick else "",
+            "version": tick.observed.version if tick and tick.observed else "",
+            "approvalID": tick.plan.approval_id if tick else "",
+            "held": [held_json(held) for held in tick.plan.held] if tick else [],
+            "openDrifts": self.house.history.open_drifts(name),
+        }
+        return status | {"resources": self._resources(name)} if resources else status
+
+    def _resources(self, target: str) -> list[dict[str, Json]]:
+        uids = {record.resource: record.uid for record in self.house.ledger.records(target) if record.uid}
+        return [
+            {
+                **key.to_json(),
+                "uid": uids.get(key, ""),
+                "conditions": [condition.to_json() for condition in value],
+            }
+            for key, value in sorted(self.house.history.conditions(target).items())
+        ]
+
+    def _is_old(self, seen: float | None, interval: float) -> bool:
+        """Whether the last look is so long ago that another should have come since."""
+        return seen is not None and self.house.clock.now() - seen > MISSED * interval + GRACE
+
+    def _emit(self, event: Event) -> None:
+        self.house.history.emit([event], self.house.clock.now())
+        write = self.log.warning if event.warning else self.log.info
+        write(event.reason, message=event.message, target=event.target, revision=event.revision)
+
+
+def _looks(tick: Tick) -> tuple[object, ...]:
+    """What a person would see of a tick; when it changes, they want to know."""
+    return (tick.verdict, tick.message, tick.plan.revision, tick.plan.held, tick.plan.drifts, tick.plan.remarks)
+
+
+def tick_json(name: str, tick: Tick) -> dict[str, Json]:
+    """One tick of one target, as JSON."""
+    return {
+        "target": name,
+        "verdict": tick.verdict.value,
+        "message": tick.message,
+        "plan": plan_json(tick.plan),
+        "results": [result_json(result) for result in tick.execution.results],
+    }

@@ -1,0 +1,120 @@
+"""The gate: which revision is enforced. One that does not pass changes nothing; the last good one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analyzer import git
+from analyzer.analyze import analyze
+from analyzer.finding import Finding
+from analyzer.report import Report
+from reconciler.clock import day_of
+from reconciler.desired import DesiredState, desired_state
+from reconciler.history import Event
+from reconciler.policy import DAY, policy_of
+from reconciler.reconcile import House
+from reconciler.source import GitSource
+from schemas.resources import Json
+
+APPROVAL_TRAILER = "Holdfast-Approve"
+APPROVAL_LASTS = DAY  # seconds
+SHOWN = 5  # findings that an event quotes
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A revision that is not enforced, and why."""
+
+    revision: str
+    reason: str
+    message: str
+    findings: Sequence[Finding] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "revision": self.revision,
+            "reason": self.reason,
+            "message": self.message,
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+
+@dataclass
+class Gate:
+    """Decides about revisions of one source. Remembers the last decision, so that nothing is judged twice a day."""
+
+    source: GitSource
+    house: House
+    desired: DesiredState | None = None
+    rejected: Rejected | None = None
+    report: Report | None = None  # of the accepted revision
+    _judged: tuple[str, object] = ("", None)
+
+    def resume(self) -> None:
+        """After a restart of the daemon: go on with the revision that was accepted last, without judging it again."""
+        revision = self.house.ledger.accepted()
+        if revision and self.desired is None:
+            self._enforce(self._read(revision, None))
+
+    def consider(self, revision: str) -> bool:
+        """Judge a revision; whether it is news that is now enforced. Raises git.GitError when it cannot be read."""
+        today = day_of(self.house.clock.now())
+        if self._judged == (revision, today) or (self.desired and self.desired.revision == revision):
+            return False
+        news = self._judge(revision)
+        self._judged = (revision, today)  # not before: a revision that could not be read is to be looked at again
+        return news
+
+    def _judge(self, revision: str) -> bool:
+        accepted = self.house.ledger.accepted()
+        if accepted and not self.source.config.allow_rewind and not self._descends(accepted, revision):
+            message = (
+                f"{revision[:12]} does not descend from the applied {accepted[:12]}: history was rewritten or rewound"
+            )
+            self._reject(Rejected(revision, "NotDescendant", message))
+            return False
+        report = self._read(revision, self.report)
+        if report.blocks:
+            found = report.at_least(report.config.fail_on)
+            quoted = "; ".join(f"{f.location}: {f.message} [{f.rule}]" for f in found[:SHOWN])
+            more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+            self._reject(Rejected(revision, "RevisionRejected", f"{quoted}{more}", found))
+            return False
+        self._accept(report, accepted)
+        return True
+
+    def _descends(self, older: str, newer: str) -> bool:
+        return git.is_ancestor(self.source.copy, older, newer)
+
+    def _read(self, revision: str, base: Report | None) -> Report:
+        snapshot = git.read_snapshot(self.source.copy, revision, self.source.config.path)
+        return analyze(snapshot, as_of=day_of(self.house.clock.now()), base=base)
+
+    def _accept(self, report: Report, before: str) -> None:
+        now, ledger = self.house.clock.now(), self.house.ledger
+        policy = policy_of(report.config.settings)
+        subject = git.subject(self.source.copy, report.revision)
+        with self.house.store.writing():
+            for commit in self.source.between(before, report.revision):
+                for name, value in git.trailers(self.source.copy, commit):
+                    if name == APPROVAL_TRAILER:
+                        ledger.approve(value, f"commit {commit[:12]}", now, now + APPROVAL_LASTS)
+            ledger.accept(report.revision, subject, policy, now)
+        self.rejected = None
+        self._enforce(report)
+        message = f"{report.revision[:12]} {subject}"
+        self.house.history.emit([Event("RevisionAccepted", message, revision=report.revision)], now)
+
+    def _enforce(self, report: Report) -> None:
+        policy = policy_of(report.config.settings)
+        self.report = report
+        self.desired = desired_state(report.revision, report.graph.resources.values(), policy, self.house.site)
+
+    def _reject(self, rejected: Rejected) -> None:
+        self.rejected = rejected
+        if self.house.ledger.get("rejected") == rejected.revision:
+            return  # told before the daemon was started again
+        self.house.ledger.set("rejected", rejected.revision)
+        event = Event(rejected.reason, rejected.message, warning=True, revision=rejected.revision)
+        self.house.history.emit([event], self.house.clock.now())

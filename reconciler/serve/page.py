@@ -1,0 +1,361 @@
+"""What the page at `/` says, cut to what a page can hold, and the same as JSON. Reads; decides nothing."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from reconciler.clock import iso
+from reconciler.daemon import Daemon
+from reconciler.history import DriftRecord, Event
+from reconciler.serve.timeline import Timeline, timeline
+from reconciler.status import Condition, Conditions
+from schemas.resources import ResourceKey
+
+TARGETS = 100
+HELD = 50
+NOT_READY = 50
+OPEN_DRIFTS = 30
+DRIFTS = 40
+EVENTS = 60
+FINDINGS = 20
+RESOURCES = 400  # rows of the full lists, shared by all targets
+JSON_DRIFTS = 200
+JSON_EVENTS = 100
+
+T = TypeVar("T")
+
+
+class Mood(enum.StrEnum):
+    """How a statement is shown, worst first; always beside a word."""
+
+    BAD = "bad"
+    UNKNOWN = "unknown"
+    ATTENTION = "attention"
+    MOVING = "moving"
+    GOOD = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A few words, their mood, and where on the page it says more."""
+
+    mood: Mood
+    words: str
+    link: str = ""
+
+
+NOT_SEEN = ("unknown", "unreachable", "stalled")  # verdicts of a tick that saw nothing
+PEACE = Say(Mood.GOOD, "Storage is as Git declares")
+SAYS: Mapping[str, Say] = {
+    "unreachable": Say(Mood.UNKNOWN, "unreachable"),
+    "stalled": Say(Mood.BAD, "stalled"),
+    "held": Say(Mood.ATTENTION, "needs a person"),
+    "waiting": Say(Mood.MOVING, "waiting"),
+    "busy": Say(Mood.MOVING, "applying"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(Generic[T]):
+    """As much of a list as is shown, and how many it leaves out."""
+
+    shown: Sequence[T]
+    more: int
+
+    @classmethod
+    def of(cls, items: Sequence[T], most: int) -> Cut[T]:
+        return cls(items[:most], max(0, len(items) - most))
+
+    @property
+    def total(self) -> int:
+        return len(self.shown) + self.more
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """A resource and what is said of its readiness."""
+
+    key: ResourceKey
+    target: str
+    ready: Condition
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """A target, and its resources."""
+
+    status: Mapping[str, Any]
+    say: Say
+    ready: int
+    unknown: int
+    total: int
+    resources: Cut[ResourceRow]
+
+    @property
+    def name(self) -> str:
+        return str(self.status["name"])
+
+    @property
+    def version(self) -> str:
+        """`v26.05` of `SPDK v26.05 git sha1 d519b163cb`."""
+        return str(self.status["version"]).removeprefix("SPDK ").partition(" git ")[0]
+
+    @property
+    def known(self) -> bool:
+        """Whether what was last seen of it still counts."""
+        return is_known(self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What one target withholds, and the command that lets it through."""
+
+    target: str
+    approval: str
+    held: Cut[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit, and what it is to this site."""
+
+    id: str
+    subject: str
+    tags: Sequence[Say]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything on it."""
+
+    now: float
+    status: Mapping[str, Any]
+    source: Say
+    says: Sequence[Say]  # what matters most first; the first is the headline
+    revisions: Sequence[Revision]
+    targets: Cut[TargetRow]
+    ready: int
+    unknown: int
+    total: int
+    open_drifts: Cut[DriftRecord]
+    held: Sequence[HeldBack]
+    not_ready: Cut[ResourceRow]
+    findings: Cut[Mapping[str, Any]]
+    timeline: Timeline | None
+    drifts: Cut[DriftRecord]
+    events: Cut[Event]
+
+
+def document(daemon: Daemon) -> dict[str, Any]:
+    """The page for programs."""
+    history = daemon.house.history
+    return {
+        "apiVersion": "holdfast.dev/v1alpha1",
+        "kind": "SiteStatus",
+        "time": iso(daemon.house.clock.now()),
+        **daemon.status(),
+        "drifts": [drift.to_json() for drift in history.drifts(limit=JSON_DRIFTS)],
+        "events": [event.to_json() for event in history.events(JSON_EVENTS)],
+    }
+
+
+def page(daemon: Daemon) -> Page:
+    """The page for people."""
+    history, now = daemon.house.history, daemon.house.clock.now()
+    status = daemon.status(resources=False)
+    rows = _target_rows(daemon, status)
+    names = {row.name for row in rows}
+    not_ready = sum(row.total - row.ready for row in rows if row.known)
+    opened = [drift for drift in history.drifts(open_only=True) if drift.target in names]
+    drifts, events = history.drifts(limit=DRIFTS + 1), history.events(EVENTS + 1)
+    rejected = status["revision"]["rejected"]
+    return Page(
+        now=now,
+        status=status,
+        source=source_say(status["source"]),
+        says=headlines(status, rows, not_ready),
+        revisions=_revisions(daemon, status, rows),
+        targets=Cut.of(rows, TARGETS),
+        ready=sum(row.ready for row in rows),
+        unknown=sum(row.unknown for row in rows),
+        total=sum(row.total for row in rows),
+        open_drifts=Cut(opened[:OPEN_DRIFTS], max(0, sum(_drifting(rows)) - OPEN_DRIFTS)),
+        held=[HeldBack(t["name"], t["approvalID"], Cut.of(t["held"], HELD)) for t in status["targets"] if t["held"]],
+        not_ready=Cut([*islice(_not_ready(daemon, rows), NOT_READY)], max(0, not_ready - NOT_READY)),
+        findings=Cut.of(rejected["findings"] if rejected else (), FINDINGS),
+        timeline=timeline(drifts[:DRIFTS], events[:EVENTS], now, _complete_since(drifts, events)),
+        drifts=Cut.of(drifts, DRIFTS),
+        events=Cut.of(events, EVENTS),
+    )
+
+
+# --- targets and resources
+
+
+def is_known(target: Mapping[str, Any]) -> bool:
+    """Whether a target was seen lately: what is old says nothing of now."""
+    return target["lastSeen"] is not None and not target["stale"] and target["verdict"] not in NOT_SEEN
+
+
+def target_say(target: Mapping[str, Any], accepted: str) -> Say:
+    """A target in a word or two."""
+    verdict = target["verdict"]
+    if not is_known(target):
+        unseen = Say(Mood.UNKNOWN, "not seen lately" if target["lastSeen"] else "not seen yet")
+        return SAYS.get(verdict, unseen) if verdict in NOT_SEEN else unseen
+    return _converged_say(target, accepted) if verdict == "converged" else SAYS[verdict]
+
+
+def _converged_say(target: Mapping[str, Any], accepted: str) -> Say:
+    """Nothing is left to do, which is not always well."""
+    if target["openDrifts"]:
+        return Say(Mood.ATTENTION, "drifted")
+    here = target["settled"] and target["revision"] == accepted
+    return Say(Mood.GOOD, "as declared") if here else SAYS["busy"]
+
+
+def ready_say(row: ResourceRow) -> Say:
+    """A resource's readiness in a word."""
+    if row.ready.status == "True":
+        return Say(Mood.GOOD, "Ready")
+    return Say(Mood.UNKNOWN, "Unknown") if row.ready.status == "Unknown" else Say(Mood.ATTENTION, "Not Ready")
+
+
+def _target_rows(daemon: Daemon, status: Mapping[str, Any]) -> list[TargetRow]:
+    targets = status["targets"]
+    share = max(5, RESOURCES // max(1, min(len(targets), TARGETS)))
+    return [_target_row(daemon, target, status["revision"]["accepted"], share) for target in targets]
+
+
+def _target_row(daemon: Daemon, target: Mapping[str, Any], accepted: str, share: int) -> TargetRow:
+    name = target["name"]
+    conditions = daemon.house.history.conditions(name)
+    total = len(conditions)
+    counted = Counter(value[0].status for value in conditions.values()) if is_known(target) else {"Unknown": total}
+    uids = {record.resource: record.uid for record in daemon.house.ledger.records(name) if record.uid}
+    shown = [
+        ResourceRow(key, name, _as_known(target, value), uids.get(key, ""))
+        for key, value in islice(conditions.items(), share)
+    ]
+    say, rows = target_say(target, accepted), Cut(shown, total - len(shown))
+    return TargetRow(target, say, counted.get("True", 0), counted.get("Unknown", 0), total, rows)
+
+
+def _not_ready(daemon: Daemon, rows: Iterable[TargetRow]) -> Iterator[ResourceRow]:
+    """Nothing of a target that is not known: one line about the target says it for all."""
+    for row in rows:
+        if row.known:
+            for key, value in daemon.house.history.conditions(row.name).items():
+                if value[0].status != "True":
+                    yield ResourceRow(key, row.name, value[0])
+
+
+def _as_known(target: Mapping[str, Any], conditions: Conditions) -> Condition:
+    """Ready as far as it is known: what was so when the target was last seen is not what is so."""
+    ready = conditions[0]
+    if is_known(target) or ready.status == "Unknown":
+        return ready
+    return Condition("Ready", "Unknown", "NotSeenLately", f"it was {ready.reason} when the target was last seen")
+
+
+# --- commits
+
+
+def _revisions(daemon: Daemon, status: Mapping[str, Any], rows: Sequence[TargetRow]) -> list[Revision]:
+    """The commits that matter, the newest first, each once."""
+    still = status["revision"]["accepted"] == status["revision"]["converged"] and all(row.known for row in rows)
+    revision, source = status["revision"], status["source"]
+    rejected = revision["rejected"] or {"revision": "", "reason": ""}
+    tags: defaultdict[str, list[Say]] = defaultdict(list)
+    for name, say in (
+        (source["head"], Say(Mood.MOVING, "head")),
+        (rejected["revision"], Say(Mood.BAD, f"rejected: {rejected['reason']}")),
+        (revision["accepted"], Say(Mood.MOVING, "accepted")),
+        (revision["converged"], Say(Mood.GOOD, "converged") if still else Say(Mood.MOVING, "converged last")),
+    ):
+        if name:
+            tags[name].append(say)
+    return [Revision(name, daemon.house.ledger.subject(name), says) for name, says in tags.items()]
+
+
+# --- the headline
+
+
+def source_say(source: Mapping[str, Any]) -> Say:
+    """The repository in a word or two."""
+    if source["error"]:
+        return Say(Mood.ATTENTION, "does not answer", "#revision")
+    if source["lastFetch"] is None:
+        return Say(Mood.UNKNOWN, "not read yet", "#revision")
+    return Say(Mood.UNKNOWN, "not read lately", "#revision") if source["stale"] else Say(Mood.GOOD, "answers")
+
+
+def headlines(status: Mapping[str, Any], rows: Sequence[TargetRow], not_ready: int) -> Sequence[Say]:
+    """Everything that is not as it should be, worst first; or that all is well."""
+    says = [*_about_targets(rows), *_about_resources(rows, not_ready), *_about_git(status, rows)]
+    if not says:
+        well = all(row.say.mood is Mood.GOOD for row in rows)
+        says = [PEACE if well else Say(Mood.ATTENTION, "Not everything is as declared", "#targets")]
+    order = list(Mood)
+    return sorted(says, key=lambda say: order.index(say.mood))
+
+
+def _about_targets(rows: Sequence[TargetRow]) -> Iterator[Say]:
+    for mood, before, after in (
+        (Mood.BAD, "", " stalled: a person must act"),
+        (Mood.UNKNOWN, "Nothing is known of ", ""),
+        (Mood.MOVING, "", " under way"),
+    ):
+        names = [row.name for row in rows if row.say.mood is mood]
+        if names:
+            who = names[0] if len(names) == 1 else f"{len(names)} targets"
+            verb = (" is" if len(names) == 1 else " are") if after else ""
+            yield Say(mood, f"{before}{who}{verb}{after}", "#targets")
+
+
+def _about_resources(rows: Sequence[TargetRow], not_ready: int) -> Iterator[Say]:
+    held = sum(not item["waiting"] for row in rows for item in row.status["held"])
+    if held:
+        yield Say(Mood.ATTENTION, f"{_count(held, 'change')} held back", "#held")
+    if drifting := sum(_drifting(rows)):
+        yield Say(Mood.ATTENTION, f"{_count(drifting, 'drift')} open", "#drift")
+    if not_ready:
+        yield Say(Mood.ATTENTION, f"{_count(not_ready, 'resource')} not Ready", "#not-ready")
+
+
+def _about_git(status: Mapping[str, Any], rows: Sequence[TargetRow]) -> Iterator[Say]:
+    if status["revision"]["rejected"]:
+        yield Say(Mood.ATTENTION, "The newest commit was rejected and changes nothing", "#revision")
+    source = source_say(status["source"])
+    if source.mood is not Mood.GOOD:
+        yield Say(
+            source.mood, f"The repository {'is ' if source.words.startswith('not') else ''}{source.words}", "#revision"
+        )
+    if not status["revision"]["accepted"]:
+        yield Say(Mood.UNKNOWN, "No commit is enforced yet", "#revision")
+    elif not rows:
+        yield Say(Mood.UNKNOWN, "No target is declared", "#targets")
+
+
+def _drifting(rows: Iterable[TargetRow]) -> Iterator[int]:
+    return (int(row.status["openDrifts"]) for row in rows)
+
+
+# --- words and lists
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word} is" if number == 1 else f"{number:,} {word}s are"
+
+
+def _complete_since(drifts: Sequence[DriftRecord], events: Sequence[Event]) -> float | None:
+    """Since when the lists that were read are complete; None when they hold all there is."""
+    ends = [drifts[DRIFTS - 1].detected] if len(drifts) > DRIFTS else []
+    ends += [events[EVENTS - 1].at] if len(events) > EVENTS else []
+    return max(ends, default=None)

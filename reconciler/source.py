@@ -1,0 +1,96 @@
+"""The Git repository: fetched into a bare copy in the state directory, so that a good revision outlives the remote.
+
+libgit2 is told when to give up; it waits for ever by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import CredentialType, FetchPrune, SortMode
+from pygit2.remotes import TransferProgress
+
+from reconciler.config import ConfigError, SourceConfig, read_secret
+
+HEAD = "refs/holdfast/head"
+LARGEST = 1 << 30  # bytes that one fetch may bring
+
+
+class SourceError(Exception):
+    """The remote could not be read: unreachable, refused, or without such a branch. What runs goes on running."""
+
+
+@dataclass
+class GitSource:
+    """Follows one branch or tag of one remote."""
+
+    config: SourceConfig
+    copy: Path  # bare repository
+    _repository: pygit2.Repository | None = field(default=None, repr=False)
+
+    def fetch(self) -> str:
+        """Bring what is new; the commit id at the branch or tag. Raises SourceError."""
+        ref = f"refs/tags/{self.config.tag}" if self.config.tag else f"refs/heads/{self.config.branch}"
+        milliseconds = int(self.config.timeout * 1000)
+        pygit2.settings.server_connect_timeout = milliseconds
+        pygit2.settings.server_timeout = milliseconds
+        try:
+            return self._fetch(self._open(), ref)
+        except (pygit2.GitError, OSError, ValueError, ConfigError) as error:
+            raise SourceError(f"{self.config.url}: {error}") from error
+
+    def between(self, older: str, newer: str) -> list[str]:
+        """Ids of the commits after `older` up to `newer`, newest first; all of them when `older` is empty."""
+        repository = self._open()
+        walker = repository.walk(pygit2.Oid(hex=newer), SortMode.TOPOLOGICAL)
+        if older:
+            walker.hide(pygit2.Oid(hex=older))
+        return [str(commit.id) for commit in walker]
+
+    def _fetch(self, repository: pygit2.Repository, ref: str) -> str:
+        """Ask what the remote has, and fetch it when it is new."""
+        remote = repository.remotes.create_anonymous(self.config.url)
+        there = {head.name: head.oid for head in remote.list_heads(callbacks=_Callbacks(self.config))}
+        if ref not in there:
+            raise SourceError(f"{self.config.url}: there is no {ref.removeprefix('refs/')}")
+        known = repository.references.get(HEAD)
+        if known is None or known.target != there[ref]:
+            remote = repository.remotes.create_anonymous(self.config.url)
+            remote.fetch([f"+{ref}:{HEAD}"], callbacks=_Callbacks(self.config), prune=FetchPrune.NO_PRUNE)
+        return str(repository.references[HEAD].peel(pygit2.Commit).id)
+
+    def _open(self) -> pygit2.Repository:
+        if self._repository is None:
+            if not (self.copy / "HEAD").exists():
+                pygit2.init_repository(str(self.copy), bare=True)
+            self._repository = pygit2.Repository(str(self.copy))
+        return self._repository
+
+
+class _Callbacks(pygit2.RemoteCallbacks):
+    """Credentials, offered once: a server that asks again has refused them."""
+
+    def __init__(self, config: SourceConfig) -> None:
+        super().__init__()
+        self._config, self._asked = config, 0
+
+    def credentials(
+        self, url: str, username_from_url: str | None, allowed_types: CredentialType
+    ) -> pygit2.Username | pygit2.UserPass | pygit2.Keypair:
+        self._asked += 1
+        if self._asked > 2:  # a user name alone may be asked for first
+            raise ValueError("the server refuses the credentials")
+        user = self._config.username or username_from_url or "git"
+        if allowed_types & CredentialType.SSH_KEY and self._config.ssh_key:
+            return pygit2.Keypair(user, None, self._config.ssh_key, "")
+        if allowed_types & CredentialType.USERPASS_PLAINTEXT and self._config.password_file:
+            return pygit2.UserPass(user, read_secret(self._config.password_file))
+        if allowed_types & CredentialType.USERNAME:
+            return pygit2.Username(user)
+        raise ValueError(f"{url} asks for credentials, and none are configured in [source]")
+
+    def transfer_progress(self, stats: TransferProgress) -> None:
+        if stats.received_bytes > LARGEST:
+            raise ValueError(f"more than {LARGEST} bytes in one fetch")

@@ -1,0 +1,204 @@
+"""Revisions read from the object database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pygit2
+import pytest
+from pygit2.enums import FileMode
+
+from analyzer import git, snapshot
+from analyzer.git import GitError
+from analyzer.snapshot import Unread, from_directory
+
+Commit = Callable[..., str]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> pygit2.Repository:
+    return pygit2.init_repository(str(tmp_path / "repo"), bare=True)
+
+
+@pytest.fixture
+def path(repo: pygit2.Repository) -> Path:
+    return Path(repo.path)
+
+
+@pytest.fixture
+def commit(repo: pygit2.Repository) -> Commit:
+    """Files → commit on main (or on other parents): nothing but the object database is written."""
+
+    def run(
+        files: Mapping[str, bytes | tuple[int, str]], message: str = "subject\n", parents: list[str] | None = None
+    ) -> str:
+        tree = _tree(repo, files)
+        author = pygit2.Signature("A", "a@example.com", 1_700_000_000, 0)
+        if parents is None:
+            parents = [str(repo.references["refs/heads/main"].target)] if "refs/heads/main" in repo.references else []
+            return str(repo.create_commit("refs/heads/main", author, author, message, tree, parents))
+        return str(repo.create_commit(None, author, author, message, tree, parents))
+
+    return run
+
+
+def _tree(repo: pygit2.Repository, files: Mapping[str, bytes | tuple[int, str]]) -> pygit2.Oid:
+    builder = repo.TreeBuilder()
+    folders: dict[str, dict[str, bytes | tuple[int, str]]] = {}
+    for name, content in files.items():
+        head, slash, rest = name.partition("/")
+        if slash:
+            folders.setdefault(head, {})[rest] = content
+        elif isinstance(content, tuple):
+            builder.insert(name, pygit2.Oid(hex=content[1]), content[0])
+        else:
+            builder.insert(name, repo.create_blob(content), FileMode.BLOB)
+    for name, inside in folders.items():
+        builder.insert(name, _tree(repo, inside), FileMode.TREE)
+    return builder.write()
+
+
+def test_read_snapshot(path: Path, commit: Commit) -> None:
+    """The YAML files of a revision, by path, with Git's blob ids; what belongs to tools is passed over."""
+    rev = commit({"b.yaml": b"b: 1\n", "a/x.yml": b"", "README.md": b"", ".github/ci.yml": b"", ".holdfast.yaml": b""})
+    found = git.read_snapshot(path, "main")
+    assert {name: blob.data for name, blob in found.blobs.items()} == {
+        ".holdfast.yaml": b"",
+        "a/x.yml": b"",
+        "b.yaml": b"b: 1\n",
+    }
+    assert list(found.blobs) == sorted(found.blobs)
+    assert (found.revision, found.problems) == (rev, ())
+    assert found.blobs["a/x.yml"].id == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+
+
+def test_a_revision_and_its_work_tree_read_alike(path: Path, commit: Commit, tmp_path: Path) -> None:
+    """The same files give the same blobs, whether they come from Git or from a directory."""
+    files = {"b.yaml": b"b: 1\r\n", "a/x.yml": b"\xff", "c/.d/e.yaml": b"", "f.txt": b""}
+    commit(files)
+    for name, data in files.items():
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_bytes(data)
+    assert git.read_snapshot(path, "main").blobs == from_directory(tmp_path / "tree").blobs
+
+
+def test_root(path: Path, commit: Commit) -> None:
+    """Below a root, paths begin there; a root may be a single file; one that is not there is an error."""
+    commit({"a/b/x.yaml": b"x: 1\n", "y.yaml": b""})
+    assert list(git.read_snapshot(path, "main", "a/b").blobs) == ["x.yaml"]
+    assert list(git.read_snapshot(path, "main", "a/b/x.yaml").blobs) == ["x.yaml"]
+    with pytest.raises(GitError, match="main has no folder a/c"):
+        git.read_snapshot(path, "main", "a/c")
+
+
+def test_links_and_submodules(path: Path, commit: Commit, repo: pygit2.Repository) -> None:
+    """They are reported, never read."""
+    target = str(repo.create_blob(b"../secret.yaml"))
+    commit({
+        "link.yaml": (FileMode.LINK, target), "folder": (FileMode.LINK, target), "notes.md": (FileMode.LINK, target),
+        "module": (FileMode.COMMIT, "1" * 40),
+    })  # fmt: skip
+    found = git.read_snapshot(path, "main")
+    assert not found.blobs
+    assert found.problems == (
+        Unread("folder", "a symbolic link; links are never followed"),
+        Unread("link.yaml", "a symbolic link; links are never followed"),
+        Unread("module", "a submodule; its files are not part of this revision"),
+    )
+
+
+def test_large_files(path: Path, commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file beyond the limit is reported by its size, without being loaded."""
+    monkeypatch.setattr(snapshot, "MAX_FILE_BYTES", 10)
+    commit({"large.yaml": b"a" * 11, "b.yaml": b"b"})
+    found = git.read_snapshot(path, "main")
+    assert (list(found.blobs), found.problems) == (["b.yaml"], (Unread("large.yaml", "11 bytes (limit 10)"),))
+
+
+def test_a_tree_that_repeats_itself(path: Path, repo: pygit2.Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few objects that unfold into billions of folders run into the limit."""
+    monkeypatch.setattr(git, "MAX_FOLDERS", 1000)
+    tree = _tree(repo, {"a.yaml": b""})
+    for _ in range(30):
+        builder = repo.TreeBuilder()
+        for name in "abcdefghij":
+            builder.insert(name, tree, FileMode.TREE)
+        tree = builder.write()
+    author = pygit2.Signature("A", "a@example.com", 0, 0)
+    rev = str(repo.create_commit(None, author, author, "", tree, []))
+    with pytest.raises(GitError, match="more than 1,000 folders"):
+        git.read_snapshot(path, rev)
+
+
+def test_resolve(path: Path, commit: Commit) -> None:
+    """Branches, tags, abbreviations and expressions become full commit ids."""
+    first, second = commit({}), commit({})
+    assert git.resolve(path, "main") == second
+    assert git.resolve(path, "main~1") == git.resolve(path, first[:8]) == first
+
+
+@pytest.mark.parametrize("rev", ["nothing", "", "main:a.yaml", "main..main", "0" * 40, "main~9", "\x00", "HEAD^{tree}"])
+def test_no_such_revision(path: Path, commit: Commit, rev: str) -> None:
+    """What names no commit is an error that repeats what was asked."""
+    commit({"a.yaml": b""})
+    with pytest.raises(GitError, match="no commit"):
+        git.resolve(path, rev)
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    """A folder without a repository is named in the message."""
+    with pytest.raises(GitError, match="is no Git repository, nor inside one"):
+        git.resolve(tmp_path / "nowhere", "main")
+
+
+def test_history(path: Path, commit: Commit) -> None:
+    """Ancestry, merge bases and where to compare from."""
+    root = commit({})
+    main = commit({})
+    branch = commit({}, "branch\n", parents=[root])
+    other = commit({}, "alone\n", parents=[])
+    assert git.is_ancestor(path, root, main)
+    assert git.is_ancestor(path, main, main)
+    assert not git.is_ancestor(path, main, root)
+    assert git.merge_base(path, main, branch) == root
+    assert git.merge_base(path, main, other) is None
+    assert git.departure(path, main, branch) == root
+    assert git.departure(path, root, main) == root
+    assert git.departure(path, main, root) == main
+    assert git.departure(path, main, other) == main
+
+
+def test_subject(path: Path, commit: Commit) -> None:
+    """The first line of the message, whatever follows."""
+    commit({}, "\nGrow db  \n\nBecause.\n")
+    assert git.subject(path, "main") == "Grow db"
+
+
+TRAILERS = [
+    ("Subject\n\nBody.\n\nHoldfast-Approve: abc\n", (("Holdfast-Approve", "abc"),)),
+    ("Subject\n\nA: 1\nB:2\nA:   3  \n", (("A", "1"), ("B", "2"), ("A", "3"))),
+    ("Subject\n\nA: 1\n  more\n", (("A", "1 more"),)),
+    ("Subject\r\n\r\nA: 1\r\n", (("A", "1"),)),
+    ("Subject\n\nA: 1\n(cherry picked from commit 0123)\n", (("A", "1"),)),
+    ("Holdfast-Approve: abc\n", ()),
+    ("Subject\n\nWe wrote\nHoldfast-Approve: abc\n", ()),
+    ("Subject\n\nHoldfast-Approve: abc\n\nand then some\n", ()),
+    ("Subject\n", ()),
+    ("", ()),
+]
+
+
+@pytest.mark.parametrize(("message", "found"), TRAILERS)
+def test_trailers(path: Path, commit: Commit, message: str, found: tuple[tuple[str, str], ...]) -> None:
+    """Trailers are a last paragraph of nothing else; a sentence that mentions one approves nothing."""
+    commit({}, message)
+    assert git.trailers(path, "main") == found
+
+
+def test_find_repository(tmp_path: Path) -> None:
+    """The repository around a path, and the path inside it."""
+    pygit2.init_repository(str(tmp_path / "repo"))
+    (tmp_path / "repo/a/b").mkdir(parents=True)
+    assert git.find_repository(tmp_path / "repo/a/b") == (tmp_path / "repo", "a/b")
+    assert git.find_repository(tmp_path / "repo") == (tmp_path / "repo", "")

@@ -1,0 +1,303 @@
+"""`holdfast lint`, `impact` and `explain` as people meet them: words, exit codes, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pygit2
+import pytest
+
+from reconciler.cli import main
+
+POOL = """\
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: StoragePool
+metadata: {name: fast}
+spec: {deviceRef: disk-0, lvstoreUUID: 86b25858-0754-4031-8e53-7d936a7ab16c}
+"""
+HOUSE = """\
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: Target
+metadata: {name: node-1}
+spec: {connection: {unixSocket: /a}}
+---
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: BlockDevice
+metadata: {name: disk-0}
+spec: {targetRef: node-1, aio: {path: /a}}
+"""
+VOLUME = """\
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: Volume
+metadata: {name: db, namespace: team-a}
+spec: {poolRef: fast, size: 2Gi, reclaimPolicy: Delete}
+"""
+
+REMOVAL = """\
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: Removal
+metadata: {name: db, namespace: team-a}
+spec:
+  ref: {kind: Volume, name: db}
+  uid: a4074450-b6aa-48e8-819c-23987a12684c
+  reason: ticket 4711
+  expires: 2026-01-31
+"""
+
+Holdfast = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def holdfast(capsys: pytest.CaptureFixture[str]) -> Holdfast:
+    """Arguments → exit code, stdout, stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as leaving:  # argparse
+            code = int(str(leaving.code))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def commits(here: Path) -> Iterator[Callable[..., str]]:
+    """Files → commit on main of the repository here, which has a work tree."""
+    repo = pygit2.init_repository(".", initial_head="main")
+
+    def commit(files: dict[str, str]) -> str:
+        for path in here.glob("*.yaml"):
+            path.unlink()
+        for name, content in files.items():
+            (here / name).write_text(content)
+        repo.index.read()
+        repo.index.clear()
+        repo.index.add_all()
+        repo.index.write()
+        author = pygit2.Signature("A", "a@example.com", 1_700_000_000, 0)
+        parents = [] if repo.head_is_unborn else [repo.head.target]
+        return str(repo.create_commit("refs/heads/main", author, author, "s", repo.index.write_tree(), parents))
+
+    yield commit
+    repo.free()
+
+
+def test_lint_a_file(holdfast: Holdfast, here: Path) -> None:
+    """A file alone: its reference dangles, exit code 1."""
+    (here / "pool.yaml").write_text(POOL)
+    code, out, err = holdfast("lint", "pool.yaml")
+    assert (code, err) == (1, "")
+    assert out.splitlines() == [
+        'error[dangling-reference]: BlockDevice "disk-0" is not declared',
+        " --> pool.yaml:4:19",
+        "  |",
+        "4 | spec: {deviceRef: disk-0, lvstoreUUID: 86b25858-0754-4031-8e53-7d936a7ab16c}",
+        "  |                   ^",
+        "  = StoragePool fast, spec.deviceRef",
+        "  = help: declare BlockDevice disk-0, or correct the name",
+        "",
+        "1 error (1 resource, 1 file)",
+    ]
+
+
+def test_lint_a_folder(holdfast: Holdfast, here: Path) -> None:
+    """The folder one stands in, or a named one; paths can be clicked from here."""
+    (here / "a").mkdir()
+    (here / "a/pool.yaml").write_text(POOL)
+    assert " --> a/pool.yaml:4:19" in holdfast("lint", "a")[1].splitlines()
+    assert " --> a/pool.yaml:4:19" in holdfast("lint")[1].splitlines()
+    (here / "a/house.yaml").write_text(HOUSE)
+    assert holdfast("lint") == (0, "No findings (3 resources, 2 files)\n", "")
+
+
+def test_fail_on(holdfast: Holdfast, here: Path) -> None:
+    """--fail-on decides what counts, over failOn of the policy."""
+    (here / "a.yaml").write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n")
+    assert holdfast("lint")[0] == 0
+    assert holdfast("lint", "--fail-on", "warning")[0] == 1
+    (here / ".holdfast.yaml").write_text("failOn: warning\n")
+    assert holdfast("lint")[0] == 1
+    assert holdfast("lint", "--fail-on", "error")[0] == 0
+
+
+def test_a_broken_policy(holdfast: Holdfast, here: Path) -> None:
+    """Its findings are shown, and the exit code is that of broken configuration."""
+    (here / ".holdfast.yaml").write_text("budgets: {}\n")
+    code, out, _ = holdfast("lint")
+    assert code == 2
+    assert 'unknown field "budgets"; did you mean "budget"?' in out
+
+
+def test_lint_json(holdfast: Holdfast, here: Path) -> None:
+    """JSON on stdout and nothing else, with the same exit code."""
+    (here / "pool.yaml").write_text(POOL)
+    code, out, err = holdfast("lint", "--output", "json")
+    assert (code, err) == (1, "")
+    assert [finding["rule"] for finding in json.loads(out)["findings"]] == ["dangling-reference"]
+
+
+def test_lint_a_revision(holdfast: Holdfast, here: Path, commits: Callable[..., str]) -> None:
+    """--rev reads commits, not the work tree; a folder of it can be named."""
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL})
+    (here / "pool.yaml").write_text("a: [")
+    assert holdfast("lint")[0] == 1
+    assert holdfast("lint", "--rev", "HEAD")[0] == 0
+    assert holdfast("lint", "--repo", ".git", "--rev", "main")[0] == 0
+    assert holdfast("lint", "--repo", here)[0] == 0
+
+
+def test_lint_against_a_base(holdfast: Holdfast, here: Path, commits: Callable[..., str]) -> None:
+    """--base judges changes, of the work tree or of a revision, and Removals by the day given with --as-of."""
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL, "db.yaml": VOLUME})
+    assert holdfast("lint", "--base", "HEAD")[0] == 0
+    (here / "db.yaml").unlink()
+    code, out, _ = holdfast("lint", "--base", "HEAD")
+    assert (code, "error[data-loss-without-removal]" in out) == (1, True)
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL, "removal.yaml": REMOVAL})
+    assert holdfast("lint", "--rev", "HEAD", "--base", "HEAD~1", "--as-of", "2026-01-31")[0] == 0
+    assert holdfast("lint", "--rev", "HEAD", "--base", "HEAD~1", "--as-of", "2026-02-01")[0] == 1
+
+
+def test_lint_a_subfolder_against_a_base(holdfast: Holdfast, here: Path, commits: Callable[..., str]) -> None:
+    """Of the base, the same folder is read."""
+    commits({"pool.yaml": POOL, "house.yaml": HOUSE})
+    (here / "sub").mkdir()
+    (here / "sub/house.yaml").write_text(HOUSE)
+    code, _, err = holdfast("lint", "sub", "--base", "HEAD")
+    assert (code, "has no folder sub" in err) == (3, True)
+
+
+def test_impact(holdfast: Holdfast, commits: Callable[..., str]) -> None:
+    """What a range of commits does, forwards and backwards, as text and JSON."""
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL})
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL, "db.yaml": VOLUME})
+    code, out, err = holdfast("impact", "HEAD~1..HEAD")
+    assert (code, err) == (0, "")
+    assert "safe: create Volume team-a/db" in out.splitlines()
+    assert "data-loss: delete Volume team-a/db" in holdfast("impact", "HEAD..HEAD~1")[1].splitlines()
+    assert json.loads(holdfast("impact", "HEAD~1..", "--output", "json")[1])["hazard"] == "safe"
+    assert holdfast("impact", "HEAD..HEAD")[1].endswith("\n\nNothing changes.\n")
+
+
+def test_impact_of_what_cannot_be_made_out(holdfast: Holdfast, commits: Callable[..., str]) -> None:
+    """An unreadable side ends with exit code 3, a broken policy with 2; neither claims deletions."""
+    commits({"house.yaml": HOUSE})
+    commits({"house.yaml": "a: ["})
+    code, out, _ = holdfast("impact", "HEAD~1..HEAD")
+    assert (code, "delete" in out.replace("not deleted", "")) == (3, False)
+    commits({"house.yaml": HOUSE, ".holdfast.yaml": "ignore: 1\n"})
+    assert holdfast("impact", "HEAD~2..HEAD")[0] == 2
+
+
+def test_explain(holdfast: Holdfast) -> None:
+    """Kinds, fields, rules, and the list of them, as text and JSON."""
+    assert holdfast("explain", "vol.size")[1].startswith("Volume.spec.size  (required)\n")
+    assert holdfast("explain", "dangling-reference")[1].startswith("# dangling-reference\n")
+    assert "\n  dangling-reference " in holdfast("explain")[1]
+    assert json.loads(holdfast("explain", "Volume", "--output", "json")[1])["scope"] == "Namespaced"
+    assert "Volume" in json.loads(holdfast("explain", "--output", "json")[1])["kinds"]
+
+
+MISTAKES = [
+    (["lint", "nowhere"], 3, "nowhere: No such file or directory"),
+    (["lint", "--rev", "HEAD"], 3, ". is no Git repository, nor inside one"),
+    (["lint", "--repo", "nowhere"], 3, "nowhere is no Git repository, nor inside one"),
+    (["lint", "--base", "HEAD"], 3, ". is not in a Git work tree"),
+    (["lint", "--as-of", "soon"], 2, "'soon' is not a date"),
+    (["lint", "--fail-on", "never"], 2, "invalid choice: 'never'"),
+    (["impact", "main"], 2, "'main' is not a range; write BASE..HEAD"),
+    (["impact", "a..b"], 3, ". is no Git repository, nor inside one"),
+    (["explain", "Volum"], 2, 'did you mean "Volume"?'),
+    (["explain", "Volume.sise"], 2, 'did you mean "size"?'),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "message"), MISTAKES)
+def test_mistakes(holdfast: Holdfast, words: list[str], code: int, message: str) -> None:
+    """A mistake ends with one message on stderr and its exit code."""
+    ended, out, err = holdfast(*words)
+    assert (ended, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_bad_revisions(holdfast: Holdfast, commits: Callable[..., str]) -> None:
+    """A revision that is not there is named."""
+    commits({"house.yaml": HOUSE})
+    for words in ("lint --rev nope", "lint --base nope", "impact nope..HEAD", "impact HEAD..nope"):
+        code, _, err = holdfast(*words.split())
+        assert (code, "no commit 'nope'" in err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x00\xff" * 100, b"\x7fELF\x02\x01", b"\xff\xfea\x00", b"[" * 30_000, b"a: " + b"x" * 1_000_000]
+)
+def test_files_that_are_no_text(holdfast: Holdfast, here: Path, content: bytes) -> None:
+    """Binary files, bombs and monsters are findings."""
+    (here / "a.yaml").write_bytes(content)
+    code, out, err = holdfast("lint", "a.yaml")
+    assert (code, err) == (1, "")
+    assert out.startswith("error[invalid-yaml]: ")
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from reconciler.cli import main; sys.exit(main())", *words],
+        capture_output=True, text=True, check=False, env=os.environ | environment, encoding="utf-8",
+    )  # fmt: skip
+
+
+def test_a_terminal_without_unicode(here: Path) -> None:
+    """What the terminal cannot show is escaped, not a crash."""
+    (here / "a.yaml").write_text("ä: →\n")
+    done = run("lint", "--output", "text", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert r"\xe4: \u2192" in done.stdout
+
+
+def test_colour(here: Path, monkeypatch: pytest.MonkeyPatch, holdfast: Holdfast) -> None:
+    """Colour is for terminals only, and never with NO_COLOR."""
+    (here / "pool.yaml").write_text(POOL)
+    assert "\x1b" not in holdfast("lint")[1]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b" in holdfast("lint")[1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in holdfast("lint")[1]
+
+
+HEAVY = (
+    "pygit2",
+    "networkx",
+    "structlog",
+    "starlette",
+    "jsonschema",
+    "requests",
+    "apscheduler",
+    "opentelemetry",
+    "rich",
+)
+
+
+def test_import_budget(here: Path) -> None:
+    """Linting a file, with or without findings, imports none of the heavy libraries."""
+    (here / "pool.yaml").write_text(POOL)
+    seen = f"print([module for module in {HEAVY} if module in sys.modules])"
+    code = f"import sys; from reconciler.cli import main; main(['lint', 'pool.yaml']); {seen}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "dangling-reference" in done.stdout
