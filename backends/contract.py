@@ -230,10 +230,10 @@ def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
         return {}
     found: dict[str, Json] = {}
     for f in dataclasses.fields(thing):
-        value = getattr(thing, f.name)
+        value = None if f.metadata.get("fact") else getattr(thing, f.name)
         if isinstance(value, QosLimits):
             found |= fields_of(value)
-        elif value is not None and not f.metadata.get("fact"):
+        elif value is not None:
             found[f.name] = value
     return found
 

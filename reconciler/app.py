@@ -54,6 +54,7 @@ def serve_simulator(  # noqa: PLR0913  # how a process is started
         bind_listeners=True,
         wait_for_rpc=wait_for_rpc,
         poll_interval=poll_interval,
+        breath=0.002,
         mint=mint_uuid,
     )
     for number in (signal.SIGTERM, signal.SIGINT):

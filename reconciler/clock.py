@@ -6,8 +6,10 @@ import os
 import random
 import time
 import uuid
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Protocol
+
+from reconciler.dates import day_of
 
 
 class Clock(Protocol):
@@ -45,16 +47,6 @@ class SystemClock:
 def today() -> date:
     """The day it is, UTC."""
     return day_of(SystemClock().now())
-
-
-def day_of(moment: float) -> date:
-    """The day (UTC) of a moment in seconds since 1970."""
-    return datetime.fromtimestamp(moment, UTC).date()
-
-
-def iso(moment: float) -> str:
-    """`2026-11-21T09:14:03Z`."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def mint_uuid() -> str:

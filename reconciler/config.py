@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 from schemas.kinds import config_validator
 from schemas.quantity import parse_seconds
+
+_AT = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib says where
+_TABLE = re.compile(r"\s*\[+\s*([^\[\]]+?)\s*\]+\s*(#.*)?")
 
 
 class ConfigError(Exception):
@@ -53,17 +56,15 @@ def load(path: Path) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}{_broken(error)}") from error
     problems = config_validator("daemon").problems(values)
     if problems:
         lines = (
             f"{path}{_place(text, p.path)}: {'.'.join(map(str, p.path)) or 'top level'}: {p.message}" for p in problems
         )
         raise ConfigError("\n".join(lines))
-    if _has_password(values["source"]["url"]):
-        raise ConfigError(
-            f"{path}: source.url: a password in the URL would show in logs; use username and passwordFrom"
-        )
+    if why := _refused(values["source"]["url"]):
+        raise ConfigError(f"{path}{_place(text, ('source', 'url'))}: source.url: {why}")
     return _config(values, path.parent)
 
 
@@ -74,13 +75,24 @@ def socket_of(config: Config) -> str:
 
 def read_secret(path: str) -> str:
     """The first line of a secret file. Raises ConfigError without saying more than the path."""
+    guard_secret(path)
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116  # a str is what the configuration gives
-        if mode & 0o077:
-            raise ConfigError(f"{path}: others may read this secret; chmod 600 it")
-        return Path(path).read_text().splitlines()[0].strip()
-    except (OSError, IndexError) as error:
+        secret = Path(path).read_text().partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the secret cannot be read") from error
+    if not secret:
+        raise ConfigError(f"{path}: the first line is empty; the secret belongs there")
+    return secret
+
+
+def guard_secret(path: str) -> None:
+    """Raises ConfigError when a secret file is missing, or others may read it."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError as error:
+        raise ConfigError(f"{path}: the secret cannot be read: {error.strerror}") from error
+    if mode & 0o077:
+        raise ConfigError(f"{path}: others may read this secret; chmod 600 it")
 
 
 def _config(values: Mapping[str, Any], folder: Path) -> Config:
@@ -108,9 +120,13 @@ def _config(values: Mapping[str, Any], folder: Path) -> Config:
     )
 
 
-def _has_password(url: str) -> bool:
-    """Whether a URL carries `user:password@`."""
-    return urlsplit(url).password is not None if "://" in url else False
+def _refused(url: str) -> str:
+    """Why an address is not taken; empty when it is."""
+    try:
+        password = urlsplit(url).password if "://" in url else None
+    except ValueError as error:
+        return str(error)
+    return "a password in the URL would show in logs; use username and passwordFrom" if password is not None else ""
 
 
 def _url(url: str, folder: Path) -> str:
@@ -122,15 +138,26 @@ def _listen(listen: str, folder: Path) -> str:
     return f"unix:{(folder / listen.removeprefix('unix:')).absolute()}" if listen.startswith("unix:") else listen
 
 
+def _broken(error: tomllib.TOMLDecodeError) -> str:
+    """`:line:column: what`, out of tomllib's words."""
+    at = _AT.search(str(error))
+    return f":{at[1]}:{at[2]}: {str(error)[: at.start()]}" if at else f": {error}"
+
+
 def _place(text: str, path: tuple[str | int, ...]) -> str:
-    """`:line:column` of a key, found by its text (tomllib keeps no positions); nothing when it is not there."""
-    inside = not path[:-1]
+    """`:line:column` of a key, or of what it is in, found by its text (tomllib keeps no positions); else nothing."""
+    names = list(map(str, path))
+    table: list[str] = []
+    found, depth = "", 0
     for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if stripped.startswith("["):
-            inside = stripped.strip("[]").strip() == ".".join(map(str, path[:-1]))
-            if path and stripped.strip("[]").strip() == ".".join(map(str, path)):
-                return f":{number}:{line.index('[') + 2}"
-        elif path and inside and stripped.split("=")[0].strip() == str(path[-1]):
-            return f":{number}:{len(line) - len(line.lstrip()) + 1}"
-    return ""
+        heading = _TABLE.fullmatch(line)
+        table = _dotted(heading[1]) if heading else table
+        key = table if heading else [*table, *_dotted(line.partition("=")[0])]
+        if depth < len(key) and key == names[: len(key)]:
+            indent = len(line) - len(line.lstrip(" \t["))
+            found, depth = f":{number}:{indent + 1}", len(key)
+    return found
+
+
+def _dotted(text: str) -> list[str]:
+    return [part.strip(" \t\"'") for part in text.split(".")]

@@ -10,8 +10,8 @@ from typing import Any
 
 from analyzer.snapshot import SnapshotError
 from backends.contract import Backend
-from reconciler.clock import iso
 from reconciler.config import Config
+from reconciler.dates import iso
 from reconciler.desired import DesiredState, TargetWish
 from reconciler.gate import APPROVAL_LASTS, Gate
 from reconciler.history import Event

@@ -9,7 +9,7 @@ from analyzer import git
 from analyzer.analyze import analyze
 from analyzer.finding import Finding
 from analyzer.report import Report
-from reconciler.clock import day_of
+from reconciler.dates import day_of
 from reconciler.desired import DesiredState, desired_state
 from reconciler.history import Event
 from reconciler.policy import DAY, policy_of

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.clock import iso
+from reconciler.dates import iso
 from reconciler.plan import Difference, Drift
 from reconciler.status import CONVERGED, Condition, Conditions
 from reconciler.store import Store

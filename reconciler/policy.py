@@ -35,7 +35,7 @@ class Policy:
         return {
             "budget": _budget_json(self.budget),
             "driftBudget": _budget_json(self.drift_budget),
-            "contested": {"corrections": self.contested_after, "within": f"{self.contested_within:.0f}s"},
+            "contested": {"corrections": self.contested_after, "within": _duration(self.contested_within)},
             "driftPolicy": self.drift_policy,
         }
 
@@ -65,7 +65,11 @@ def _budget(settings: Mapping[str, Any], built_in: Budget) -> Budget:
 
 def _budget_json(budget: Budget) -> Json:
     return {
-        "window": f"{budget.window:.0f}s",
+        "window": _duration(budget.window),
         "disruptiveSubsystems": budget.disruptive,
         "dataLosingResources": budget.data_losing,
     }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}ms"

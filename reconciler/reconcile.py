@@ -205,7 +205,7 @@ class Keeper:
             recovering=life.recovering,
             marker=life.session.owner,
             alive_since=life.session.since,
-            quarantined=frozenset(entry.key for entry in self.house.journal.open(self.target)),
+            quarantined={entry.key: entry.sent for entry in self.house.journal.open(self.target)},
             not_before={key: not_before for key, (_, not_before) in ledger.failures(self.target).items()},
             corrections=ledger.corrections(self.target, now - desired.policy.contested_within),
             elsewhere=ledger.elsewhere(self.target),

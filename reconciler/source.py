@@ -12,7 +12,7 @@ import pygit2
 from pygit2.enums import CredentialType, FetchPrune, SortMode
 from pygit2.remotes import TransferProgress
 
-from reconciler.config import ConfigError, SourceConfig, read_secret
+from reconciler.config import ConfigError, SourceConfig, guard_secret, read_secret
 
 HEAD = "refs/holdfast/head"
 LARGEST = 1 << 30  # bytes that one fetch may bring
@@ -32,32 +32,37 @@ class GitSource:
 
     def fetch(self) -> str:
         """Bring what is new; the commit id at the branch or tag. Raises SourceError."""
-        ref = f"refs/tags/{self.config.tag}" if self.config.tag else f"refs/heads/{self.config.branch}"
         milliseconds = int(self.config.timeout * 1000)
         pygit2.settings.server_connect_timeout = milliseconds
         pygit2.settings.server_timeout = milliseconds
         try:
-            return self._fetch(self._open(), ref)
+            return self._fetch(self._open())
         except (pygit2.GitError, OSError, ValueError, ConfigError) as error:
             raise SourceError(f"{self.config.url}: {error}") from error
 
     def between(self, older: str, newer: str) -> list[str]:
-        """Ids of the commits after `older` up to `newer`, newest first; all of them when `older` is empty."""
+        """Ids of the commits after `older` up to `newer`, newest first; none when `older` is not known here."""
         repository = self._open()
+        if not older or older not in repository:
+            return []
         walker = repository.walk(pygit2.Oid(hex=newer), SortMode.TOPOLOGICAL)
-        if older:
-            walker.hide(pygit2.Oid(hex=older))
+        walker.hide(pygit2.Oid(hex=older))
         return [str(commit.id) for commit in walker]
 
-    def _fetch(self, repository: pygit2.Repository, ref: str) -> str:
+    def _fetch(self, repository: pygit2.Repository) -> str:
         """Ask what the remote has, and fetch it when it is new."""
-        remote = repository.remotes.create_anonymous(self.config.url)
+        url, tag = self.config.url, self.config.tag
+        ref = f"refs/tags/{tag}" if tag else f"refs/heads/{self.config.branch}"
+        if "://" not in url and Path(url).is_absolute() and not Path(url).exists():
+            raise SourceError(f"{url}: there is no such folder")
+        remote = repository.remotes.create_anonymous(url)
         there = {head.name: head.oid for head in remote.list_heads(callbacks=_Callbacks(self.config))}
         if ref not in there:
-            raise SourceError(f"{self.config.url}: there is no {ref.removeprefix('refs/')}")
+            name = f"tag {tag}" if tag else f"branch {self.config.branch}"
+            raise SourceError(f"{url}: {f'there is no {name}' if there else 'the repository is empty'}")
         known = repository.references.get(HEAD)
         if known is None or known.target != there[ref]:
-            remote = repository.remotes.create_anonymous(self.config.url)
+            remote = repository.remotes.create_anonymous(url)
             remote.fetch([f"+{ref}:{HEAD}"], callbacks=_Callbacks(self.config), prune=FetchPrune.NO_PRUNE)
         return str(repository.references[HEAD].peel(pygit2.Commit).id)
 
@@ -84,12 +89,13 @@ class _Callbacks(pygit2.RemoteCallbacks):
             raise ValueError("the server refuses the credentials")
         user = self._config.username or username_from_url or "git"
         if allowed_types & CredentialType.SSH_KEY and self._config.ssh_key:
+            guard_secret(self._config.ssh_key)
             return pygit2.Keypair(user, None, self._config.ssh_key, "")
         if allowed_types & CredentialType.USERPASS_PLAINTEXT and self._config.password_file:
             return pygit2.UserPass(user, read_secret(self._config.password_file))
         if allowed_types & CredentialType.USERNAME:
             return pygit2.Username(user)
-        raise ValueError(f"{url} asks for credentials, and none are configured in [source]")
+        raise ValueError("credentials are asked for, and [source] names none of that kind")
 
     def transfer_progress(self, stats: TransferProgress) -> None:
         if stats.received_bytes > LARGEST:

@@ -12,6 +12,7 @@ _FACTOR = {
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?")
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 _DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)")
+SHORTEST, LONGEST = "10ms", "7d"  # of an interval
 
 
 def parse_bytes(text: str | int) -> int:
@@ -41,6 +42,14 @@ def parse_seconds(text: str) -> float:
     if not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
         raise ValueError(f"{text!r} is not a duration (write 60s, 5m, 24h or 1h30m)")
     return float(sum(Decimal(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text)))
+
+
+def parse_interval(text: str) -> float:
+    """Seconds of a duration after which something is done again, or given up. Raises ValueError."""
+    seconds = parse_seconds(text)
+    if not parse_seconds(SHORTEST) <= seconds <= parse_seconds(LONGEST):
+        raise ValueError(f"{text!r} is not a duration from {SHORTEST} to {LONGEST}")
+    return seconds
 
 
 def parse_percent(text: str) -> float:

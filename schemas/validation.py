@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from schemas.quantity import parse_bytes, parse_percent, parse_seconds
+from schemas.quantity import parse_bytes, parse_interval, parse_percent, parse_seconds
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -25,6 +25,7 @@ Path: TypeAlias = tuple[str | int, ...]
 _FORMATS: Mapping[str, Callable[[Any], object]] = {
     "quantity": parse_bytes,
     "duration": parse_seconds,
+    "interval": parse_interval,
     "percent": parse_percent,
     "date": date.fromisoformat,
     "date-time": lambda text: datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z"),

@@ -2,6 +2,7 @@
 
 RpcError        the target answered with an error: nothing can be said about state until it is read again
 Disconnected    the connection is gone: requests that were sent may run to their end all the same
+Denied          the other end does not let us in
 TooLarge        an answer beyond SPDK's 32 MiB limit: the target cuts it off and never ends it
 """
 
@@ -29,7 +30,22 @@ class RpcError(Exception):
 
 
 class Disconnected(Exception):
-    """The connection is closed, refused or broken."""
+    """The connection is closed, refused or broken. `sent`: how many of the requests being sent had left by then."""
+
+    def __init__(self, message: str, sent: int = 0) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+    def verdict(self) -> BackendError:
+        """What it means for a call that never left."""
+        return Transient(str(self))
+
+
+class Denied(Disconnected):
+    """The other end does not accept who we say we are."""
+
+    def verdict(self) -> BackendError:
+        return Terminal(str(self))
 
 
 class TooLarge(Exception):

@@ -5,7 +5,7 @@ The one door to sockets and to the requests library.
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import socket
 import struct
 import time
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import requests
+import urllib3.exceptions
 
-from backends.contract import Terminal
-from backends.spdk.errors import Disconnected
+from backends.spdk.errors import Denied, Disconnected
 
 RECEIVE = 1 << 18  # bytes; a larger read saves no time
-CONNECT_TIMEOUT = 5.0  # seconds
+ANSWER_LIMIT = 32 << 20  # bytes at which SPDK cuts an answer off (observed on v26.05)
+CONNECT_TIMEOUT = 5.0  # seconds; also for a peer to take what is sent
 
 
 class Transport(Protocol):
@@ -27,7 +28,8 @@ class Transport(Protocol):
 
     peer_pid: int | None  # process at the other end when it is on this machine, else None
 
-    def send(self, requests_: Sequence[bytes]) -> None: ...
+    def send(self, requests_: Sequence[bytes]) -> None:
+        """All of them, in order. Where that fails, Disconnected says how many left: only those can be executed."""
 
     def receive(self, timeout: float) -> bytes:
         """Whatever has arrived, waiting at most `timeout` seconds; b"" when nothing did."""
@@ -43,17 +45,24 @@ class SocketTransport:
         self.peer_pid = _peer_pid(connection)
 
     def send(self, requests_: Sequence[bytes]) -> None:
-        self._socket.settimeout(CONNECT_TIMEOUT)
-        with self._mapped():
-            self._socket.sendall(b"".join(requests_))
+        data, gone = memoryview(b"".join(requests_)), 0
+        deadline = time.monotonic() + CONNECT_TIMEOUT
+        try:
+            while gone < len(data):
+                self._socket.settimeout(max(deadline - time.monotonic(), 1e-4))
+                gone += self._socket.send(data[gone:])
+        except OSError as error:
+            ends = itertools.accumulate(map(len, requests_))
+            raise self._broken(error, sent=sum(end <= gone for end in ends)) from error
 
     def receive(self, timeout: float) -> bytes:
-        self._socket.settimeout(max(timeout, 1e-4))
-        with self._mapped():
-            try:
-                data = self._socket.recv(RECEIVE)
-            except TimeoutError:
-                return b""
+        try:
+            self._socket.settimeout(max(timeout, 1e-4))
+            data = self._socket.recv(RECEIVE)
+        except TimeoutError:
+            return b""
+        except OSError as error:
+            raise self._broken(error) from error
         if not data:
             raise Disconnected(f"{self._name}: the target closed the connection")
         return data
@@ -61,12 +70,8 @@ class SocketTransport:
     def close(self) -> None:
         self._socket.close()
 
-    @contextlib.contextmanager
-    def _mapped(self):  # type: ignore[no-untyped-def]  # noqa: ANN202  # a context manager's type says less than its name
-        try:
-            yield
-        except OSError as error:
-            raise Disconnected(f"{self._name}: {error.strerror or error}") from error
+    def _broken(self, error: OSError, sent: int = 0) -> Disconnected:
+        return Disconnected(f"{self._name}: {error.strerror or error}", sent)
 
 
 class HttpTransport:
@@ -80,11 +85,15 @@ class HttpTransport:
         self._session.trust_env = False  # no proxies, no .netrc
         self._session.verify = endpoint.ca_file or True
         if endpoint.username:
-            self._session.auth = (endpoint.username, endpoint.password())
+            self._session.auth = (endpoint.username.encode(), endpoint.password().encode())
 
     def send(self, requests_: Sequence[bytes]) -> None:
-        for request in requests_:
-            self._answers += self._post(request) + b"\n"
+        for place, request in enumerate(requests_):
+            try:
+                self._answers += self._post(request).replace(b"\n", b" ") + b"\n"
+            except Disconnected as error:
+                error.sent += place
+                raise
 
     def receive(self, timeout: float) -> bytes:
         if not self._answers:
@@ -96,18 +105,36 @@ class HttpTransport:
         self._session.close()
 
     def _post(self, request: bytes) -> bytes:
-        url = self._endpoint.url
+        url, patience = self._endpoint.url, (CONNECT_TIMEOUT, self._endpoint.timeout)
+        deadline = time.monotonic() + self._endpoint.timeout
         try:
-            answer = self._session.post(
-                url, data=request, timeout=(CONNECT_TIMEOUT, self._endpoint.timeout), allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise Disconnected(f"{url}: {type(error).__name__}") from error
-        if answer.status_code == requests.codes.unauthorized:
-            raise Terminal(f"{url}: wrong user name or password")
-        if answer.status_code != requests.codes.ok:
-            raise Disconnected(f"{url}: HTTP {answer.status_code}")
-        return answer.content.replace(b"\n", b" ")
+            with self._session.post(url, data=request, timeout=patience, allow_redirects=False, stream=True) as answer:
+                if answer.status_code == requests.codes.unauthorized:
+                    raise Denied(f"{url}: wrong user name or password")
+                if answer.status_code != requests.codes.ok:
+                    raise Disconnected(f"{url}: HTTP {answer.status_code}", sent=1)
+                return self._body(answer, deadline)
+        except (OSError, urllib3.exceptions.HTTPError) as error:  # an error of requests is an OSError
+            if _never_met(error):
+                raise Disconnected(f"{url}: cannot connect") from error
+            raise Disconnected(f"{url}: {type(error).__name__}", sent=1) from error
+
+    def _body(self, answer: requests.Response, deadline: float) -> bytes:
+        """The answer, piece by piece: the timeout of requests begins anew with each of them."""
+        body = bytearray()
+        while piece := answer.raw.read1(RECEIVE, decode_content=True):
+            body += piece
+            if time.monotonic() > deadline:
+                raise Disconnected(f"{self._endpoint.url}: no whole answer within {self._endpoint.timeout:g} s", sent=1)
+            if len(body) >= ANSWER_LIMIT:
+                break  # which the client reports
+        return bytes(body)
+
+
+def _never_met(error: Exception) -> bool:
+    """Whether there was no connection at all, so that nothing can have been sent."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, urllib3.exceptions.ConnectTimeoutError)  # refused and unknown names, too
 
 
 @dataclass(frozen=True, slots=True)

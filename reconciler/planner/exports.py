@@ -33,8 +33,8 @@ _PATHS = {
     "serial_number": "spec.serialNumber",
     "model_number": "spec.modelNumber",
     "max_namespaces": "spec.maxNamespaces",
-    "min_cntlid": "spec.exports.cntlidRange",
-    "max_cntlid": "spec.exports.cntlidRange",
+    "min_cntlid": "spec.exports.cntlidRange[0]",
+    "max_cntlid": "spec.exports.cntlidRange[1]",
     "allow_any_host": "spec.hosts.any",
 }
 _QOS_PATHS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind, Subsystem
-from reconciler.clock import day_of
+from reconciler.dates import day_of
 from reconciler.desired import Consent
 from reconciler.plan import Cause, Hazard, Phase, Record, deleted
 from reconciler.planner.draft import Draft, Proposal

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from backends.contract import Bdev, Guard, LiveObject, LvolStore, ObjectKind
-from reconciler.clock import day_of
+from reconciler.dates import day_of
 from reconciler.desired import Initialize, PoolWish
 from reconciler.plan import Cause, Hazard, Phase, Record, created
 from reconciler.planner.draft import Draft, Proposal, Standing

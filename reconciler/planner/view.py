@@ -60,7 +60,7 @@ class Owned:
     recovering: bool = False  # the ledger is younger than what the target shows
     marker: str = ""  # uuid of the owner marker: ours, or the one to claim with
     alive_since: float = 0.0  # when this life of the target was first met, seconds since 1970
-    quarantined: frozenset[ObjectKey] = frozenset()  # objects that an unanswered request may still be changing
+    quarantined: Mapping[ObjectKey, float] = field(default_factory=dict)  # what an unanswered request may be at → sent
     not_before: Mapping[ResourceKey, float] = field(default_factory=dict)  # back-off, seconds since 1970
     corrections: Mapping[tuple[ObjectKey, str], tuple[float, ...]] = field(default_factory=dict)
     elsewhere: Mapping[ResourceKey, str] = field(default_factory=dict)  # what bears data on other targets → which

@@ -98,11 +98,20 @@ def _known_volume(draft: Draft, wish: VolumeWish, record: Record, lvol: Lvol, po
     elif wanted.size is not None and wanted.size < lvol.size:
         message = f"declared {format_bytes(wanted.size)}, kept at {format_bytes(lvol.size)}: a volume never shrinks"
         draft.remark(wish.wish.key, "KeptLarger", message, ready=True)
+        if record.applied.get("size") == wanted.size:  # not a reverted grow: somebody else made it larger
+            grown = Difference("spec.size", wanted.size, lvol.size)
+            draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (grown,), "Held"))
     if lvol.thin != wish.thin and "spec.thin" not in wish.wish.drift_ignore:
         difference = Difference("spec.thin", wish.thin, lvol.thin)
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Held"))
-    draft.own(applied, wish.wish, uid=record.uid)
+    draft.own(dataclasses.replace(applied, size=_applied_size(record, wanted, lvol)), wish.wish, uid=record.uid)
     return Standing(live=lvol)
+
+
+def _applied_size(record: Record, wanted: Lvol, lvol: Lvol) -> int | None:
+    """A size is applied by a step, not by declaring it: while the two differ, what was applied last stands."""
+    last = record.applied.get("size")
+    return last if isinstance(last, int) and wanted.size != lvol.size else lvol.size
 
 
 def _growth(wish: VolumeWish, record: Record, lvol: Lvol, size: int) -> Proposal:

@@ -13,6 +13,8 @@ from reconciler.planner.exports import nqns
 from reconciler.planner.view import View, Writer
 from reconciler.policy import Budget, Policy
 
+LONG_AGO = 600.0  # seconds after which an unanswered request is a matter for a person
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -108,9 +110,15 @@ def _unread(view: View, proposal: Proposal) -> Hold | None:
 
 def _quarantined(view: View, proposal: Proposal) -> Hold | None:
     """An unanswered request may still be at work on the object, or on something it stands on."""
-    if not {proposal.change.key, *proposal.requires, *proposal.gone} & view.owned.quarantined:
+    touched = {proposal.change.key, *proposal.requires, *proposal.gone} & view.owned.quarantined.keys()
+    if not touched:
         return None
-    return Hold("OutcomeUnknown", "an earlier request was never answered and may still be running", waiting=True)
+    key = min(touched, key=lambda touched: view.owned.quarantined[touched])
+    age = view.now - view.owned.quarantined[key]
+    message = f"a request about {key} was sent {age:.0f} s ago and never answered; it may still be running"
+    if age < LONG_AGO:
+        return Hold("OutcomeUnknown", message, waiting=True)
+    return Hold("OutcomeUnknown", f"{message}; only its effect or a restart of the target can end the doubt")
 
 
 def _backing_off(view: View, proposal: Proposal) -> Hold | None:
@@ -282,9 +290,15 @@ def _blocked(
         if key not in made and (key not in view.live or key in removed):
             return f"needs {key}, which is not there"
     for key in proposal.gone:
-        if (Action.DELETE, key) in held or (key in view.live and key not in removed and _stays(proposal, key)):
+        in_the_way = key in view.live and not _goes(key, removed) and _stays(proposal, key)
+        if (Action.DELETE, key) in held or in_the_way:
             return f"needs {key} to be gone, and its removal is held"
     return ""
+
+
+def _goes(key: ObjectKey, removed: set[ObjectKey]) -> bool:
+    """Whether the plan removes an object, or the subsystem that it is in."""
+    return key in removed or ObjectKey(ObjectKind.SUBSYSTEM, key.name.partition("#")[0]) in removed
 
 
 def _stays(proposal: Proposal, key: ObjectKey) -> bool:

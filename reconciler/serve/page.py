@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from reconciler.clock import iso
 from reconciler.daemon import Daemon
+from reconciler.dates import iso
 from reconciler.history import DriftRecord, Event
 from reconciler.serve.timeline import Timeline, timeline
 from reconciler.status import Condition, Conditions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reconciler.clock import iso
+from reconciler.dates import iso
 from reconciler.serve.page import Page, ready_say
 from schemas.resources import Json, ResourceKey, canonical
 

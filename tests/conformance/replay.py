@@ -1,23 +1,23 @@
-#!/usr/bin/env python3
+# ruff: noqa: T201  # a command prints
 """Replay recorded SPDK JSON-RPC scenarios against any target and say how faithful its answers are.
 
     replay.py --start 'holdfast sim --socket {sock} --state {data}/state' transcripts/*.jsonl
     replay.py --start 'nvmf_tgt -m 0x1 -s 1024 -r {sock}' transcripts/05-lvol-errors.jsonl
 
-Each scenario begins with a fresh data directory and no target. Where it (re)starts its target, the command of --start is
-run with {sock} (RPC socket) and {data} (data directory, kept over restarts within the scenario) filled in; the recorded
-extra flag --wait-for-rpc is appended where the scenario used it. Figures, per scenario and in all:
+Each scenario begins with a fresh data directory and no target. Where it (re)starts its target, the command of --start
+is run with {sock} (RPC socket) and {data} (data directory, kept over restarts within the scenario) filled in; the
+recorded extra flag --wait-for-rpc is appended where the scenario used it. Figures, per scenario and in all:
 
     outcome   a result where a result was recorded; else the same error code and message
     full      outcome, and the same content: keys, values, order of lists. Volatile fields (times, ticks, pids, memory,
-              free-running counters, build ids, and what a scenario's first line names) are not compared; generated uuids
-              must be used consistently.
+              free-running counters, build ids, and what a scenario's first line names) are not compared; generated
+              uuids must be used consistently.
     wire      raw bytes on a fresh connection: the same answers, and closed or kept open as recorded
 
-A call that gets no answer, and every call that comes after it in its scenario, is a miss. A scenario ends without blame at
-its first step that needs what this program has not got (an NVMe/TCP initiator); calls behind it are not counted.
-Only the standard library is needed. Exit status: 0 when something was judged and at least --min-outcome, --min-full and
---min-wire percent agree, else 1.
+A call that gets no answer, and every call that comes after it in its scenario, is a miss. A scenario ends without
+blame at its first step that needs what this program has not got (an NVMe/TCP initiator); calls behind it are not
+counted. Only the standard library is needed. Exit status: 0 when something was judged and at least --min-outcome,
+--min-full and --min-wire percent agree, else 1.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class Target:
 
 @dataclass
 class Names:
-    """Recorded generated identifiers ↔ the ones that this target generated. Bindings count only once an answer matched."""
+    """Recorded generated identifiers ↔ the ones that this target generated. Bindings count once an answer matched."""
 
     data: Path
     volatile: frozenset[str] = VOLATILE
@@ -355,9 +355,8 @@ class Score:
             )
             self.outcome, self.full = self.outcome + same, self.full + same
             if not same:
-                self.misses.append(
-                    f"OUTCOME {title}\n    recorded {short(recorded['error'])}\n    given    {short(got.get('error', got.get('result')))}"
-                )
+                answer = short(got.get("error", got.get("result")))
+                self.misses.append(f"OUTCOME {title}\n    recorded {short(recorded['error'])}\n    given    {answer}")
             names.keep(matched=same)
         elif "result" not in got:
             self.misses.append(f"OUTCOME {title}\n    recorded a result\n    given    {short(got.get('error', got))}")
@@ -415,24 +414,35 @@ def requests_of(step: dict[str, Json]) -> list[tuple[dict[str, Json], dict[str, 
     return []
 
 
-def perform(step: dict[str, Json], target: Target, names: Names, score: Score) -> None:
-    where = f"{step['scenario']}:{step.get('seq', 0)}"
-    match step.get("event"):
-        case "begin":
-            names.volatile = VOLATILE | frozenset(step.get("volatile", ()))
+def prepare(step: dict[str, Json], names: Names) -> None:
+    """The files of a step."""
+    match step["event"]:
         case "make_sparse_file":
-            file = Path(names.to_target(step["path"]))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("wb") as handle:
+            with whole_path(names.to_target(step["path"])).open("wb") as handle:
                 handle.truncate(step["size"])
         case "truncate":
             os.truncate(names.to_target(step["path"]), step["size"])
         case "key_files":
             for name, (mode, content) in step["files"].items():
-                file = Path(names.to_target(name))
-                file.parent.mkdir(parents=True, exist_ok=True)
+                file = whole_path(names.to_target(name))
                 file.write_text(content)
                 file.chmod(int(mode, 8))
+
+
+def whole_path(name: str) -> Path:
+    """With its directory made."""
+    file = Path(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def perform(step: dict[str, Json], target: Target, names: Names, score: Score) -> None:
+    where = f"{step['scenario']}:{step.get('seq', 0)}"
+    match step.get("event"):
+        case "begin":
+            names.volatile = VOLATILE | frozenset(step.get("volatile", ()))
+        case "make_sparse_file" | "truncate" | "key_files":
+            prepare(step, names)
         case "start_target":
             target.start(wait_for_rpc="--wait-for-rpc" in step["argv"])
         case "sigterm_target":
@@ -503,11 +513,9 @@ def main() -> int:
     for path in options.scenarios:
         score = replay(path, options)
         scores.append(score)
-        print(
-            f"{path.stem}: {score.calls} calls, outcome {score.outcome}, full {score.full}, wire {score.wire}/{score.wires}"
-            + (f"  [{score.stopped}]" if score.stopped else ""),
-            flush=True,
-        )
+        figures = f"outcome {score.outcome}, full {score.full}, wire {score.wire}/{score.wires}"
+        stopped = f"  [{score.stopped}]" if score.stopped else ""
+        print(f"{path.stem}: {score.calls} calls, {figures}{stopped}", flush=True)
         for miss in score.misses[: options.show]:
             print("  " + miss.replace("\n", "\n  "))
         if len(score.misses) > options.show:

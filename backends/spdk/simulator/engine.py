@@ -76,6 +76,11 @@ class Engine:
         return bool(self._io)
 
     @property
+    def is_at_work(self) -> bool:
+        """Something was begun and is not finished."""
+        return bool(self._messages or self._io)
+
+    @property
     def is_polling(self) -> bool:
         return bool(self._polling)
 

@@ -44,6 +44,9 @@ class Simulator:
     brings it up again. `sim.calls` counts calls by method and `sim.mutations` lists those that may change something,
     over all its lives. `sim.before(method, hook)` orders mishaps (see faults.py).
 
+    `breath` is how many seconds a client that is still sending is given before what it asked for is finished; a live
+    target looks at its sockets only every 4 ms, which is what `poll_interval` imitates.
+
     lvol stores on AIO files outlive it, inside their files. Nothing else does, so `state_dir` is only made if absent.
     """
 
@@ -56,6 +59,7 @@ class Simulator:
         bind_listeners: bool = False,
         wait_for_rpc: bool = False,
         poll_interval: float | None = None,
+        breath: float = 0.0002,
         mint: Callable[[], str] = mint,
     ) -> None:
         self.socket_path = Path(socket_path)
@@ -64,7 +68,7 @@ class Simulator:
         self.mutations: list[tuple[str, Params]] = []
         self.died: TargetDied | None = None
         self._wait_for_rpc, self._bind_listeners = wait_for_rpc, bind_listeners
-        self._poll_interval, self._mint = poll_interval, mint
+        self._poll_interval, self._breath, self._mint = poll_interval, breath, mint
         self._hooks: dict[str, list[Hook]] = {}
         self._lives = 0
         self._thread: threading.Thread | None = None
@@ -152,7 +156,7 @@ class Simulator:
         )
         if not self._wait_for_rpc:
             framework_methods.initialize(self._target)
-        self._server = Server(Engine(self._target), self, self._poll_interval)
+        self._server = Server(Engine(self._target), self, self._poll_interval, self._breath)
         if self._bind_listeners:
             self._target.listening = Sockets(self._server.watch, self._server.unwatch)
         self._server.add_listener(_listen_unix(self.socket_path))

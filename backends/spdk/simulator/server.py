@@ -21,7 +21,7 @@ from backends.spdk.simulator.wire import Call, Invalid
 
 MAX_CONNECTIONS: Final = 64
 BACKLOG: Final = 512
-POLL: Final = 0.004  # seconds between looks at what only time changes
+POLL: Final = 0.004  # seconds between two looks of a live target at its sockets, and at what only time changes
 
 
 class Observer(Protocol):
@@ -66,8 +66,9 @@ class _Batch:
 class Server:
     """The loop. `run` returns when `stop` was called, or raises TargetDied."""
 
-    def __init__(self, engine: Engine, observer: Observer, poll_interval: float | None = None) -> None:
-        self._engine, self._observer, self._poll_interval = engine, observer, poll_interval
+    def __init__(self, engine: Engine, observer: Observer, poll_interval: float | None, breath: float) -> None:
+        self._engine, self._observer = engine, observer
+        self._poll_interval, self._breath = poll_interval, breath
         self._selector = selectors.DefaultSelector()
         self._listeners: list[socket.socket] = []
         self._connections: set[Connection] = set()
@@ -131,12 +132,25 @@ class Server:
         finishing = self._engine.take_io()
         for key, _ in ready:
             key.data()
+        if finishing or self._engine.is_at_work:
+            self._gather()
         self._engine.run_messages()
         self._engine.resume(finishing)
         self._engine.resume(self._engine.take_polls())
         self._release()
         if self._poll_interval is None:
             self._flush()
+
+    def _gather(self) -> None:
+        """What a client sends in one go may come in pieces; a live target, which looks every 4 ms, sees it at once."""
+        until = time.monotonic() + POLL
+        while time.monotonic() < until:
+            time.sleep(self._breath)
+            ready = self._selector.select(0)
+            if not ready:
+                return
+            for key, _ in ready:
+                key.data()
 
     def _patience(self) -> float | None:
         """How long nothing can happen unless somebody calls."""

@@ -1,0 +1,141 @@
+"""Every change of a whole convergence is a point at which the daemon may be killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from world import World, host, removal, subsystem, volume, world
+
+from reconciler.reconcile import Tick, Verdict
+
+ALL = 16  # changes in the first convergence
+
+
+class Crash(BaseException):
+    """Killed here."""
+
+
+@contextmanager
+def crashing(site: World, at: int, where: str) -> Iterator[None]:
+    """Kill the daemon before the n-th change is sent, after it was sent, or before its answer is written down."""
+    backend = site.keepers["n1"].backend
+    begin, wait, count = backend.begin, backend.wait, 0
+
+    def counted(change: Any, guards: Any) -> int:
+        nonlocal count
+        count += 1
+        if count == at and where == "before":
+            raise Crash
+        ticket = begin(change, guards)
+        if count == at and where == "after":
+            backend._client()._flush()
+            raise Crash
+        return ticket
+
+    def waited(timeout: float) -> Any:
+        ended = wait(timeout)
+        if count >= at and where == "answered":
+            raise Crash
+        return ended
+
+    backend.begin, backend.wait = counted, waited
+    with suppress(Crash):
+        yield
+    site.die()
+    site.wake()
+
+
+def shop(*more: dict[str, Any]) -> list[dict[str, Any]]:
+    return [host("web"), volume("a", qos={"iops": 1000}), volume("b", reclaimPolicy="Delete"), *more]
+
+
+def state(site: World) -> tuple[Any, ...]:
+    """What matters at the target: volumes by name, exports by volume, hosts, listeners."""
+    names = {uid: name for name, uid in site.lvols().items()}
+    exports = {place: names.get(bdev, bdev) for place, bdev in site.exports().items()}
+    inside = {n: (len(s["hosts"]), len(s["listen_addresses"])) for n, s in site.subsystems().items()}
+    return sorted(site.lvols()), exports, inside
+
+
+def settle(site: World) -> Tick:
+    """Ticks until nothing is left to do, with a person's help where only a person can help.
+
+    A request that may run for hours and was never answered is ended by a restart of the target; a device whose process
+    is a new one to the test (the simulator lives in this process) is vouched for.
+    """
+    last = site.converge(limit=20)
+    if "OutcomeUnknown" in site.reasons(last):
+        site.restart_target()
+        last = site.converge(limit=20)
+    if "BlankUnproven" in site.reasons(last):
+        site.house.ledger.approve(last.plan.approval_id, "test", site.clock.now(), site.clock.now() + 60)
+        last = site.converge(limit=20)
+    return last
+
+
+@pytest.fixture(scope="module")
+def built() -> tuple[Any, ...]:
+    """The state that an undisturbed site comes to."""
+    with world() as site:
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        assert site.converge().verdict is Verdict.CONVERGED
+        return state(site)
+
+
+@pytest.mark.parametrize("where", ["before", "after", "answered"])
+@pytest.mark.parametrize("at", range(1, ALL + 1))
+def test_killed_while_building(at: int, where: str, built: tuple[Any, ...]) -> None:
+    """Guards that from a kill at any change of a first convergence the next daemon comes to the same state."""
+    with world() as site:
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        with crashing(site, at, where):
+            site.tick()
+        last = settle(site)
+        assert (last.verdict, state(site)) == (Verdict.CONVERGED, built)
+        before = site.mutations()
+        site.tick()
+        assert site.mutations() == before
+
+
+@pytest.mark.parametrize("where", ["before", "after", "answered"])
+@pytest.mark.parametrize("at", range(1, 5))
+def test_killed_while_destroying(at: int, where: str) -> None:
+    """Guards that a kill during an honoured Removal destroys what it names, all the same, and nothing else."""
+    with world() as site:
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        site.converge()
+        gone, kept = site.uid("b"), site.uid("a")
+        site.commit(
+            host("web"), volume("a", qos={"iops": 1000}), subsystem("s", {1: "a"}, hosts=["web"]), removal("b", gone)
+        )
+        with crashing(site, at, where):
+            site.tick()
+        last = settle(site)
+        assert (last.verdict, list(site.lvols().values())) == (Verdict.CONVERGED, [kept])
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        assert "DataMissing" in site.reasons(site.converge())
+        assert list(site.lvols().values()) == [kept]
+
+
+@pytest.mark.parametrize("at", range(1, 15))
+def test_target_killed_while_building(at: int, built: tuple[Any, ...]) -> None:
+    """Guards that a target killed at any change is built again when it is back."""
+    with world() as site:
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        simulator, seen = site.simulators["n1"], 0
+
+        def ended(method: str, _: Any) -> None:
+            nonlocal seen
+            seen += "_get_" not in method
+            if seen == at:
+                simulator.end()
+
+        simulator.before("*", ended)
+        site.tick()
+        simulator.forget_hooks()
+        site.restart_target()
+        last = settle(site)
+        assert (last.verdict, state(site)) == (Verdict.CONVERGED, built)
