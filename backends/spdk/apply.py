@@ -5,6 +5,7 @@ A handler never looks at error texts to learn what is there: after a refusal it 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from typing import TypeAlias
 from backends.contract import (
     Action,
     AllowedHost,
+    BackendError,
     Bdev,
     Change,
     Guard,
@@ -27,8 +29,8 @@ from backends.contract import (
     Qos,
     Subsystem,
     Terminal,
-    Transient,
     Transport,
+    Unknown,
     fields_of,
     index,
 )
@@ -80,33 +82,27 @@ def _create(change: Change) -> Conversation:
     wanted = change.after
     bears_data = isinstance(wanted, (Lvol, LvolStore))
     try:
-        answer = yield CREATE[change.key.kind](wanted)
+        answer = yield _create_call(wanted)
     except RpcError as error:
-        if bears_data or not _is((yield from _reread(change.key, error)), wanted):
+        if bears_data or not _is((yield from _reread(change.key, wanted, error)), wanted):
             raise error.verdict() from error
         return None
+    if bears_data and not isinstance(answer, str):
+        raise Unknown(f"{change.key}: created, but the target did not say its uuid")
     return str(answer) if bears_data else None
-
-
-def _create_bdev(wanted: LiveObject | None) -> Call:
-    assert isinstance(wanted, Bdev)  # noqa: S101  # the table below says so
-    if wanted.driver == "aio":
-        return methods.aio_create(
-            wanted.name, wanted.path or "", wanted.block_size, wanted.uuid, fallocate=wanted.fallocate
-        )
-    make = methods.malloc_create if wanted.driver == "malloc" else methods.null_create
-    return make(wanted.name, wanted.size or 0, wanted.block_size or 512, wanted.uuid)
 
 
 def _create_call(wanted: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm per kind
     match wanted:
+        case Bdev():
+            return _create_bdev(wanted)
         case Transport():
             return methods.transport_create(wanted)
         case LvolStore():
             return methods.lvol_store_create(wanted)
-        case Lvol():
+        case Lvol(size=int(size)):
             thin, clear = bool(wanted.thin), wanted.clear_method
-            return methods.lvol_create(wanted.store, wanted.name, wanted.size or 0, thin=thin, clear_method=clear)
+            return methods.lvol_create(wanted.store, wanted.name, size, thin=thin, clear_method=clear)
         case Subsystem():
             return methods.subsystem_create(wanted)
         case AllowedHost():
@@ -120,9 +116,16 @@ def _create_call(wanted: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm
     raise Terminal(f"{wanted!r} cannot be created")
 
 
-CREATE: Mapping[ObjectKind, Callable[[LiveObject | None], Call]] = MappingProxyType(
-    dict.fromkeys(ObjectKind, _create_call) | {ObjectKind.BDEV: _create_bdev}
-)
+def _create_bdev(wanted: Bdev) -> Call:
+    block_size = wanted.block_size or 512
+    match wanted:
+        case Bdev(driver="aio", path=str(path)):
+            return methods.aio_create(wanted.name, path, wanted.block_size, wanted.uuid, fallocate=wanted.fallocate)
+        case Bdev(driver="malloc", size=int(size)):
+            return methods.malloc_create(wanted.name, size, block_size, wanted.uuid)
+        case Bdev(driver="null", size=int(size)):
+            return methods.null_create(wanted.name, size, block_size, wanted.uuid)
+    raise Terminal(f"{wanted!r} cannot be created")
 
 
 # --- changing in place
@@ -132,19 +135,24 @@ def _update(change: Change) -> Conversation:
     before, after = change.before, change.after
     try:
         match before, after:
-            case Lvol(uuid=str(uuid), size=int(have)), Lvol(size=int(want)) if want > have:
+            case Lvol(uuid=str(uuid), size=int(have)), Lvol(size=int(want)) if want > have and _only(change, "size"):
                 yield methods.lvol_resize(uuid, want)
-            case Subsystem(), Subsystem():
+            case Subsystem(), Subsystem() if _only(change, "allow_any_host"):
                 yield methods.allow_any_host(after.nqn, allow=after.allow_any_host)
             case Qos(), Qos():
                 yield methods.set_qos(after.bdev, after.limits)
             case _:
                 raise Terminal(f"{change.key} cannot be changed in place")
     except RpcError as error:
-        live = yield from _reread(change.key, error)
-        if not _is(live, after):
+        if not _is((yield from _reread(change.key, after, error)), after):
             raise error.verdict() from error
     return None
+
+
+def _only(change: Change, name: str) -> bool:
+    """Whether this is the only field to change, of those that are declared and can be read."""
+    have, want = fields_of(change.before), fields_of(change.after)
+    return all(other == name or have[other] == value for other, value in want.items() if other in have)
 
 
 # --- deleting
@@ -181,39 +189,45 @@ def _delete_call(gone: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm p
 def _delete_namespace(change: Change) -> Conversation:
     """Ends only when the namespace has been seen gone, so that its bdev may be touched afterwards."""
     yield from _delete(change)
-    for _ in range(CONFIRM_ATTEMPTS):
-        if not (yield from _listed(change.before)):
-            return None
-        yield Pause(CONFIRM_PAUSE)
-    raise Transient(f"{change.key} was removed but is still listed")
+    try:
+        for _ in range(CONFIRM_ATTEMPTS):
+            if not (yield from _listed(change.before)):
+                return None
+            yield Pause(CONFIRM_PAUSE)
+    except (RpcError, BackendError) as error:
+        raise Unknown(f"{change.key} was removed, but has not been seen gone: {error}") from error
+    raise Unknown(f"{change.key} was removed but is still listed")
 
 
 # --- looking
 
 
-def _reread(key: ObjectKey, error: RpcError) -> Reading:
-    """The object as it is after a refusal; None when it cannot be read."""
+def _reread(key: ObjectKey, wanted: LiveObject | None, error: RpcError) -> Reading:
+    """The object as it is after a refusal, which stands when nothing can be read."""
     try:
-        return (yield from read(key))
+        live = yield from read(key)
+        if isinstance(live, Namespace) and isinstance(wanted, Namespace):  # its bdev may go by name, alias or uuid
+            named = model.bdevs((yield methods.bdev(wanted.bdev)))
+            return dataclasses.replace(live, bdev=wanted.bdev) if live.bdev in named.uuids else live
     except RpcError:
         raise error.verdict() from error
+    return live
 
 
 def read(key: ObjectKey) -> Reading:
     """One object, read by its name. Raises RpcError when the target refuses, which does not mean that it is absent."""
-    name, _, _ = key.name.partition("#")
     match key.kind:
         case ObjectKind.BDEV:
-            found = model.bdevs((yield methods.bdev(name)))
+            found = model.bdevs((yield methods.bdev(key.name)))
             return index(found.devices).get(key)
         case ObjectKind.LVOL | ObjectKind.QOS:
-            return _one_lvol(key, model.bdevs((yield methods.bdev(name))))
+            return _one_lvol(key, model.bdevs((yield methods.bdev(key.name))))
         case ObjectKind.LVOL_STORE:
             return index(model.lvol_stores((yield methods.LVOL_STORES))).get(key)
         case ObjectKind.TRANSPORT:
             return index(model.transports((yield methods.TRANSPORTS))).get(key)
-    answer = yield methods.subsystem(name)
-    return index(model.subsystems(answer, {})).get(key)
+    nqn, _, _ = key.name.partition("#")
+    return index(model.subsystems((yield methods.subsystem(nqn)), {})).get(key)
 
 
 def _one_lvol(key: ObjectKey, found: model.Bdevs) -> LiveObject | None:
@@ -228,14 +242,19 @@ def _one_lvol(key: ObjectKey, found: model.Bdevs) -> LiveObject | None:
 
 
 def _listed(thing: LiveObject | None) -> Generator[Call | Pause, Json, bool]:
-    """Whether a complete list still has the object. Absence is only ever proven by a list that was read whole."""
+    """Whether the object is still there. Absence is only ever proven by a list that was read whole."""
     match thing:
         case Bdev() | Lvol():
             answer = model.bdevs((yield methods.BDEVS))
             return thing.uuid in answer.uuids.values() if isinstance(thing, Lvol) else thing.name in answer.uuids
         case LvolStore():
             return any(store.uuid == thing.uuid for store in model.lvol_stores((yield methods.LVOL_STORES)))
-        case Subsystem() | AllowedHost() | Namespace() | Listener():
+        case AllowedHost() | Namespace() | Listener():
+            try:
+                return (yield from read(thing.key)) is not None
+            except RpcError:  # perhaps because the whole subsystem is gone
+                return (yield from _listed(Subsystem(thing.nqn)))
+        case Subsystem():
             return thing.key in index(model.subsystems((yield methods.SUBSYSTEMS), {}))
     return True
 

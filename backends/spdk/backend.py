@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backends.contract import (
@@ -18,7 +18,7 @@ from backends.contract import (
     LvolStore,
     ObjectKind,
     Observed,
-    Transient,
+    Terminal,
     fields_of,
     index,
 )
@@ -33,13 +33,16 @@ from schemas.resources import Json
 
 @dataclass
 class SpdkBackend:
-    """One SPDK target. Connects when first needed, and again after the connection was lost."""
+    """One SPDK target. Connects when first needed, and again after the connection was lost.
+
+    No conversation outlives its connection: it ends with whatever that means for what it was about.
+    """
 
     connect: Callable[[], Transport]
     monotonic: Callable[[], float] = time.monotonic
     _observer: Observer | None = None
     _tickets: int = 0
-    _waiting: dict[int | str, tuple[int, Conversation]] = field(default_factory=dict)  # call id → whose it is
+    _waiting: dict[int, tuple[int, Conversation]] = field(default_factory=dict)  # call id → whose it is
     _asleep: list[tuple[float, int, Conversation]] = field(default_factory=list)
     _ended: list[Applied] = field(default_factory=list)
 
@@ -52,60 +55,89 @@ class SpdkBackend:
     def hurry(self, since: int) -> tuple[int, bool]:
         try:
             return self._connected().news(since)
-        except RpcError as error:
-            raise error.verdict() from error
+        except RpcError:
+            return since, False  # a target that does not tell has no news; the next observation finds everything
 
     def begin(self, change: Change, guards: Sequence[Guard]) -> int:
-        self._connected()
         self._tickets += 1
-        self._advance(self._tickets, apply(change, guards, self._facts), None)
+        try:
+            self._connected()
+        except Terminal as error:
+            self._ended.append(Applied(self._tickets, error))
+        else:
+            self._advance(self._tickets, apply(change, guards, self._facts), None)
         return self._tickets
 
     def wait(self, timeout: float) -> Sequence[Applied]:
         deadline = self.monotonic() + timeout
         while not self._ended and (self._waiting or self._asleep):
             self._wake()
-            left = deadline - self.monotonic()
-            if left <= 0:
+            left = max(0.0, deadline - self.monotonic())
+            self._listen(min(left, self._until_next_wake()) if not self._ended else 0.0)
+            if not left:
                 break
-            for reply in self._client().replies(min(left, self._until_next_wake())) if self._waiting else self._rest():
-                ticket, conversation = self._waiting.pop(reply.id)
-                self._advance(ticket, conversation, reply)
         ended, self._ended = self._ended, []
         return ended
 
     def close(self) -> None:
         if self._observer:
-            self._observer.client.close()
+            self._let_go(self._observer.client)
         self._observer = None
 
     def _connected(self) -> Observer:
-        if self._observer is None or self._observer.client.closed:
+        if self._observer and self._observer.client.closed:
+            self.close()
+        if self._observer is None:
             try:
                 self._observer = Observer(Client(self.connect(), self.monotonic))
             except Disconnected as error:
-                raise Transient(str(error)) from error
+                raise error.verdict() from error
         return self._observer
 
     def _client(self) -> Client:
-        if self._observer is None:
-            raise Transient("not connected")
+        assert self._observer  # noqa: S101  # no conversation without a connection
         return self._observer.client
+
+    def _let_go(self, client: Client) -> None:
+        """End the connection and every conversation on it."""
+        client.close()
+        self._hear(client.replies(0.0))
+        while self._asleep:
+            _, ticket, conversation = heapq.heappop(self._asleep)
+            self._advance(ticket, conversation, None)
+
+    def _listen(self, timeout: float) -> None:
+        if self._waiting:
+            self._hear(self._client().replies(timeout))
+        else:
+            time.sleep(min(0.05, timeout))
+
+    def _hear(self, replies: Iterable[Reply]) -> None:
+        for reply in replies:
+            ticket, conversation = self._waiting.pop(reply.id)
+            self._advance(ticket, conversation, reply)
 
     def _advance(self, ticket: int, conversation: Conversation, reply: Reply | None) -> None:
         """Give a conversation its answer and do what it asks next."""
         try:
             step = next(conversation) if reply is None else _resume(conversation, reply)
-            if isinstance(step, Pause):
-                heapq.heappush(self._asleep, (self.monotonic() + step.seconds, ticket, conversation))
+            if isinstance(step, Call):
+                self._ask(ticket, conversation, step)
             else:
-                self._waiting[self._client().start(step)] = (ticket, conversation)
+                heapq.heappush(self._asleep, (self.monotonic() + step.seconds, ticket, conversation))
         except StopIteration as end:
             self._ended.append(Applied(ticket, uid=end.value))
         except BackendError as error:
             self._ended.append(Applied(ticket, error))
         except RpcError as error:
             self._ended.append(Applied(ticket, error.verdict()))
+
+    def _ask(self, ticket: int, conversation: Conversation, call: Call) -> None:
+        lost = self._client().closed
+        if lost:
+            conversation.throw(lost.verdict())  # comes back as what it means for the change
+        else:
+            self._waiting[self._client().start(call)] = (ticket, conversation)
 
     def _wake(self) -> None:
         now = self.monotonic()
@@ -115,10 +147,6 @@ class SpdkBackend:
 
     def _until_next_wake(self) -> float:
         return max(0.0, self._asleep[0][0] - self.monotonic()) if self._asleep else 3600.0
-
-    def _rest(self) -> Sequence[Reply]:
-        time.sleep(min(0.05, self._until_next_wake()))
-        return ()
 
     def _facts(self, guard: Guard) -> Generator[Call | Pause, Json, Mapping[str, Json]]:
         """What is true of an object right now, under the names that guards use."""

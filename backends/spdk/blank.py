@@ -8,19 +8,16 @@ EDGE = 1 << 20  # bytes looked at, at either end
 
 
 def is_blank(path: str, size: int) -> bool | None:
-    """Whether the first and last MiB of a file or block device are zero and it has the size the target says.
+    """Whether the first and last MiB of a file or block device, as long as the target says, are zero.
 
-    None when it cannot be read: unknown is not blank.
+    None when they cannot be read whole: unknown is not blank.
     """
+    length = min(EDGE, size)
+    if length <= 0:
+        return None
     try:
         with open(path, "rb", buffering=0) as device:  # noqa: PTH123  # block devices have no Path reader
-            end = os.lseek(device.fileno(), 0, os.SEEK_END)
-            if end < size:
-                return None
-            return all(_zero(device.fileno(), offset, min(EDGE, size)) for offset in (0, max(0, size - EDGE)))
+            edges = [os.pread(device.fileno(), length, offset) for offset in (0, size - length)]
     except OSError:
         return None
-
-
-def _zero(descriptor: int, offset: int, length: int) -> bool:
-    return not any(os.pread(descriptor, length, offset))
+    return None if any(len(edge) < length for edge in edges) else not any(map(any, edges))

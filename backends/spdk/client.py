@@ -1,21 +1,22 @@
 """A JSON-RPC client for SPDK: many calls in flight on one connection, ids matched, deadlines by the wall clock.
 
 Answers end with a newline and never contain one, so the reader looks at every byte once, however the stream is chopped.
+An id is used once: an answer that comes too late finds nobody, and is never taken for the answer to another call.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from backends.contract import BackendError, Transient, Unknown
 from backends.spdk.errors import Disconnected, RpcError, TooLarge
-from backends.spdk.transport import Transport
+from backends.spdk.transport import ANSWER_LIMIT, Transport
 from schemas.resources import Json
 
-ANSWER_LIMIT = 32 << 20  # bytes at which SPDK cuts an answer off (observed on v26.05)
 READ_TIMEOUT = 30.0  # seconds
 WRITE_TIMEOUT = 60.0  # seconds
 
@@ -32,24 +33,37 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of one call: an answer line (`body`, parsed only when asked), or an error."""
+    """The end of one call: an answer line, parsed only when asked, or an error."""
 
-    id: int | str
+    id: int
     call: Call
     line: bytes = b""
-    error: BackendError | RpcError | None = None
+    error: BackendError | None = None
+
+    @property
+    def body(self) -> memoryview:
+        """The line behind its id: equal bodies are equal answers."""
+        head = _head(self.id)
+        return memoryview(self.line)[len(head) if self.line.startswith(head) else 0 :]
 
     def result(self) -> Json:
-        """The result. Raises RpcError, Transient (nothing happened) or Unknown (sent, no answer)."""
+        """The result. Raises RpcError, Transient (nothing happened) or Unknown (sent, no readable answer)."""
         if self.error:
             raise self.error
-        message = json.loads(self.line)
-        if "error" in message:
-            raise RpcError(
-                self.call.method, int(message["error"].get("code", 0)), str(message["error"].get("message", ""))
-            )
-        answer: Json = message.get("result")
-        return answer
+        try:
+            return _result(self.call.method, json.loads(self.line))
+        except (ValueError, TypeError, KeyError) as error:
+            why = f"{self.call.method}: the answer cannot be read: {self.line[:60]!r}"
+            raise (Unknown(why) if self.call.mutates else Transient(why)) from error
+
+
+def _result(method: str, message: dict[str, Json]) -> Json:
+    match message.get("error"):
+        case None:
+            return message["result"]
+        case {"code": int(code), "message": str(text)}:
+            raise RpcError(method, code, text)
+    raise TypeError("an error of another shape")
 
 
 @dataclass
@@ -59,18 +73,22 @@ class Lines:
     _buffer: bytearray = field(default_factory=bytearray)
     _searched: int = 0
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         self._buffer += data
-        end = self._buffer.rfind(b"\n", self._searched)
-        if end < 0:
-            self._searched = len(self._buffer)
-            if self._searched >= ANSWER_LIMIT:
-                raise TooLarge("an answer reached 32 MiB, where the target cuts it off: read the objects by name")
-            return []
-        lines = bytes(self._buffer[:end]).split(b"\n")
-        del self._buffer[: end + 1]
+        end = self._buffer.rfind(b"\n", self._searched) + 1
+        whole = bytes(self._buffer[:end])
+        del self._buffer[:end]
         self._searched = len(self._buffer)
-        return [line for line in lines if line.strip()]
+        for line in whole.split(b"\n"):
+            _check_length(len(line))
+            if line.strip():
+                yield line
+        _check_length(self._searched)
+
+
+def _check_length(length: int) -> None:
+    if length >= ANSWER_LIMIT:
+        raise TooLarge("an answer reached 32 MiB, where the target cuts it off: read the objects by name")
 
 
 class Client:
@@ -80,8 +98,8 @@ class Client:
         self._transport, self._monotonic = transport, monotonic
         self._lines = Lines()
         self._next_id = 0
-        self._unsent: dict[int | str, bytes] = {}
-        self._pending: dict[int | str, tuple[Call, float]] = {}
+        self._unsent: dict[int, bytes] = {}
+        self._pending: dict[int, tuple[Call, float]] = {}
         self._kept: list[Reply] = []  # ended while somebody waited for another
         self.closed: Disconnected | None = None
 
@@ -93,18 +111,17 @@ class Client:
     def in_flight(self) -> int:
         return len(self._pending)
 
-    def start(self, call: Call, *, id_: str | None = None) -> int | str:
-        """Queue a call; it goes out with the next `replies`. A fixed `id_` makes equal answers equal bytes."""
+    def start(self, call: Call) -> int:
+        """A call that goes out with the next `replies`. Raises Transient or Terminal when there is no connection."""
         if self.closed:
-            raise Transient(str(self.closed))
+            raise self.closed.verdict()
         self._next_id += 1
-        key: int | str = id_ or self._next_id
-        request: dict[str, Json] = {"jsonrpc": "2.0", "id": key, "method": call.method}
+        request: dict[str, Json] = {"jsonrpc": "2.0", "id": self._next_id, "method": call.method}
         if call.params is not None:
             request["params"] = dict(call.params)
-        self._unsent[key] = json.dumps(request, separators=(",", ":")).encode()
-        self._pending[key] = (call, self._monotonic() + call.timeout)
-        return key
+        self._unsent[self._next_id] = json.dumps(request, separators=(",", ":")).encode()
+        self._pending[self._next_id] = (call, self._monotonic() + call.timeout)
+        return self._next_id
 
     def replies(self, timeout: float) -> list[Reply]:
         """Calls that ended, waiting at most `timeout` seconds for the first. A lost connection ends all of them."""
@@ -113,58 +130,62 @@ class Client:
             return kept
         return self._replies(timeout)
 
-    def _replies(self, timeout: float) -> list[Reply]:
-        try:
-            self._flush()
-            return self._read(timeout) or self._overdue()
-        except Disconnected as error:
-            return self._lost(error)
-
-    def call(self, call: Call, *, id_: str | None = None) -> Reply:
+    def call(self, call: Call) -> Reply:
         """One call to its end. Other calls that end meanwhile are kept for `replies`."""
-        key = self.start(call, id_=id_)
-        while True:
-            ended = self._replies(call.timeout)
-            self._kept += [reply for reply in ended if reply.id != key]
-            for reply in ended:
-                if reply.id == key:
-                    return reply
+        return self.call_many([call])[0]
 
     def call_many(self, calls: Iterable[Call]) -> list[Reply]:
         """All of them in flight together; the replies in the order of the calls."""
-        keys = dict.fromkeys(self.start(call) for call in calls)
-        done: dict[int | str, Reply] = {}
+        keys = dict.fromkeys([self.start(call) for call in calls])
+        done: dict[int, Reply] = {}
         while len(done) < len(keys):
-            ended = self._replies(READ_TIMEOUT)
-            self._kept += [reply for reply in ended if reply.id not in keys]
-            done |= {reply.id: reply for reply in ended if reply.id in keys}
+            for reply in self._replies(READ_TIMEOUT):
+                if reply.id in keys:
+                    done[reply.id] = reply
+                else:
+                    self._kept.append(reply)
         return [done[key] for key in keys]
 
     def close(self) -> None:
-        self.closed = self.closed or Disconnected("closed")
-        self._transport.close()
+        """End the connection, and with it every call."""
+        if not self.closed:
+            self._kept += self._lost(Disconnected("the connection was closed"))
+
+    def _replies(self, timeout: float) -> list[Reply]:
+        ended: list[Reply] = []
+        lost: Disconnected | None = None
+        try:
+            self._flush()
+        except Disconnected as error:
+            lost, timeout = error, 0.0  # what was answered before can still be read
+        try:
+            self._read(timeout, ended)
+        except Disconnected as error:
+            lost = lost or error
+        return [*ended, *(self._lost(lost) if lost else self._overdue())]
 
     def _flush(self) -> None:
-        if self._unsent:
-            waiting, self._unsent = list(self._unsent.values()), {}
-            self._transport.send(waiting)
+        try:
+            if self._unsent:
+                self._transport.send(list(self._unsent.values()))
+        except Disconnected as error:
+            for key in list(self._unsent)[: error.sent]:
+                del self._unsent[key]
+            raise
+        self._unsent = {}
 
-    def _read(self, timeout: float) -> list[Reply]:
+    def _read(self, timeout: float, ended: list[Reply]) -> None:
         if not self._pending:
-            return []
+            return
         first = min(deadline for _, deadline in self._pending.values())
         data = self._transport.receive(max(0.0, min(timeout, first - self._monotonic())))
         try:
-            lines = self._lines.feed(data)
+            for line in self._lines.feed(data):
+                key = _id_of(line)
+                if key in self._pending:  # else its call was given up, or never made
+                    ended.append(Reply(key, self._pending.pop(key)[0], line))
         except TooLarge as error:
             raise Disconnected(str(error)) from error
-        return [reply for line in lines if (reply := self._matched(line))]
-
-    def _matched(self, line: bytes) -> Reply | None:
-        """The reply a line is; None for one whose call has been given up."""
-        key = _id_of(line)
-        entry = self._pending.pop(key, None) if key is not None else None
-        return Reply(key, entry[0], line) if key is not None and entry else None
 
     def _overdue(self) -> list[Reply]:
         now = self._monotonic()
@@ -177,7 +198,7 @@ class Client:
         self.closed = error
         self._transport.close()
         ended = [
-            Reply(key, call, error=Transient(str(error)) if key in self._unsent else _unanswered(call, str(error)))
+            Reply(key, call, error=error.verdict() if key in self._unsent else _unanswered(call, str(error)))
             for key, (call, _) in self._pending.items()
         ]
         self._pending, self._unsent = {}, {}
@@ -189,21 +210,21 @@ def _unanswered(call: Call, why: str) -> BackendError:
     return Unknown(f"{message}; it may still be running in the target") if call.mutates else Transient(message)
 
 
-def _id_of(line: bytes) -> int | str | None:
-    """The id of an answer. SPDK writes `{"jsonrpc":"2.0","id":N,…`; anything else is parsed whole."""
-    head, separator, rest = line[:120].partition(b'"id":')
-    if separator and head == b'{"jsonrpc":"2.0",':
-        text, comma, _ = rest.partition(b",")
-        if comma and (text.isdigit() or (text.startswith(b'"') and text.endswith(b'"') and b"\\" not in text)):
-            return int(text) if text.isdigit() else text[1:-1].decode()
+def _head(key: int) -> bytes:
+    """How SPDK begins an answer."""
+    return b'{"jsonrpc":"2.0","id":%d,' % key
+
+
+_HEAD = re.compile(rb'\{"jsonrpc":"2\.0","id":([0-9]{1,18}),')
+
+
+def _id_of(line: bytes) -> int:
+    """The id of an answer, without parsing what follows; -1, which no call has, when it is none of ours."""
+    if head := _HEAD.match(line):
+        return int(head[1])
     try:
         message = json.loads(line)
     except ValueError as error:
         raise Disconnected(f"the target sent something that is not JSON: {line[:60]!r}") from error
     key = message.get("id") if isinstance(message, dict) else None
-    return key if isinstance(key, (int, str)) else None
-
-
-def results(replies: Sequence[Reply]) -> list[Json]:
-    """All results, or the first error."""
-    return [reply.result() for reply in replies]
+    return key if type(key) is int else -1

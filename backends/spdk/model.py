@@ -1,10 +1,13 @@
-"""SPDK's answers → live objects. Pure; anything of an unexpected shape raises Malformed, it is never read as absent."""
+"""SPDK's answers → live objects. Pure; anything of an unexpected shape raises Malformed, it is never read as absent.
+
+Types are checked, too: a null flag is not false, and an object where a list belongs is not an empty list.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from backends.contract import (
     AllowedHost,
@@ -23,6 +26,9 @@ from schemas.resources import Json
 
 DRIVERS = {"AIO disk": "aio", "Malloc disk": "malloc", "Null disk": "null", "Logical Volume": "lvol"}
 NO_LIMITS = QosLimits()
+
+T = TypeVar("T")
+Raw: TypeAlias = "Mapping[str, Any]"
 
 
 class Malformed(Terminal):
@@ -54,48 +60,54 @@ def bdevs(answer: Json) -> Bdevs:
     lvols: dict[str, LvolBdev] = {}
     uuids: dict[str, str] = {}
     with _shape("bdev_get_bdevs"):
-        for raw in _list(answer):
-            uuids[raw["name"]] = raw["uuid"]
-            driver = DRIVERS.get(raw["product_name"], raw["product_name"])
+        for raw in _objects(answer):
+            product, uuid = _text(raw, "product_name"), _text(raw, "uuid")
+            uuids[_text(raw, "name")] = uuid
+            driver = DRIVERS.get(product, product)
             if driver == "lvol":
-                lvols[raw["uuid"]] = _lvol_bdev(raw)
+                lvols[uuid] = _lvol_bdev(raw)
             else:
                 devices.append(_device(raw, driver))
     return Bdevs(tuple(devices), lvols, uuids)
 
 
-def _device(raw: Mapping[str, Any], driver: str) -> Bdev:
-    aio = raw.get("driver_specific", {}).get("aio", {})
+def _device(raw: Raw, driver: str) -> Bdev:
+    aio = _object(_object(raw["driver_specific"])["aio"]) if driver == "aio" else {}
     return Bdev(
-        name=raw["name"],
+        name=_text(raw, "name"),
         driver=driver,
-        uuid=raw["uuid"],
-        size=raw["num_blocks"] * raw["block_size"],
-        block_size=raw["block_size"],
-        path=aio.get("filename"),
-        fallocate=aio.get("fallocate"),
-        claimed=raw["claimed"],
+        uuid=_text(raw, "uuid"),
+        size=_size(raw),
+        block_size=_number(raw, "block_size"),
+        path=_text(aio, "filename") if aio else None,
+        fallocate=_flag(aio, "fallocate") if "fallocate" in aio else None,
+        claimed=_flag(raw, "claimed"),
         limits=_limits(raw),
     )
 
 
-def _lvol_bdev(raw: Mapping[str, Any]) -> LvolBdev:
+def _lvol_bdev(raw: Raw) -> LvolBdev:
+    clones = _object(_object(raw["driver_specific"])["lvol"]).get("clones", [])
     return LvolBdev(
-        size=raw["num_blocks"] * raw["block_size"],
-        read_only=not raw["supported_io_types"]["write"],
-        claimed=raw["claimed"],
-        clones=tuple(raw["driver_specific"]["lvol"].get("clones", ())),
+        size=_size(raw),
+        read_only=not _flag(_object(raw["supported_io_types"]), "write"),
+        claimed=_flag(raw, "claimed"),
+        clones=tuple(_typed(name, str) for name in _list(clones)),
         limits=_limits(raw),
     )
 
 
-def _limits(raw: Mapping[str, Any]) -> QosLimits:
-    assigned = raw["assigned_rate_limits"]
+def _size(raw: Raw) -> int:
+    return _number(raw, "num_blocks") * _number(raw, "block_size")
+
+
+def _limits(raw: Raw) -> QosLimits:
+    assigned = _object(raw["assigned_rate_limits"])
     limits = QosLimits(
-        assigned["rw_ios_per_sec"],
-        assigned["r_mbytes_per_sec"],
-        assigned["w_mbytes_per_sec"],
-        assigned["rw_mbytes_per_sec"],
+        _number(assigned, "rw_ios_per_sec"),
+        _number(assigned, "r_mbytes_per_sec"),
+        _number(assigned, "w_mbytes_per_sec"),
+        _number(assigned, "rw_mbytes_per_sec"),
     )
     return NO_LIMITS if limits == NO_LIMITS else limits
 
@@ -104,35 +116,35 @@ def lvol_stores(answer: Json) -> tuple[LvolStore, ...]:
     with _shape("bdev_lvol_get_lvstores"):
         return tuple(
             LvolStore(
-                name=raw["name"],
-                bdev=raw["base_bdev"],
-                uuid=raw["uuid"],
-                cluster_size=raw["cluster_size"],
-                total_clusters=raw["total_data_clusters"],
-                free_clusters=raw["free_clusters"],
+                name=_text(raw, "name"),
+                bdev=_text(raw, "base_bdev"),
+                uuid=_text(raw, "uuid"),
+                cluster_size=_number(raw, "cluster_size"),
+                total_clusters=_number(raw, "total_data_clusters"),
+                free_clusters=_number(raw, "free_clusters"),
             )
-            for raw in _list(answer)
+            for raw in _objects(answer)
         )
 
 
 def lvols(answer: Json, known: Bdevs) -> tuple[Lvol, ...]:
     """Every lvol of a store; one whose bdev is not there (yet) has no size."""
     with _shape("bdev_lvol_get_lvols"):
-        return tuple(_lvol(raw, known.lvols.get(raw["uuid"])) for raw in _list(answer))
+        return tuple(_lvol(raw, known.lvols.get(_text(raw, "uuid"))) for raw in _objects(answer))
 
 
-def _lvol(raw: Mapping[str, Any], bdev: LvolBdev | None) -> Lvol:
+def _lvol(raw: Raw, bdev: LvolBdev | None) -> Lvol:
     return Lvol(
-        store=raw["lvs"]["name"],
-        name=raw["name"],
-        uuid=raw["uuid"],
+        store=_text(_object(raw["lvs"]), "name"),
+        name=_text(raw, "name"),
+        uuid=_text(raw, "uuid"),
         size=bdev.size if bdev else None,
-        thin=raw["is_thin_provisioned"],
+        thin=_flag(raw, "is_thin_provisioned"),
         read_only=bdev.read_only if bdev else False,
-        snapshot=raw["is_snapshot"],
+        snapshot=_flag(raw, "is_snapshot"),
         clones=bdev.clones if bdev else (),
         claimed=bdev.claimed if bdev else False,
-        allocated_clusters=raw["num_allocated_clusters"],
+        allocated_clusters=_number(raw, "num_allocated_clusters"),
         limits=bdev.limits if bdev else None,
     )
 
@@ -141,13 +153,13 @@ def transports(answer: Json) -> tuple[Transport, ...]:
     with _shape("nvmf_get_transports"):
         return tuple(
             Transport(
-                type=raw["trtype"].upper(),
-                max_queue_depth=raw["max_queue_depth"],
-                max_io_qpairs_per_ctrlr=raw["max_io_qpairs_per_ctrlr"],
-                in_capsule_data_size=raw["in_capsule_data_size"],
-                max_io_size=raw["max_io_size"],
+                type=_text(raw, "trtype").upper(),
+                max_queue_depth=_number(raw, "max_queue_depth"),
+                max_io_qpairs_per_ctrlr=_number(raw, "max_io_qpairs_per_ctrlr"),
+                in_capsule_data_size=_number(raw, "in_capsule_data_size"),
+                max_io_size=_number(raw, "max_io_size"),
             )
-            for raw in _list(answer)
+            for raw in _objects(answer)
         )
 
 
@@ -155,60 +167,71 @@ def subsystems(answer: Json, uuids: Mapping[str, str]) -> tuple[LiveObject, ...]
     """Subsystems with what they contain; the discovery subsystem is SPDK's own and left out."""
     found: list[LiveObject] = []
     with _shape("nvmf_get_subsystems"):
-        for raw in _list(answer):
-            if raw["subtype"] == "NVMe":
-                found += _subsystem(raw, uuids)
+        for raw in _objects(answer):
+            match raw["subtype"]:
+                case "NVMe":
+                    found += _subsystem(raw, uuids)
+                case "Discovery":
+                    pass
+                case other:
+                    raise ValueError(f"subtype {other!r}")
     return tuple(found)
 
 
-def _subsystem(raw: Mapping[str, Any], uuids: Mapping[str, str]) -> Iterator[LiveObject]:
-    nqn = raw["nqn"]
+def _subsystem(raw: Raw, uuids: Mapping[str, str]) -> Iterator[LiveObject]:
+    nqn = _text(raw, "nqn")
     yield Subsystem(
         nqn=nqn,
-        serial_number=raw["serial_number"],
-        model_number=raw["model_number"],
-        max_namespaces=raw["max_namespaces"],
-        min_cntlid=raw["min_cntlid"],
-        max_cntlid=raw["max_cntlid"],
-        allow_any_host=raw["allow_any_host"],
+        serial_number=_text(raw, "serial_number"),
+        model_number=_text(raw, "model_number"),
+        max_namespaces=_number(raw, "max_namespaces"),
+        min_cntlid=_number(raw, "min_cntlid"),
+        max_cntlid=_number(raw, "max_cntlid"),
+        allow_any_host=_flag(raw, "allow_any_host"),
     )
-    for host in raw["hosts"]:
-        yield AllowedHost(nqn, host["nqn"])
-    for ns in raw["namespaces"]:
-        bdev = uuids.get(ns["bdev_name"], ns["bdev_name"])
-        yield Namespace(nqn, ns["nsid"], bdev, ns.get("uuid"), ns.get("nguid"))
-    for address in raw["listen_addresses"]:
-        yield listener(nqn, address)
+    for host in _objects(raw["hosts"]):
+        yield AllowedHost(nqn, _text(host, "nqn"))
+    for ns in _objects(raw["namespaces"]):
+        bdev, uuid, nguid = _text(ns, "bdev_name"), ns.get("uuid"), ns.get("nguid")
+        yield Namespace(
+            nqn,
+            _number(ns, "nsid"),
+            uuids.get(bdev, bdev),
+            None if uuid is None else _typed(uuid, str),
+            None if nguid is None else _typed(nguid, str),
+        )
+    for address in _objects(raw["listen_addresses"]):
+        yield _listener(nqn, address)
 
 
-def listener(nqn: str, address: Mapping[str, Any]) -> Listener:
-    return Listener(nqn, address["trtype"].upper(), address["traddr"], int(address["trsvcid"]))
+def _listener(nqn: str, address: Raw) -> Listener:
+    return Listener(nqn, _text(address, "trtype").upper(), _text(address, "traddr"), int(_text(address, "trsvcid")))
 
 
 def connections(nqn: str, controllers: Json, qpairs: Json) -> Mapping[str, frozenset[str]]:
     """Connected host NQNs, each with the listeners its queue pairs came through."""
     with _shape("nvmf_subsystem_get_qpairs"):
-        found: dict[str, frozenset[str]] = {raw["hostnqn"]: frozenset() for raw in _list(controllers)}
-        for raw in _list(qpairs):
-            name = listener(nqn, raw["listen_address"]).key.name
-            found[raw["hostnqn"]] = found.get(raw["hostnqn"], frozenset()) | {name}
+        found: dict[str, frozenset[str]] = {_text(raw, "hostnqn"): frozenset() for raw in _objects(controllers)}
+        for raw in _objects(qpairs):
+            host, name = _text(raw, "hostnqn"), _listener(nqn, _object(raw["listen_address"])).key.name
+            found[host] = found.get(host, frozenset()) | {name}
     return found
 
 
-def pid(answer: Json) -> int | None:
+def pid(answer: Json) -> int:
     with _shape("framework_get_reactors"):
-        return int(_dict(answer)["pid"])
+        return _number(_object(answer), "pid")
 
 
 def version(answer: Json) -> str:
     with _shape("spdk_get_version"):
-        return str(_dict(answer)["version"])
+        return _text(_object(answer), "version")
 
 
 def newest_notification(answer: Json) -> int | None:
     """The id of the last notification in an answer; None when there is none."""
     with _shape("notify_get_notifications"):
-        return max((int(raw["id"]) for raw in _list(answer)), default=None)
+        return max((_number(raw, "id") for raw in _objects(answer)), default=None)
 
 
 class _shape:  # noqa: N801  # reads as what it is: `with _shape("method"):`
@@ -218,17 +241,35 @@ class _shape:  # noqa: N801  # reads as what it is: `with _shape("method"):`
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, (KeyError, TypeError, ValueError, IndexError, AttributeError)):
+        if isinstance(error, (KeyError, TypeError, ValueError)):
             raise Malformed(f"{self._method}: the answer has an unexpected shape ({error!r})") from error
 
 
-def _list(answer: Json) -> Sequence[Mapping[str, Any]]:
-    if not isinstance(answer, list):
-        raise TypeError("not a list")
-    return answer  # type: ignore[return-value]  # items are checked by use
+def _typed(value: object, kind: type[T]) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r:.60} is no {kind.__name__}")
+    return value
 
 
-def _dict(answer: Json) -> Mapping[str, Any]:
-    if not isinstance(answer, dict):
-        raise TypeError("not an object")
-    return answer
+def _text(raw: Raw, name: str) -> str:
+    return _typed(raw[name], str)
+
+
+def _number(raw: Raw, name: str) -> int:
+    return _typed(raw[name], int)
+
+
+def _flag(raw: Raw, name: str) -> bool:
+    return _typed(raw[name], bool)
+
+
+def _object(value: object) -> Raw:
+    return _typed(value, dict)
+
+
+def _list(value: object) -> Sequence[object]:
+    return _typed(value, list)
+
+
+def _objects(value: object) -> Iterator[Raw]:
+    return map(_object, _list(value))

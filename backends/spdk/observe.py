@@ -1,6 +1,6 @@
 """Read a whole target in O(kinds + stores) calls, one after another so that I/O is never stalled twice in a row.
 
-An answer that is byte for byte the one before is recognised by its digest and not parsed again.
+An answer that is byte for byte the one before (but for its id) is recognised by its digest and not parsed again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from backends.contract import (
     OWNER_MARKER,
+    BackendError,
     Bdev,
     Gap,
     Incarnation,
@@ -31,6 +32,9 @@ from schemas.resources import Json
 
 T = TypeVar("T")
 
+EXPORTS = (ObjectKind.SUBSYSTEM, ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.LISTENER)
+NO_BDEVS = model.Bdevs((), {}, {})
+
 
 @dataclass
 class Observer:
@@ -47,20 +51,18 @@ class Observer:
         gaps: list[Gap] = []
         version = self._version or model.version(self.client.call(methods.VERSION).result())
         pid = model.pid(self.client.call(methods.REACTORS).result())
+        notification = self._news()  # before the lists: what happens while they are read is news afterwards
         transports = self._read(methods.TRANSPORTS, model.transports, gaps, ObjectKind.TRANSPORT) or ()
-        stores = self._read(methods.LVOL_STORES, model.lvol_stores, gaps, ObjectKind.LVOL_STORE) or ()
+        stores = self._read(methods.LVOL_STORES, model.lvol_stores, gaps, ObjectKind.LVOL_STORE, ObjectKind.LVOL) or ()
         listed = {
             store.name: self._read(methods.lvols(store.uuid or ""), _as_is, gaps, ObjectKind.LVOL, within=store.name)
             for store in stores
         }
-        known = self._read(methods.BDEVS, model.bdevs, gaps, ObjectKind.BDEV)
-        if known is None:
-            gaps.append(Gap(ObjectKind.LVOL, "", "bdev_get_bdevs failed"))
-            known = model.Bdevs((), {}, {})
+        known = self._read(methods.BDEVS, model.bdevs, gaps, ObjectKind.BDEV, ObjectKind.LVOL) or NO_BDEVS
         lvols = self._joined("lvols", (listed, known), lambda: _lvols(listed, known))
-        raw = self._read(methods.SUBSYSTEMS, _as_is, gaps, ObjectKind.SUBSYSTEM)
+        raw = self._read(methods.SUBSYSTEMS, _as_is, gaps, *EXPORTS)
         subsystems = self._joined("subsystems", (raw, known), lambda: model.subsystems(raw or [], known.uuids))
-        self._version, self._notification = version, self._news()
+        self._version, self._notification = version, notification
         things: tuple[tuple[LiveObject, ...], ...] = (transports, known.devices, stores, lvols, subsystems)
         objects = self._joined("objects", things, lambda: index(thing for group in things for thing in group))
         return self._settle(
@@ -71,7 +73,7 @@ class Observer:
                 blank={name: self.blank(objects, name, pid) for name in sorted(interest.blank)},
                 connections={nqn: self.connections(nqn) for nqn in sorted(interest.connections)},
                 version=version,
-                last_notification=self._notification,
+                last_notification=notification,
             )
         )
 
@@ -80,7 +82,7 @@ class Observer:
         try:
             controllers = self.client.call(methods.controllers(nqn)).result()
             return model.connections(nqn, controllers, self.client.call(methods.qpairs(nqn)).result())
-        except (RpcError, model.Malformed):
+        except (RpcError, BackendError):
             return None
 
     def blank(self, objects: Mapping[ObjectKey, LiveObject], name: str, pid: int | None) -> bool | None:
@@ -104,19 +106,19 @@ class Observer:
             return -1
 
     def _read(
-        self, call: Call, parse: Callable[[Json], T], gaps: list[Gap], kind: ObjectKind, *, within: str = ""
+        self, call: Call, parse: Callable[[Json], T], gaps: list[Gap], *kinds: ObjectKind, within: str = ""
     ) -> T | None:
-        """The parsed answer; None, and a gap, when the target refuses."""
+        """The parsed answer; None, and a gap for each kind it would tell of, when the target refuses."""
         name = f"{call.method}:{within}"
-        reply = self.client.call(call, id_=name)
-        digest = hashlib.blake2b(reply.line, digest_size=16).digest()
+        reply = self.client.call(call)
+        digest = hashlib.blake2b(reply.body, digest_size=16).digest()
         last = self._seen.get(name)
         if reply.error is None and last and last[0] == digest:
             return last[1]  # type: ignore[no-any-return]  # the same parser made it
         try:
             parsed = parse(reply.result())
         except RpcError as error:
-            gaps.append(Gap(kind, within, str(error)))
+            gaps += (Gap(kind, within, str(error)) for kind in kinds)
             return None
         self._seen[name] = (digest, parsed)
         return parsed

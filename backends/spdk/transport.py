@@ -15,6 +15,7 @@ from typing import Protocol
 
 import requests
 import urllib3.exceptions
+from requests.auth import HTTPBasicAuth
 
 from backends.spdk.errors import Denied, Disconnected
 
@@ -85,7 +86,7 @@ class HttpTransport:
         self._session.trust_env = False  # no proxies, no .netrc
         self._session.verify = endpoint.ca_file or True
         if endpoint.username:
-            self._session.auth = (endpoint.username.encode(), endpoint.password().encode())
+            self._session.auth = HTTPBasicAuth(endpoint.username.encode(), endpoint.password().encode())
 
     def send(self, requests_: Sequence[bytes]) -> None:
         for place, request in enumerate(requests_):
