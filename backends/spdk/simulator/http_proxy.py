@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import socket
 import threading
 from http import HTTPStatus
@@ -65,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._begin(HTTPStatus.OK)
 
     def do_POST(self) -> None:
-        if self.headers["Authorization"] != self.authorization:
+        if not secrets.compare_digest(self.headers.get("Authorization", "").encode(), self.authorization.encode()):
             self._begin(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "text/html"})
             return
         try:

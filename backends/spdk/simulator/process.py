@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from backends.spdk.simulator import framework_methods
 from backends.spdk.simulator.engine import READING, REVIVING, WAITING, Engine
@@ -24,8 +24,6 @@ from backends.spdk.simulator.methods import METHODS
 from backends.spdk.simulator.server import BACKLOG, Server
 from backends.spdk.simulator.target import Target
 from backends.spdk.simulator.wire import Call
-
-MAX_PATH: Final = 107  # bytes of a UNIX socket's name
 
 
 def mint() -> str:
@@ -143,32 +141,28 @@ class Simulator:
 
     def _open(self) -> None:
         self.died = None
-        self._lock = _lock(self.socket_path)
-        self._target = Target(
-            self._mint,
-            time.monotonic,
-            os.getpid() + self._lives,
-            Table(),
-            REVIVING,
-            WAITING,
-            READING,
-            initialized=False,
-        )
-        if not self._wait_for_rpc:
-            framework_methods.initialize(self._target)
-        self._server = Server(Engine(self._target), self, self._poll_interval, self._breath)
-        if self._bind_listeners:
-            self._target.listening = Sockets(self._server.watch, self._server.unwatch)
-        self._server.add_listener(_listen_unix(self.socket_path))
-        if self.tcp is not None:
-            self._server.add_listener(socket.create_server(self.tcp, backlog=BACKLOG))
+        with ExitStack() as opened:
+            opened.callback(os.close, _lock(self.socket_path))
+            self._target = self._new_target()
+            self._server = Server(Engine(self._target), self, self._poll_interval, self._breath)
+            opened.callback(self._server.close)
+            opened.callback(self._target.close)
+            if not self._wait_for_rpc:
+                framework_methods.initialize(self._target)
+            if self._bind_listeners:
+                self._target.listening = Sockets(self._server.watch, self._server.unwatch)
+            self._server.add_listener(_listen_unix(self.socket_path))
+            if self.tcp is not None:
+                self._server.add_listener(socket.create_server(self.tcp, backlog=BACKLOG))
+            self._opened = opened.pop_all()
         self._lives += 1
 
+    def _new_target(self) -> Target:
+        pid = os.getpid() + self._lives
+        return Target(self._mint, time.monotonic, pid, Table(), REVIVING, WAITING, READING, initialized=False)
+
     def _run(self) -> None:
-        with ExitStack() as afterwards:
-            afterwards.callback(os.close, self._lock)
-            afterwards.callback(self._server.close)
-            afterwards.callback(self._target.close)
+        with self._opened:
             try:
                 self._server.run()
             except TargetDied as death:
@@ -196,7 +190,9 @@ def _lock(socket_path: Path) -> int:
 
 def _listen_unix(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    listener.listen(BACKLOG)
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listener.bind(str(path))
+        listener.listen(BACKLOG)
+        opened.pop_all()
     return listener

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from simulated import MIB, Rig, Wire, request, simulated
 
 VERSION = {"jsonrpc": "2.0", "id": 1, "method": "spdk_get_version"}
-PARSE_ERROR = "connection closed"
 REQUESTS: list[Any] = [
     request("spdk_get_version", identity=1),
     request("spdk_get_version", {}, identity="two"),
@@ -51,7 +50,7 @@ def test_the_same_requests_get_the_same_answers_however_they_are_chopped(chosen:
         assert answered(rig, [data[i : i + 1] for i in range(len(data))]) == whole
 
 
-@pytest.mark.parametrize("identity", [0, 7, -1, "text", "", None, 1.5, 2**63 - 1])
+@pytest.mark.parametrize("identity", [0, 7, -1, "text", "", 1.5, 2**63 - 1])
 def test_identities_come_back_as_they_were(rig: Rig, identity: Any) -> None:
     """Guards that an answer can be told from others whatever its request is called."""
     rig.wire.send(json.dumps(request("notify_get_types", identity=identity)).encode())
@@ -72,7 +71,11 @@ def test_an_answer_is_one_line_of_compact_json(rig: Rig) -> None:
 def test_a_batch_is_answered_by_one_array_when_all_of_it_is_done(rig: Rig) -> None:
     """Guards batches, slow and fast, refused and notified, in one."""
     aio = {"name": "A", "filename": str(rig.file("a.img")), "block_size": 4096}
-    batch = [request("bdev_aio_create", aio, 1), request("nonsense", None, 2), {"jsonrpc": "2.0", "method": "nothing"}]
+    batch = [
+        request("bdev_aio_create", aio, 1),
+        request("nonsense", None, 2),
+        {"jsonrpc": "2.0", "method": "notify_get_types"},
+    ]
     rig.wire.send(json.dumps(batch).encode())
     answers = {answer["id"]: answer for answer in rig.wire.receive()}
     assert answers[1]["result"] == "A"
@@ -80,10 +83,18 @@ def test_a_batch_is_answered_by_one_array_when_all_of_it_is_done(rig: Rig) -> No
     assert set(answers) == {1, 2}
 
 
-def test_notifications_are_executed_and_get_no_answer(rig: Rig) -> None:
-    """Guards that a request without an identity does its work in silence."""
-    created = {"jsonrpc": "2.0", "method": "bdev_malloc_create", "params": {"num_blocks": 8, "block_size": 512}}
-    rig.wire.send(json.dumps(created).encode() + json.dumps(VERSION).encode())
+@pytest.mark.parametrize("identity", [{}, {"id": None}])
+def test_notifications_are_executed_and_answered_only_when_they_fail(rig: Rig, identity: dict[str, None]) -> None:
+    """Guards that a request without an identity does its work in silence, and fails aloud."""
+    size = {"num_blocks": 8, "block_size": 512}
+    created = {"jsonrpc": "2.0", "method": "bdev_malloc_create", "params": size} | identity
+    failing = {"jsonrpc": "2.0", "method": "nonsense"} | identity
+    rig.wire.send(b"".join(json.dumps(asked).encode() for asked in (created, failing, VERSION)))
+    assert rig.wire.receive() == {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": -32601, "message": "Method not found"},
+    }
     assert rig.wire.receive()["id"] == 1
     assert rig.names() == ["Malloc0"]
 
@@ -118,8 +129,8 @@ def test_what_is_no_json_ends_the_connection_silently(rig: Rig, bad: bytes) -> N
 def test_a_request_that_fills_the_buffer_ends_the_connection(rig: Rig) -> None:
     """Guards the limit of 262,144 bytes for one request."""
     body = json.dumps(request("bdev_get_bdevs", {"name": "x"})).encode()
-    fits = body.replace(b'"x"', b'"' + b"x" * (262_143 - len(body) + 1) + b'"')
-    assert len(fits) == 262_143
+    fits = body.replace(b'"x"', b'"' + b"x" * (262_144 - len(body) + 1) + b'"')
+    assert len(fits) == 262_144
     rig.wire.send(fits)
     assert rig.wire.receive()["error"]["code"] == -19
     with rig.connect() as wire:
@@ -167,11 +178,9 @@ def test_whole_numbers_may_be_written_as_powers_of_ten(rig: Rig) -> None:
 
 def test_requests_of_a_client_that_has_gone_still_run(rig: Rig) -> None:
     """Guards the reason for read-backs: a lost connection says nothing about what was done."""
+    asked = [request("bdev_null_create", {"name": name, "num_blocks": 8, "block_size": 512}) for name in "abc"]
     with rig.connect() as wire:
-        for name in "abc":
-            wire.send(
-                json.dumps(request("bdev_null_create", {"name": name, "num_blocks": 8, "block_size": 512})).encode()
-            )
+        wire.send("".join(map(json.dumps, asked)).encode())
     rig.call("bdev_wait_for_examine")
     assert rig.names() == ["a", "b", "c"]
 
@@ -218,10 +227,12 @@ def test_an_answer_longer_than_the_send_buffer_is_cut() -> None:
         ]
         assert all("result" in answer for answer in rig.ask(*calls))
         one = len(json.dumps(rig.call("bdev_get_bdevs")))
-        batch = [request("bdev_get_bdevs", identity=i) for i in range(33 * MIB // one + 1)]
-        rig.wire.send(json.dumps(batch).encode())
-        with pytest.raises(ValueError, match="JSON|delimiter|property|string|Unterminated|Expecting"):
-            rig.wire.receive()
+        batch = [request("bdev_get_bdevs", identity=i) for i in range(40 * MIB // one + 1)]
+        with rig.connect() as wire:
+            wire.send(json.dumps(batch).encode())
+            data = wire.finish()
+        assert len(data) == 32 * MIB
+        assert not data.endswith(b"\n")
 
 
 def test_tcp_is_served_like_the_socket() -> None:
