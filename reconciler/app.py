@@ -144,11 +144,8 @@ def standalone(config: Config) -> Iterator[Daemon]:
         daemon.resume()
         daemon.poll()
         if daemon.gate.desired is None:
-            rejected = daemon.gate.rejected
-            because = f"{rejected.reason}: {rejected.message}" if rejected else daemon.source_state.error
-            raise CommandError(
-                f"no revision is accepted yet: {because}", Exit.FINDINGS if rejected else Exit.UNAVAILABLE
-            )
+            missing = daemon.nothing_accepted()
+            raise CommandError(str(missing), Exit.FINDINGS if missing.rejected else Exit.UNAVAILABLE)
         try:
             yield daemon
         finally:

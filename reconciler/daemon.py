@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -32,7 +33,11 @@ KEPT = 90 * DAY  # how long spent safety and ended requests are remembered
 
 
 class NotReady(Exception):
-    """There is no accepted revision yet, or no such target."""
+    """There is no accepted revision yet (perhaps because what there is was `rejected`), or no such target."""
+
+    def __init__(self, message: str, *, rejected: bool = False) -> None:
+        super().__init__(message)
+        self.rejected = rejected
 
 
 @dataclass
@@ -105,11 +110,10 @@ class Daemon:
                 self._source_down(str(error))
                 return False
             self._source_up(head)
-        if news:
             self._adopt_targets()
-            for name in self._targets:
-                self._scheduler.hurry(name)
-        return news
+            if news:
+                self.reconcile()
+            return news
 
     def hurry(self) -> None:
         """A webhook came: look at the repository soon."""
@@ -117,7 +121,7 @@ class Daemon:
 
     def reconcile(self) -> None:
         """Somebody asks: look at every target soon."""
-        for name in self._targets:
+        for name in self.targets:
             self._scheduler.hurry(name)
 
     def _poll_job(self) -> float:
@@ -139,7 +143,8 @@ class Daemon:
 
     def _source_down(self, message: str) -> None:
         if self.source_state.error != message:
-            self._emit(Event("SourceUnreachable", f"{message}; the last good revision goes on", warning=True))
+            meanwhile = "the last good revision goes on" if self.gate.desired else "no revision is enforced yet"
+            self._emit(Event("SourceUnreachable", f"{message}; {meanwhile}", warning=True))
         self.source_state.error = message
 
     def _source_up(self, head: str) -> None:
@@ -176,26 +181,28 @@ class Daemon:
 
     def tick(self, name: str) -> Tick:
         """One tick of one target, now. Raises NotReady."""
-        desired, kept = self._ready(name)
-        with kept.lock, span("holdfast.reconcile", target=name, revision=desired.revision):
+        with self._turn(name) as (desired, kept), span("holdfast.reconcile", target=name, revision=desired.revision):
             tick = kept.keeper.tick(desired)
-        before, kept.last = kept.last, tick
-        if tick.observed:
-            kept.last_seen = self.house.clock.now()
+            before, kept.last = kept.last, tick
+            if tick.observed:
+                kept.last_seen = self.house.clock.now()
         self._note_convergence(desired)
         if before is None or _looks(before) != _looks(tick):
             self.house.history.tell()
         return tick
 
     def _tick_job(self, name: str) -> float:
-        kept = self._targets.get(name)
-        if kept is None:
-            return self.config.resync
         try:
-            tick = self.tick(name)
+            return self._pause(name, self.tick(name))
+        except NotReady:  # it was let go before its turn came
+            return self.config.resync
         except Exception as error:  # noqa: BLE001  # one of the two rims: a defect in one tick must not stop the daemon
             self._defect(name, error)
             return self.config.resync
+
+    def _pause(self, name: str, tick: Tick) -> float:
+        """Seconds until the next tick. Raises NotReady."""
+        _, kept = self._ready(name)
         kept.busy = kept.busy + 1 if tick.verdict is Verdict.BUSY else 0
         kept.waits = kept.waits if tick.verdict is Verdict.WAITING else 0
         match tick.verdict:
@@ -239,10 +246,21 @@ class Daemon:
     def _ready(self, name: str) -> tuple[DesiredState, _Kept]:
         desired, kept = self.gate.desired, self._targets.get(name)
         if desired is None:
-            raise NotReady("no revision has been accepted yet")
+            raise self.nothing_accepted()
         if kept is None or name not in desired.targets:
-            raise NotReady(f"there is no target {name} in revision {desired.revision[:12]}")
+            known = ", ".join(sorted(desired.targets)) or "none"
+            raise NotReady(f"there is no target {name} in revision {desired.revision[:12]}; there are: {known}")
         return desired, kept
+
+    @contextmanager
+    def _turn(self, name: str) -> Iterator[tuple[DesiredState, _Kept]]:
+        """A target for oneself, with what is wanted of it once one's turn has come. Raises NotReady."""
+        _, awaited = self._ready(name)
+        with awaited.lock:
+            desired, kept = self._ready(name)
+            if kept is not awaited:
+                raise NotReady(f"the connection of {name} has changed meanwhile; ask again")
+            yield desired, kept
 
     # --- what people ask
 
@@ -252,9 +270,21 @@ class Daemon:
 
     def preview(self, name: str) -> Plan:
         """What the next tick would do. Raises NotReady, BackendError."""
-        desired, kept = self._ready(name)
-        with kept.lock:
+        with self._turn(name) as (desired, kept):
             return kept.keeper.preview(desired)
+
+    def nothing_accepted(self) -> NotReady:
+        """Why no revision is enforced yet."""
+        rejected = self.gate.rejected
+        because = f"{rejected.reason}: {rejected.message}" if rejected else self.source_state.error
+        return NotReady(
+            f"no revision is accepted yet: {because or 'the repository has not been read'}", rejected=bool(rejected)
+        )
+
+    def trouble(self) -> dict[str, Json]:
+        """Why what is enforced may not be what the repository says now, as JSON: nothing of it when all is well."""
+        rejected = self.gate.rejected
+        return {"error": self.source_state.error or None, "rejected": rejected.to_json() if rejected else None}
 
     def approve(self, name: str, by: str) -> None:
         now = self.house.clock.now()
@@ -264,10 +294,11 @@ class Daemon:
 
     def confirm(self) -> dict[str, int]:
         """After the ledger was lost: take what carries our names into it again. Raises NotReady, BackendError."""
+        if self.gate.desired is None:
+            raise self.nothing_accepted()
         found: dict[str, int] = {}
         for name in self.targets:
-            desired, kept = self._ready(name)
-            with kept.lock:
+            with self._turn(name) as (desired, kept):
                 found[name] = len(kept.keeper.confirm(desired))
         self.reconcile()
         return found

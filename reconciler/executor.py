@@ -40,7 +40,17 @@ PATIENCE = 5.0  # seconds without any answer before the rest is left to a later 
 class _Sent:
     step: Step
     entry: int  # in the journal
+    revision: str
     before: Record | None  # what the ledger said before
+    after: Record | None  # what it is to say once the step succeeded
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What is to be written down about steps that ended together."""
+
+    outcomes: dict[int, str] = field(default_factory=dict)  # journal entry → outcome
+    records: dict[ObjectKey, Record | None] = field(default_factory=dict)  # None: dropped from the ledger
 
 
 @dataclass
@@ -67,7 +77,7 @@ class Executor:
             return ()
         ended = self.backend.wait(0.0)
         with self.store.writing():
-            return tuple(self._settle(self._flying.pop(applied.ticket), applied) for applied in ended)
+            return tuple(self._settle([(self._flying.pop(applied.ticket), applied) for applied in ended]))
 
     def execute(self, plan: Plan, owner: str, reclaim: Mapping[ResourceKey, str]) -> Execution:
         """Send every step whose needs are met until none is left that could go.
@@ -79,10 +89,9 @@ class Executor:
         while True:
             ended = self.backend.wait(self.patience) if self._flying and not unsent else ()
             with self.store.writing():
-                run.note(self._settle(self._flying.pop(a.ticket), a, plan, reclaim) for a in ended)
-                run.note(self._settle(sent, applied, plan) for sent, applied in unsent)
+                run.note(self._settle([*((self._flying.pop(a.ticket), a) for a in ended), *unsent]))
                 batch = run.ready(IN_FLIGHT - len(self._flying))
-                prepared = self._prepare(plan, batch, owner)
+                prepared = self._prepare(plan, batch, owner, reclaim)
             idle = not (ended or unsent or batch)
             unsent = self._send(prepared)
             if idle:
@@ -91,23 +100,26 @@ class Executor:
 
     # --- before
 
-    def _prepare(self, plan: Plan, batch: Sequence[Step], owner: str) -> list[_Sent]:
+    def _prepare(
+        self, plan: Plan, batch: Sequence[Step], owner: str, reclaim: Mapping[ResourceKey, str]
+    ) -> list[_Sent]:
         """Write down what is about to be sent, and what it spends."""
         if not batch:
             return []
         now = self.clock.now()
         entries = self.journal.begin(self.target, owner, [step.change for step in batch], now)
-        sent = [
-            _Sent(step, entry, self.ledger.record(self.target, step.change.key))
-            for step, entry in zip(batch, entries, strict=True)
-        ]
-        self.ledger.write(self.target, [_creating(plan, s.step, s.before) for s in sent if _is_recorded(s.step)])
+        sent = [self._about(plan, step, entry, reclaim) for step, entry in zip(batch, entries, strict=True)]
+        self.ledger.write(self.target, [_creating(s.after, s.before) for s in sent if s.after and _is_create(s.step)])
         made = [step.change.after for step in batch]
         self.ledger.show({n.uuid: n.bdev for n in made if isinstance(n, Namespace) and n.uuid and n.uuid != n.bdev})
         self.ledger.spend(self.target, plan.revision, [_spending(step, now) for step in batch if _counts(step)])
         for name in sorted({step.released_by for step in batch} - {""}):
             self.ledger.spend_approval(name, now)
         return sent
+
+    def _about(self, plan: Plan, step: Step, entry: int, reclaim: Mapping[ResourceKey, str]) -> _Sent:
+        before = self.ledger.record(self.target, step.change.key)
+        return _Sent(step, entry, plan.revision, before, _after(plan, step, before, reclaim.get(step.resource, "")))
 
     def _send(self, prepared: Sequence[_Sent]) -> list[tuple[_Sent, Applied]]:
         """Start them; those that never left, with the reason."""
@@ -121,39 +133,36 @@ class Executor:
 
     # --- after
 
-    def _settle(
-        self, sent: _Sent, applied: Applied, plan: Plan | None = None, reclaim: Mapping[ResourceKey, str] | None = None
-    ) -> StepResult:
-        """Write down how a step ended."""
-        step, now = sent.step, self.clock.now()
-        outcome = _outcome(applied.error)
-        if outcome is Outcome.UNKNOWN:
-            return StepResult(step, outcome, str(applied.error))
-        self.journal.end({sent.entry: outcome.value}, now)
-        if outcome is not Outcome.OK:
-            self._restore(step, sent.before)
-        elif step.change.action is Action.DELETE:
-            self._deleted(step, sent.before, plan.revision if plan else "")
-        elif step.cause is not Cause.CLAIM:
-            record = _made(step, sent.before, applied.uid or "", (reclaim or {}).get(step.resource, ""))
-            self.ledger.write(self.target, [dataclasses.replace(record, revision=plan.revision if plan else "")])
+    def _settle(self, ended: Sequence[tuple[_Sent, Applied]]) -> list[StepResult]:
+        """Write down how steps ended."""
+        page = _Page()
+        results = [self._note(page, sent, applied) for sent, applied in ended]
+        self.journal.end(page.outcomes, self.clock.now())
+        put = [record for record in page.records.values() if record]
+        self.ledger.write(self.target, put, [key for key, record in page.records.items() if not record])
+        return results
+
+    def _note(self, page: _Page, sent: _Sent, applied: Applied) -> StepResult:
+        step, outcome = sent.step, _outcome(applied.error)
+        if outcome is not Outcome.UNKNOWN:
+            page.outcomes[sent.entry] = outcome.value
+            if outcome is not Outcome.OK:
+                _restore(page, sent)
+            elif sent.after:
+                page.records[step.change.key] = _identified(sent.after, applied.uid)
+            elif step.change.action is Action.DELETE:
+                self._deleted(page, sent)
         return StepResult(step, outcome, str(applied.error or ""), applied.uid or "")
 
-    def _deleted(self, step: Step, before: Record | None, revision: str) -> None:
-        key = step.change.key
+    def _deleted(self, page: _Page, sent: _Sent) -> None:
+        step, key, before = sent.step, sent.step.change.key, sent.before
         if step.hazard is Hazard.DATA_LOSS and before:
             uid = str(fields_of(step.change.before).get("uuid", before.uid))
-            self.ledger.spend_removal(uid, step.resource, self.clock.now(), revision)
-            gone = dataclasses.replace(before, phase=Phase.DESTROYED, uid=uid, revision=revision or before.revision)
-            self.ledger.write(self.target, [gone])
+            self.ledger.spend_removal(uid, step.resource, self.clock.now(), sent.revision)
+            page.records[key] = dataclasses.replace(before, phase=Phase.DESTROYED, uid=uid, revision=sent.revision)
             return
-        inside = _inside(key, self.ledger.records(self.target)) if key.kind is ObjectKind.SUBSYSTEM else ()
-        self.ledger.write(self.target, (), (key, *inside))
-
-    def _restore(self, step: Step, before: Record | None) -> None:
-        """Back to what the ledger said: nothing came of it."""
-        if _is_recorded(step):
-            self.ledger.write(self.target, [before] if before else [], () if before else (step.change.key,))
+        inside = self.ledger.inside(self.target, key) if key.kind is ObjectKind.SUBSYSTEM else ()
+        page.records.update(dict.fromkeys((key, *inside)))
 
 
 class _Run:
@@ -236,29 +245,48 @@ def _outcome(error: BackendError | None) -> Outcome:
     return Outcome.FAILED
 
 
-def _is_recorded(step: Step) -> bool:
-    """Whether making it is recorded before it is sent. The owner marker has a table of its own."""
-    return step.change.action is Action.CREATE and step.cause is not Cause.CLAIM
+def _is_create(step: Step) -> bool:
+    return step.change.action is Action.CREATE
 
 
-def _creating(plan: Plan, step: Step, before: Record | None) -> Record:
-    made = _made(step, before, before.uid if before else "", "")
-    return dataclasses.replace(
-        made, phase=Phase.CREATING, revision=plan.revision, replay=before.replay if before else False
-    )
-
-
-def _made(step: Step, before: Record | None, uid: str, reclaim: str) -> Record:
-    """The record of an object as the step leaves it."""
-    kept = before.uid if before and step.change.action is Action.UPDATE else ""
+def _after(plan: Plan, step: Step, before: Record | None, reclaim: str) -> Record | None:
+    """The record of an object as the step leaves it. The owner marker has a table of its own."""
+    if step.change.after is None or step.cause is Cause.CLAIM:
+        return None
     return Record(
-        step.change.key,
-        step.resource,
-        Phase.CREATED,
-        uid or kept,
-        fields_of(step.change.after),
-        reclaim or (before.reclaim if before else ""),
+        key=step.change.key,
+        resource=step.resource,
+        phase=Phase.CREATED,
+        uid=before.uid if before and not _is_create(step) else "",
+        applied=fields_of(step.change.after),
+        reclaim=reclaim or (before.reclaim if before else ""),
+        revision=plan.revision,
     )
+
+
+def _creating(after: Record, before: Record | None) -> Record:
+    """The record of an object that is about to be made: what was known of it, and what is asked for now."""
+    former = before or Record(after.key, after.resource, Phase.CREATING)
+    return Record(
+        after.key,
+        after.resource,
+        Phase.CREATING,
+        former.uid,
+        after.applied,
+        former.reclaim,
+        after.revision,
+        former.replay,
+    )
+
+
+def _identified(record: Record, uid: str | None) -> Record:
+    return dataclasses.replace(record, uid=uid) if uid else record
+
+
+def _restore(page: _Page, sent: _Sent) -> None:
+    """Back to what the ledger said: nothing came of it."""
+    if sent.after and _is_create(sent.step):
+        page.records[sent.step.change.key] = sent.before
 
 
 def _counts(step: Step) -> bool:
@@ -267,8 +295,3 @@ def _counts(step: Step) -> bool:
 
 def _spending(step: Step, now: float) -> Spending:
     return Spending(now, step.hazard.value, step.subject, step.cause.value)
-
-
-def _inside(key: ObjectKey, records: Iterable[Record]) -> tuple[ObjectKey, ...]:
-    """What went with a deleted subsystem."""
-    return tuple(record.key for record in records if record.key.name.startswith(f"{key.name}#"))

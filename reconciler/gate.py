@@ -60,7 +60,10 @@ class Gate:
     def consider(self, revision: str) -> bool:
         """Judge a revision; whether it is news that is now enforced. Raises git.GitError when it cannot be read."""
         today = day_of(self.house.clock.now())
-        if self._judged == (revision, today) or (self.desired and self.desired.revision == revision):
+        if self.desired and self.desired.revision == revision:
+            self._forgive()
+            return False
+        if self._judged == (revision, today):
             return False
         news = self._judge(revision)
         self._judged = (revision, today)  # not before: a revision that could not be read is to be looked at again
@@ -98,10 +101,11 @@ class Gate:
         with self.house.store.writing():
             for commit in self.source.between(before, report.revision):
                 for name, value in git.trailers(self.source.copy, commit):
-                    if name == APPROVAL_TRAILER:
-                        ledger.approve(value, f"commit {commit[:12]}", now, now + APPROVAL_LASTS)
+                    by = f"commit {commit[:12]}"
+                    if name == APPROVAL_TRAILER and ledger.approver(value) != by:  # one commit approves once
+                        ledger.approve(value, by, now, now + APPROVAL_LASTS)
             ledger.accept(report.revision, subject, policy, now)
-        self.rejected = None
+        self._forgive()
         self._enforce(report)
         message = f"{report.revision[:12]} {subject}"
         self.house.history.emit([Event("RevisionAccepted", message, revision=report.revision)], now)
@@ -113,8 +117,15 @@ class Gate:
 
     def _reject(self, rejected: Rejected) -> None:
         self.rejected = rejected
-        if self.house.ledger.get("rejected") == rejected.revision:
-            return  # told before the daemon was started again
-        self.house.ledger.set("rejected", rejected.revision)
+        told = f"{rejected.revision} {rejected.reason}"
+        if self.house.ledger.get("rejected") == told:
+            return  # perhaps before the daemon was started again
+        self.house.ledger.set("rejected", told)
         event = Event(rejected.reason, rejected.message, warning=True, revision=rejected.revision)
         self.house.history.emit([event], self.house.clock.now())
+
+    def _forgive(self) -> None:
+        """What was rejected is no longer what the repository asks for; should it come back, that is news."""
+        self.rejected, self._judged = None, ("", None)
+        if self.house.ledger.get("rejected"):
+            self.house.ledger.set("rejected", "")

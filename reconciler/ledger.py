@@ -16,6 +16,7 @@ from reconciler.store import Store
 from schemas.resources import ResourceKey, canonical
 
 _OUTLIVES_THE_PROCESS = (ObjectKind.LVOL.value, ObjectKind.LVOL_STORE.value)
+_INSIDE_A_SUBSYSTEM = (ObjectKind.HOST.value, ObjectKind.NAMESPACE.value, ObjectKind.LISTENER.value)
 _RECORD = (
     "INSERT OR REPLACE INTO records (target, kind, name, resource_kind, resource_namespace, resource_name, phase, uid,"
     " applied, reclaim, revision, replay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -50,6 +51,15 @@ class Ledger:
 
     def record(self, target: str, key: ObjectKey) -> Record | None:
         return self._all(target).get(key)
+
+    def inside(self, target: str, subsystem: ObjectKey) -> tuple[ObjectKey, ...]:
+        """What the ledger has inside a subsystem: it goes when the subsystem goes."""
+        prefix = f"{subsystem.name}#"
+        rows = self._store.rows(
+            "SELECT kind, name FROM records WHERE target = ? AND kind IN (?, ?, ?) AND name BETWEEN ? AND ?",
+            *(target, *_INSIDE_A_SUBSYSTEM, prefix, f"{prefix}\U0010ffff"),
+        )
+        return tuple(ObjectKey(ObjectKind(kind), name) for kind, name in rows)
 
     def _all(self, target: str) -> dict[ObjectKey, Record]:
         if target not in self._records:
@@ -123,8 +133,13 @@ class Ledger:
         return tuple(Spending(*row) for row in rows)
 
     def approve(self, name: str, by: str, now: float, expires: float) -> None:
-        """Grant an approval; one that was spent stays spent."""
-        self._store.write("INSERT OR IGNORE INTO approvals VALUES (?, ?, ?, ?, NULL)", [(name, now, expires, by)])
+        """Grant an approval, anew when an earlier one was spent or has expired."""
+        self._store.write("INSERT OR REPLACE INTO approvals VALUES (?, ?, ?, ?, NULL)", [(name, now, expires, by)])
+
+    def approver(self, name: str) -> str | None:
+        """Who granted an approval last, whether or not it still holds."""
+        rows = self._store.rows("SELECT by FROM approvals WHERE id = ?", name)
+        return rows[0][0] if rows else None
 
     def approvals(self, now: float) -> frozenset[str]:
         return frozenset(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pygit2
 from pygit2.enums import CredentialType, FetchPrune, SortMode
@@ -71,6 +72,8 @@ class GitSource:
             if not (self.copy / "HEAD").exists():
                 pygit2.init_repository(str(self.copy), bare=True)
             self._repository = pygit2.Repository(str(self.copy))
+            # To other hosts. (libgit2 1.9 crashes on an answer that both redirects and asks for credentials.)
+            self._repository.config["http.followRedirects"] = "false"
         return self._repository
 
 
@@ -92,11 +95,27 @@ class _Callbacks(pygit2.RemoteCallbacks):
             guard_secret(self._config.ssh_key)
             return pygit2.Keypair(user, None, self._config.ssh_key, "")
         if allowed_types & CredentialType.USERPASS_PLAINTEXT and self._config.password_file:
+            if _server(url) != _server(self._config.url):
+                raise ValueError(f"the server sends us on to {_server(url)}, which does not get the password")
             return pygit2.UserPass(user, read_secret(self._config.password_file))
         if allowed_types & CredentialType.USERNAME:
             return pygit2.Username(user)
         raise ValueError("credentials are asked for, and [source] names none of that kind")
 
+    def certificate_check(self, certificate: None, valid: bool, host: bytes) -> bool:  # noqa: ARG002, FBT001  # pygit2's
+        """As ssh and browsers do it. pygit2 by itself would let every SSH host key pass."""
+        if not valid:
+            name, https = host.decode(errors="replace"), self._config.url.startswith("https:")
+            key = f"the certificate of {name} is not valid"
+            raise ValueError(key if https else f"the key of {name} is not the one in this user's ~/.ssh/known_hosts")
+        return True
+
     def transfer_progress(self, stats: TransferProgress) -> None:
         if stats.received_bytes > LARGEST:
             raise ValueError(f"more than {LARGEST} bytes in one fetch")
+
+
+def _server(url: str) -> str:
+    """Scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

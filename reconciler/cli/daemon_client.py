@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from reconciler.cli.exits import CommandError, UsageError
+from reconciler.cli.exits import CommandError, Exit, UsageError
 from reconciler.config import Config, ConfigError, load, socket_of
 
 TIMEOUT = 120.0  # seconds: a tick may take a while
+HEADERS = {"X-Holdfast": "1", "Accept": "application/json"}
 PLACES = ("holdfast.toml", "/etc/holdfast/holdfast.toml")
 
 
@@ -45,27 +46,22 @@ def ask(config: Config, path: str, *, method: str = "GET", **query: str) -> Any:
     words = urlencode({name: value for name, value in query.items() if value})
     connection = _connection(config)
     try:
-        connection.request(method, f"{path}?{words}" if words else path, headers={"X-Holdfast": "1"})
+        connection.request(method, f"{path}?{words}" if words else path, headers=HEADERS)
         answer = connection.getresponse()
-        body = answer.read()
+        body: dict[str, Any] = dict(json.loads(answer.read()))
     except OSError as error:
-        where = config.listen
         raise CommandError(
-            f"the daemon does not answer on {where} ({error.strerror or error}); start it with `holdfast run`, "
+            f"the daemon does not answer on {config.listen} ({error.strerror or error}); start it with `holdfast run`, "
             "or use --standalone where a verb offers it"
         ) from error
+    except (http.client.HTTPException, TypeError, ValueError) as error:
+        raise CommandError(f"what answers on {config.listen} is not a holdfast daemon") from error
     finally:
         connection.close()
     if answer.status >= http.client.BAD_REQUEST:
-        raise CommandError(_reason(body) or f"the daemon answered HTTP {answer.status}")
-    return json.loads(body)
-
-
-def _reason(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
-        return body.decode(errors="replace").strip()
+        code = Exit.FINDINGS if body.get("rejected") else Exit.UNAVAILABLE
+        raise CommandError(body.get("error") or f"the daemon answered HTTP {answer.status}", code)
+    return body
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class Exit(enum.IntEnum):
@@ -24,6 +25,12 @@ def worst(codes: Iterable[Exit]) -> Exit:
     """3 > 4 > 1 > 10 > 0."""
     seen = set(codes)
     return next((code for code in _WORST_FIRST if code in seen), Exit.CLEAN)
+
+
+def trouble_codes(trouble: Mapping[str, Any]) -> list[Exit]:
+    """What it means when the repository cannot be read (`error`), or its newest revision does not pass (`rejected`)."""
+    unread, rejected = trouble["error"] is not None, trouble["rejected"] is not None
+    return [Exit.UNAVAILABLE] * unread + [Exit.FINDINGS] * rejected
 
 
 class CommandError(Exception):

@@ -7,7 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 WIDTH = 80
+MARKS = {"ok": "ok", "skipped": "--", "running": ".."}
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
+
+
+def listing(trouble: Mapping[str, Any], parts: Iterable[str]) -> str:
+    """One part for each target, below what keeps the newest revision from being enforced."""
+    found = list(parts) or ["no targets are declared"]
+    return "\n\n".join([*_trouble(trouble), *found]) + "\n"
+
+
+def _trouble(trouble: Mapping[str, Any]) -> Iterable[str]:
+    if trouble["error"]:
+        yield wrap(f"the repository cannot be read: {trouble['error']}", 0, 2)
+    if rejected := trouble["rejected"]:
+        yield wrap(f"{rejected['revision'][:12]} is {rejected['reason']}: {rejected['message']}", 0, 2)
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
@@ -25,6 +39,19 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     if plan["approvalID"]:
         parts.append(f"  to let the held changes through: holdfast approve {plan['approvalID']}")
     return "\n".join(parts)
+
+
+def tick_text(tick: Mapping[str, Any]) -> str:
+    """A tick as `holdfast apply` prints it."""
+    results = [_result(result) for result in tick["results"]]
+    held = [wrap(f"held: {h['object']}: {h['reason']}: {h['message']}", 2, 4) for h in tick["plan"]["held"]]
+    tail = [f"  {tick['message']}"] if tick["message"] else []
+    return "\n".join([f"{tick['target']}: {tick['verdict']}", *results, *held, *tail])
+
+
+def _result(result: Mapping[str, Any]) -> str:
+    first = f"  {MARKS.get(result['outcome'], result['outcome'].upper())} {result['step']}"
+    return "\n".join([first, wrap(result["message"], 6)]) if result["message"] else first
 
 
 def _step(step: Mapping[str, Any]) -> str:

@@ -213,7 +213,9 @@ async def _drift(request: Request) -> Response:
 
 async def _plan(request: Request) -> Response:
     daemon = _daemon(request)
-    return await _answer(lambda: {"plans": [_planned(daemon, name) for name in _asked(request, daemon)]})
+    return await _answer(
+        lambda: {"plans": [_planned(daemon, name) for name in _asked(request, daemon)], **daemon.trouble()}
+    )
 
 
 async def _apply(request: Request) -> Response:
@@ -221,7 +223,8 @@ async def _apply(request: Request) -> Response:
 
     def act() -> Json:
         daemon.poll()
-        return {"ticks": [tick_json(name, daemon.tick(name)) for name in _asked(request, daemon)]}
+        ticks: list[Json] = [tick_json(name, daemon.tick(name)) for name in _asked(request, daemon)]
+        return {"ticks": ticks, **daemon.trouble()}
 
     return await _answer(act)
 
@@ -253,6 +256,8 @@ async def _approve(request: Request) -> Response:
 def _asked(request: Request, daemon: Daemon) -> tuple[str, ...]:
     """The targets that a request is about."""
     name = request.query_params.get("target", "")
+    if daemon.gate.desired is None:
+        raise daemon.nothing_accepted()
     if name and name not in daemon.targets:
         raise NotReady(f"there is no target {name}; there are: {', '.join(daemon.targets) or 'none'}")
     return (name,) if name else daemon.targets
@@ -271,7 +276,7 @@ async def _answer(make: Callable[[], Any]) -> Response:
     try:
         return await anyio.to_thread.run_sync(lambda: JSONResponse(make()))
     except NotReady as error:
-        return JSONResponse({"error": str(error)}, 409)
+        return JSONResponse({"error": str(error)} | ({"rejected": True} if error.rejected else {}), 409)
     except BackendError as error:
         return JSONResponse({"error": str(error)}, 502)
 

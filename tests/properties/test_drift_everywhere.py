@@ -63,7 +63,7 @@ FIELDS: dict[str, Callable[[World], object]] = {
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_drift_of_one_field_is_found(site: World, field: str) -> None:
-    """Guards invariant 8: a single changed field is named in a drift record, or restored at once where it is ours alone."""
+    """Guards invariant 8: one changed field is named in a drift record, or restored at once where it is ours alone."""
     site.commit(
         host("web"),
         volume("a", qos={"iops": 1000, "readMBps": 5, "writeMBps": 5, "totalMBps": 8}),

@@ -149,7 +149,7 @@ def empty_disk(**changes: Any) -> list[Any]:
 )
 def test_a_pool_is_created_only_with_every_proof(
     live: list[Any],
-    blank: bool | None,
+    blank: bool | None,  # noqa: FBT001  # a parameter of pytest's
     ledger: list[Any],
     consent: dict[str, Any],
     reason: str,

@@ -151,7 +151,7 @@ class Case:
             objects,
             self.gaps,
             self.blank,
-            dict.fromkeys(nqns, {}) | self.connections,
+            {nqn: {} for nqn in nqns} | self.connections,
         )
         ledger = self.ledger
         if ledger is None:
@@ -160,7 +160,7 @@ class Case:
         return View(desired.targets["n1"], desired, seen, Owned(**given), self.now)
 
     def _settled(self) -> list[Record]:
-        """The ledger after ticks that found everything as it is: all live objects are ours, written as we write them."""
+        """The ledger after ticks that found everything as it is: all live objects are ours, as we write them."""
         known = {item.key: item for item in records(*self.live)}
         found = replace(self, ledger=[*known.values()], gaps=(), owned={}).plan()
         return [*(known | {item.key: item for item in found.records}).values()]

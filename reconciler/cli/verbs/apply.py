@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler.cli import daemon_client, words
-from reconciler.cli.exits import CommandError, Exit, worst
+from reconciler.cli.exits import CommandError, Exit, trouble_codes, worst
+from reconciler.cli.reading import show
 from reconciler.config import Config
 
 HELP = "one tick, now: fetch, judge, plan, and carry out"
@@ -16,7 +17,6 @@ EXAMPLES = """examples:
   holdfast apply                           ask the daemon
   holdfast apply --target node-1           only one target
   holdfast apply --standalone              without a daemon (takes the state directory's lock)"""
-_MARKS = {"ok": "ok", "skipped": "--", "running": ".."}
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -29,26 +29,16 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> Exit:
     config = daemon_client.configuration(arguments)
     if arguments.standalone:
-        ticks = _standalone(config, arguments.target)
+        answer = _standalone(config, arguments.target)
     else:
-        ticks = daemon_client.ask(config, "/apply", method="POST", target=arguments.target)["ticks"]
+        answer = daemon_client.ask(config, "/apply", method="POST", target=arguments.target)
+    ticks, trouble = answer["ticks"], {"error": answer["error"], "rejected": answer["rejected"]}
     if arguments.output == "json":
-        print(json.dumps({"apiVersion": "holdfast.dev/v1alpha1", "kind": "TickList", "items": ticks}, indent=2))
+        found = {"apiVersion": "holdfast.dev/v1alpha1", "kind": "TickList", "items": ticks, **trouble}
+        print(json.dumps(found, indent=2))
     else:
-        print("\n\n".join(_text(tick) for tick in ticks) or "no targets are declared")
-    return worst(map(_code, ticks))
-
-
-def _text(tick: Mapping[str, Any]) -> str:
-    results = [_result(result) for result in tick["results"]]
-    held = [words.wrap(f"held: {h['object']}: {h['reason']}: {h['message']}", 2, 4) for h in tick["plan"]["held"]]
-    tail = [f"  {tick['message']}"] if tick["message"] else []
-    return "\n".join([f"{tick['target']}: {tick['verdict']}", *results, *held, *tail])
-
-
-def _result(result: Mapping[str, Any]) -> str:
-    first = f"  {_MARKS.get(result['outcome'], result['outcome'].upper())} {result['step']}"
-    return "\n".join([first, words.wrap(result["message"], 6)]) if result["message"] else first
+        show(words.listing(trouble, map(words.tick_text, ticks)))
+    return worst([*trouble_codes(trouble), *map(_code, ticks)])
 
 
 def _code(tick: Mapping[str, Any]) -> Exit:
@@ -59,11 +49,12 @@ def _code(tick: Mapping[str, Any]) -> Exit:
     return Exit.HELD if tick["verdict"] == "held" or failed or stalled else Exit.CLEAN
 
 
-def _standalone(config: Config, target: str) -> Sequence[Mapping[str, Any]]:
+def _standalone(config: Config, target: str) -> Mapping[str, Any]:
     from reconciler import app  # noqa: PLC0415  # quick --help
     from reconciler.daemon import tick_json  # noqa: PLC0415
 
     with app.standalone(config) as daemon:
         if target and target not in daemon.targets:
             raise CommandError(f"there is no target {target}; there are: {', '.join(daemon.targets) or 'none'}")
-        return [tick_json(name, daemon.tick(name)) for name in ((target,) if target else daemon.targets)]
+        ticks = [tick_json(name, daemon.tick(name)) for name in ((target,) if target else daemon.targets)]
+        return {"ticks": ticks, **daemon.trouble()}

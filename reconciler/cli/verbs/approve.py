@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-from argparse import ArgumentParser, Namespace
-from urllib.parse import quote
+import os
+import pwd
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from reconciler.cli import daemon_client
 from reconciler.cli.exits import Exit
@@ -15,11 +16,25 @@ EXAMPLES = "example:\n  holdfast approve A-3f9c2b1d0e4a"
 
 def configure(parser: ArgumentParser) -> None:
     daemon_client.configure(parser)
-    parser.add_argument("id", metavar="ID", help="names the held changes; another set of changes has another id")
+    parser.add_argument("id", metavar="ID", type=_id, help="names the held changes; others have another id")
 
 
 def run(arguments: Namespace) -> Exit:
     config = daemon_client.configuration(arguments)
-    daemon_client.ask(config, f"/approve/{quote(arguments.id, safe='')}", method="POST", by=getpass.getuser())
+    daemon_client.ask(config, f"/approve/{arguments.id}", method="POST", by=_user())
     print(f"approved {arguments.id}; it holds for 24 hours and is used once")
     return Exit.CLEAN
+
+
+def _id(text: str) -> str:
+    if not re.fullmatch(r"A-[0-9a-f]{12}", text):
+        raise ArgumentTypeError(f"{text!r} is no approval id; one looks like A-3f9c2b1d0e4a")
+    return text
+
+
+def _user() -> str:
+    """Who asks; the number of a user that has no name here."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from reconciler.cli import daemon_client, words
 from reconciler.cli.exits import Exit
+from reconciler.cli.reading import show
 
 HELP = "show drift: open ones, and those that were closed"
 EXAMPLES = "examples:\n  holdfast drift\n  holdfast drift --open --detailed-exitcode"
@@ -24,6 +25,9 @@ def run(arguments: Namespace) -> Exit:
     config = daemon_client.configuration(arguments)
     only_open = "true" if arguments.open else ""
     drifts = daemon_client.ask(config, "/drift", target=arguments.target, open=only_open)["drifts"]
-    print(json.dumps({"items": drifts}, indent=2) if arguments.output == "json" else words.drift_text(drifts))
+    if arguments.output == "json":
+        print(json.dumps({"items": drifts}, indent=2))
+    else:
+        show(f"{words.drift_text(drifts)}\n")
     still_open = any(not drift["closed"] for drift in drifts)
     return Exit.CHANGES if arguments.detailed_exitcode and still_open else Exit.CLEAN

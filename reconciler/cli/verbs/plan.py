@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler.cli import daemon_client, words
-from reconciler.cli.exits import CommandError, Exit, worst
+from reconciler.cli.exits import CommandError, Exit, trouble_codes, worst
+from reconciler.cli.reading import show
 from reconciler.config import Config
 
 HELP = "show what the next tick would do, and what it holds back and why"
@@ -30,14 +31,16 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> Exit:
     config = daemon_client.configuration(arguments)
     if arguments.standalone:
-        plans = _standalone(config, arguments.target)
+        answer = _standalone(config, arguments.target)
     else:
-        plans = daemon_client.ask(config, "/plan", target=arguments.target)["plans"]
+        answer = daemon_client.ask(config, "/plan", target=arguments.target)
+    plans, trouble = answer["plans"], {"error": answer["error"], "rejected": answer["rejected"]}
     if arguments.output == "json":
-        print(json.dumps({"apiVersion": "holdfast.dev/v1alpha1", "kind": "PlanList", "items": plans}, indent=2))
+        found = {"apiVersion": "holdfast.dev/v1alpha1", "kind": "PlanList", "items": plans, **trouble}
+        print(json.dumps(found, indent=2))
     else:
-        print("\n\n".join(words.plan_text(plan) for plan in plans) or "no targets are declared")
-    return worst(_code(plan, detailed=arguments.detailed_exitcode) for plan in plans)
+        show(words.listing(trouble, map(words.plan_text, plans)))
+    return worst([*trouble_codes(trouble), *(_code(plan, detailed=arguments.detailed_exitcode) for plan in plans)])
 
 
 def _code(plan: Mapping[str, Any], *, detailed: bool) -> Exit:
@@ -48,7 +51,7 @@ def _code(plan: Mapping[str, Any], *, detailed: bool) -> Exit:
     return Exit.CHANGES if detailed and (plan["steps"] or plan["drift"]) else Exit.CLEAN
 
 
-def _standalone(config: Config, target: str) -> Sequence[Mapping[str, Any]]:
+def _standalone(config: Config, target: str) -> Mapping[str, Any]:
     from backends.contract import BackendError  # noqa: PLC0415  # quick --help
     from reconciler import app  # noqa: PLC0415
     from reconciler.plan import plan_json  # noqa: PLC0415
@@ -62,4 +65,4 @@ def _standalone(config: Config, target: str) -> Sequence[Mapping[str, Any]]:
                 found.append(plan_json(daemon.preview(name)))
             except BackendError as error:
                 found.append({"target": name, "error": str(error)})
-    return found
+        return {"plans": found, **daemon.trouble()}

@@ -12,9 +12,9 @@ from reconciler.cli.exits import Exit, UsageError
 HELP = "Run a simulated SPDK target: a JSON-RPC server that answers as a live v26.05 target does."
 EXAMPLES = """\
 examples:
-  holdfast sim --socket /tmp/target.sock
-  holdfast sim --socket /tmp/target.sock --http 9009 --user admin --password-from /etc/holdfast/password
-  holdfast sim --socket /tmp/target.sock --wait-for-rpc
+  holdfast sim --socket target.sock
+  holdfast sim --socket target.sock --http 9009 --user admin --password-from password.txt
+  holdfast sim --socket target.sock --wait-for-rpc
 
 lvol stores live inside their AIO files and outlive the process; everything else ends with it.
 Nobody is asked who he is on the socket or on --tcp, so both belong on this machine alone."""

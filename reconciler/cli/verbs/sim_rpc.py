@@ -14,9 +14,9 @@ from reconciler.cli.exits import Exit, UsageError
 HELP = "Make one raw JSON-RPC call to a target and print its answer."
 EXAMPLES = """\
 examples:
-  holdfast sim-rpc --socket /tmp/target.sock bdev_get_bdevs
-  holdfast sim-rpc --socket /tmp/target.sock bdev_malloc_create name=M0 num_blocks=8192 block_size=4096
-  holdfast sim-rpc --socket /tmp/target.sock bdev_lvol_delete '{"name": "pool/volume"}'
+  holdfast sim-rpc --socket target.sock bdev_get_bdevs
+  holdfast sim-rpc --socket target.sock bdev_malloc_create name=M0 num_blocks=8192 block_size=4096
+  holdfast sim-rpc --socket target.sock bdev_lvol_delete '{"name": "pool/volume"}'
 
 A value that is JSON is taken as such, anything else as a string: trsvcid='"4420"' is a string, trsvcid=4420 a number.
 Exit code: 0 for a result, 1 for an error of the target, 3 when it cannot be reached."""

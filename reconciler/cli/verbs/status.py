@@ -6,7 +6,8 @@ import json
 from argparse import ArgumentParser, Namespace
 
 from reconciler.cli import daemon_client, words
-from reconciler.cli.exits import Exit, worst
+from reconciler.cli.exits import Exit, trouble_codes, worst
+from reconciler.cli.reading import show
 
 HELP = "show what is enforced, and how every resource is"
 EXAMPLES = "examples:\n  holdfast status\n  holdfast status --output json"
@@ -19,9 +20,12 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> Exit:
     status = daemon_client.ask(daemon_client.configuration(arguments), "/status")
-    print(json.dumps(status, indent=2) if arguments.output == "json" else words.status_text(status))
+    if arguments.output == "json":
+        print(json.dumps(status, indent=2))
+    else:
+        show(f"{words.status_text(status)}\n")
     verdicts = {target["verdict"] for target in status["targets"]}
-    codes = [Exit.UNAVAILABLE] if verdicts & {"unreachable", "stalled"} or status["source"]["error"] else []
+    codes = trouble_codes({"error": status["source"]["error"], "rejected": status["revision"]["rejected"]})
+    codes += [Exit.UNAVAILABLE] if verdicts & {"unreachable", "stalled"} else []
     codes += [Exit.HELD] if "held" in verdicts else []
-    codes += [Exit.FINDINGS] if status["revision"]["rejected"] else []
     return worst(codes)
