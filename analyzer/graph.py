@@ -17,6 +17,7 @@ from analyzer.finding import Location
 from analyzer.manifest import Manifest
 from schemas.kinds import ITEM, FieldPath, kinds
 from schemas.kinds import Reference as FieldReference
+from schemas.limits import selects
 from schemas.resources import Json, Resource, ResourceKey
 from schemas.validation import Path
 
@@ -31,6 +32,7 @@ class Reference:
     path: Path
     target: ResourceKey
     part: str = ""
+    outlives: bool = False  # the target may be gone while the source stays
 
     def __lt__(self, other: Reference) -> bool:
         return self._order < other._order
@@ -122,7 +124,7 @@ class ResourceGraph:
     def dangling(self) -> tuple[Reference, ...]:
         """References to what nobody declares. A missing part is not reported when the whole is missing."""
         everything = (reference for references in self.outgoing.values() for reference in references)
-        return tuple(reference for reference in everything if not self._resolves(reference))
+        return tuple(r for r in everything if not (r.outlives or self._resolves(r)))
 
     def _resolves(self, reference: Reference) -> bool:
         if not reference.part:
@@ -216,7 +218,12 @@ def link(
     first = {manifest.key: manifest for manifest in reversed(ordered)}
     duplicates = tuple(manifest for manifest in ordered if first[manifest.key] is not manifest)
     manifests_by_key = {key: first[key] for key in sorted(first, key=_key_order)}
-    outgoing = {key: found for key, manifest in manifests_by_key.items() if (found := tuple(_references(manifest)))}
+    chosen = _selections(manifests_by_key.values())
+    outgoing = {
+        key: found
+        for key, manifest in manifests_by_key.items()
+        if (found := (*_references(manifest), *chosen.get(key, ())))
+    }
     incoming: dict[ResourceKey, list[Reference]] = defaultdict(list)
     for references in outgoing.values():
         for reference in references:
@@ -265,13 +272,31 @@ def _references(manifest: Manifest) -> Iterator[Reference]:
                 yield from _reference(manifest, path, holder, value, field.reference)
 
 
+def _selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, list[Reference]]:
+    """References to those who pick a resource by its labels, under the resource."""
+    found: dict[ResourceKey, list[Reference]] = defaultdict(list)
+    ours = [manifest for manifest in manifests if manifest.kind]
+    choosers = [(owner, field) for owner in ours if owner.kind for field in owner.kind.selectors]
+    for owner, field in choosers:
+        for _, _, selector in values_at(owner.resource.spec, field.path[1:], ("spec",)):
+            for key in (m.key for m in ours if _picked(owner, field.schema["x-select"], selector, m)):
+                found[key].append(Reference(key, ("metadata", "labels"), owner.key))
+    return found
+
+
+def _picked(owner: Manifest, kind: str, selector: Json, manifest: Manifest) -> bool:
+    """Whether a selector picks a resource: one of its owner's namespace, or any when the owner has none."""
+    at_hand = manifest.key.kind == kind and owner.key.namespace in ("", manifest.key.namespace)
+    return at_hand and selects(selector, manifest.resource.labels)
+
+
 def _reference(
     manifest: Manifest, path: Path, holder: Mapping[str, Json], value: str, reference: FieldReference
 ) -> Iterator[Reference]:
     whole = holder.get(reference.via) if reference.via else value
     if isinstance(whole, str):
         target = _key(manifest, reference.kind, whole)
-        yield Reference(manifest.key, path, target, value if reference.via else "")
+        yield Reference(manifest.key, path, target, value if reference.via else "", reference.outlives)
 
 
 def _key(manifest: Manifest, kind: str, name: str) -> ResourceKey:

@@ -15,6 +15,7 @@ from analyzer.finding import Location
 from analyzer.graph import Dependent, Reference, ResourceGraph
 from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs, worst
 from analyzer.manifest import OUR_GROUP
+from analyzer.volumes import resolved
 from schemas.kinds import ITEM, our_kinds
 from schemas.quantity import parse_bytes
 from schemas.resources import Json, ResourceKey
@@ -137,7 +138,8 @@ def _unreadable(side: Side, graph: ResourceGraph) -> Iterator[Unreadable]:
 
 
 def _change(pair: Pair, base: ResourceGraph, head: ResourceGraph) -> ResourceChange:
-    fields = changes(pair.before, pair.after)
+    before = resolved(base, pair.before) if pair.before and not pair.after else pair.before
+    fields = changes(before, pair.after)
     if pair.after is None:
         location = base.manifests[pair.key].position_of(("metadata", "name"))
         return ResourceChange(

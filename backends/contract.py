@@ -20,6 +20,7 @@ class ObjectKind(enum.StrEnum):
     """What a target consists of, in the order in which it is built."""
 
     TRANSPORT = "transport"
+    NVME_PATH = "nvmepath"
     BDEV = "bdev"
     LVOL_STORE = "lvolstore"
     LVOL = "lvol"
@@ -28,6 +29,7 @@ class ObjectKind(enum.StrEnum):
     NAMESPACE = "namespace"
     QOS = "qos"
     LISTENER = "listener"
+    REFERRAL = "referral"
 
 
 BUILD_ORDER: Mapping[ObjectKind, int] = MappingProxyType({kind: place for place, kind in enumerate(ObjectKind)})
@@ -62,6 +64,10 @@ class Transport:
     max_io_qpairs_per_ctrlr: int | None = None
     in_capsule_data_size: int | None = None
     max_io_size: int | None = None
+    max_aq_depth: int | None = None
+    abort_timeout_sec: int | None = None
+    c2h_success: bool | None = None
+    zcopy: bool | None = None
 
     @property
     def key(self) -> ObjectKey:
@@ -69,8 +75,50 @@ class Transport:
 
 
 @dataclass(frozen=True, slots=True)
+class NvmePath:
+    """One way to an NVMe controller that the target has attached. The controller is there as long as one of them is."""
+
+    kind: ClassVar = ObjectKind.NVME_PATH
+    controller: str  # name; its namespaces are bdevs `<controller>n<nsid>`
+    transport: str
+    address: str
+    port: int | None = None  # none for PCIe
+    subsystem: str | None = None  # NQN
+    host: str | None = None  # NQN
+    loss_timeout: int | None = fact(default=None)  # seconds; sent when attaching, not read back
+    reconnect_delay: int | None = fact(default=None)
+    fast_io_fail: int | None = fact(default=None)
+    enabled: bool = fact(default=True)
+
+    @property
+    def key(self) -> ObjectKey:
+        where = self.address if self.port is None else f"{self.address}:{self.port}"
+        return ObjectKey(self.kind, f"{self.controller}#{self.transport}:{where}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """A raid that is filling a member."""
+
+    member: str
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """What a delay device adds, in microseconds."""
+
+    avg_read: int = 0
+    p99_read: int = 0
+    avg_write: int = 0
+    p99_write: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Bdev:
-    """A base device: driver aio, malloc, null, or another that only observing meets."""
+    """A base device, or one that is stacked on others: driver aio, uring, nvme, malloc, null, raid, crypto, passthru,
+    delay, or another that only observing meets.
+    """
 
     kind: ClassVar = ObjectKind.BDEV
     name: str
@@ -80,8 +128,20 @@ class Bdev:
     block_size: int | None = None  # bytes
     path: str | None = None
     fallocate: bool | None = None
+    read_only: bool | None = None
+    bases: tuple[str, ...] | None = None  # names of the devices underneath; "" is an empty place of a raid
+    level: str | None = None  # of a raid
+    superblock: bool | None = None
+    strip_size: int | None = None  # KiB
+    key_name: str | None = None  # of a crypto device; tells one key from another
+    latency: Latency | None = None
+    policy: str | None = None  # how a multipath device chooses among its paths
     claimed: bool = fact(default=False)
     limits: QosLimits | None = fact(default=None)
+    key_from: str = fact(default="")  # where the backend is to ask for the key; never the key
+    state: str = fact(default="online")  # online | configuring | offline; only an online raid is a device
+    rebuild: Rebuild | None = fact(default=None)
+    data_offsets: tuple[int, ...] = fact(default=())  # bytes in front of a raid's data on each member
 
     @property
     def key(self) -> ObjectKey:
@@ -98,8 +158,10 @@ class LvolStore:
     uuid: str | None = None
     cluster_size: int | None = None  # bytes
     clear_method: str | None = None  # cannot be read back
+    size: int | None = None  # bytes of the device that it spans; cannot be read back
     total_clusters: int = fact(default=0)
     free_clusters: int = fact(default=0)
+    max_size: int | None = fact(default=None)  # bytes that it can ever span
 
     @property
     def key(self) -> ObjectKey:
@@ -127,7 +189,12 @@ class Lvol:
     size: int | None = None  # bytes, whole clusters
     thin: bool | None = None
     clear_method: str | None = None  # cannot be read back
+    snapshot_of: str | None = None  # alias of the lvol whose snapshot it was made as; cannot be read back
+    clone_of: str | None = None  # alias of the snapshot that it was made from; cannot be read back
+    image: str | None = None  # uuid of the device outside the store that it is a clone of
     read_only: bool = fact(default=False)
+    parent: str | None = fact(default=None)  # name of the lvol below it, in its store
+    degraded: bool = fact(default=False)  # the device that it is a clone of is not there
     snapshot: bool = fact(default=False)
     clones: tuple[str, ...] = fact(default=())
     claimed: bool = fact(default=False)
@@ -219,8 +286,27 @@ class Listener:
         return ObjectKey(self.kind, f"{self.nqn}#{self.transport}:{self.address}:{self.port}")
 
 
-LiveObject: TypeAlias = Transport | Bdev | LvolStore | Lvol | Qos | Subsystem | AllowedHost | Namespace | Listener
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """Another discovery service that this one sends hosts to."""
 
+    kind: ClassVar = ObjectKind.REFERRAL
+    transport: str
+    address: str
+    port: int
+    subsystem: str  # NQN
+    secure_channel: bool = False
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, f"{self.transport}:{self.address}:{self.port}#{self.subsystem}")
+
+
+LiveObject: TypeAlias = (
+    Transport | Bdev | LvolStore | Lvol | Qos | Subsystem | AllowedHost | Namespace | Listener | NvmePath | Referral
+)
+
+DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
 OWNER_MARKER = "holdfast.owner"  # null bdev whose uuid names the writer; it dies with the target process
 
 
@@ -233,9 +319,27 @@ def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
         value = None if f.metadata.get("fact") else getattr(thing, f.name)
         if isinstance(value, QosLimits):
             found |= fields_of(value)
+        elif isinstance(value, Latency):
+            found |= {name: getattr(value, name) for name in Latency.__slots__}
+        elif isinstance(value, tuple):
+            found[f.name] = [*value]
         elif value is not None:
             found[f.name] = value
     return found
+
+
+def feature_of(thing: LiveObject) -> str:
+    """What a target must offer for an object of this kind, as `Observed.unsupported` names it."""
+    match thing:
+        case Bdev():
+            return f"{thing.kind}/{thing.driver}"
+        case Lvol(snapshot_of=str()):
+            return f"{thing.kind}/snapshot"
+        case Lvol(clone_of=str()):
+            return f"{thing.kind}/clone"
+        case Lvol(image=str()):
+            return f"{thing.kind}/image"
+    return str(thing.kind)
 
 
 class Action(enum.StrEnum):
@@ -299,6 +403,7 @@ class Observed:
     connections: Mapping[str, Mapping[str, frozenset[str]] | None] = field(default_factory=dict)
     version: str = ""
     last_notification: int = -1
+    unsupported: Mapping[str, str] = field(default_factory=dict)  # feature → what this target lacks for it
 
 
 class BackendError(Exception):
@@ -328,6 +433,13 @@ class Applied:
     ticket: int
     error: BackendError | None = None
     uid: str | None = None
+
+
+class Secrets(Protocol):
+    """Where a backend has secrets from, at the moment at which it sends them."""
+
+    def material(self, source: str, fingerprint: str) -> str:
+        """The secret; raises Terminal when it cannot be had, or is another one by now."""
 
 
 class Backend(Protocol):

@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backends.contract import Backend, Terminal
+from backends.contract import Backend, BackendError, Interest, Secrets, Terminal
 from reconciler import telemetry
 from reconciler.cli.exits import CommandError, Exit
 from reconciler.clock import SystemClock, mint_uuid
 from reconciler.config import Config, ConfigError, read_secret
 from reconciler.daemon import Daemon
 from reconciler.desired import TargetWish
+from reconciler.importing import Imported, import_target
 from reconciler.reconcile import House
 from reconciler.source import GitSource
 from reconciler.state import open_state
@@ -75,7 +76,6 @@ def call_raw(address: Path | str, method: str, params: Mapping[str, Json] | None
 
     Raises RawError when the target answers with an error, CommandError when it cannot be reached.
     """
-    from backends.contract import BackendError  # noqa: PLC0415  # only this verb needs it
     from backends.spdk.client import Call, Client  # noqa: PLC0415  # see above
     from backends.spdk.errors import Disconnected, RpcError  # noqa: PLC0415  # see above
     from backends.spdk.transport import connect_tcp, connect_unix  # noqa: PLC0415  # see above
@@ -89,6 +89,17 @@ def call_raw(address: Path | str, method: str, params: Mapping[str, Json] | None
         raise CommandError(str(error)) from error
 
 
+def import_live(target: str, connection: Mapping[str, Any], namespace: str) -> Imported:
+    """Manifests of a live target. Raises CommandError when it cannot be reached."""
+    backend = backend_at(connection)
+    try:
+        return import_target(backend.observe(Interest()), target, connection, namespace)
+    except BackendError as error:
+        raise CommandError(str(error)) from error
+    finally:
+        backend.close()
+
+
 class RawError(Exception):
     """The target answered with an error."""
 
@@ -98,21 +109,27 @@ class RawError(Exception):
         self.message = message
 
 
-def backend_for(wish: TargetWish) -> Backend:
+def backend_for(wish: TargetWish, secrets: Secrets) -> Backend:
     """The backend of a target, by the connection that its manifest declares."""
-    from backends.spdk.backend import SpdkBackend  # noqa: PLC0415  # only verbs that talk to targets need it
+    return backend_at(wish.connection, secrets)
+
+
+def backend_at(connection: Mapping[str, Any], secrets: Secrets | None = None) -> Backend:
+    """The backend of the target that a connection, written as in a Target, leads to."""
+    from backends.spdk.backend import NoSecrets, SpdkBackend  # noqa: PLC0415  # only verbs that talk to targets need it
     from backends.spdk.transport import HttpEndpoint, HttpTransport, connect_tcp, connect_unix  # noqa: PLC0415
 
-    match wish.connection:
+    made = partial(SpdkBackend, secrets=secrets or NoSecrets())
+    match connection:
         case {"unixSocket": str(path)}:
-            return SpdkBackend(lambda: connect_unix(path))
+            return made(lambda: connect_unix(path))
         case {"tcp": str(address)}:
-            return SpdkBackend(lambda: connect_tcp(address))
+            return made(lambda: connect_tcp(address))
         case {"http": http}:
             user, password = http.get("username", ""), partial(_password, http)
             endpoint = HttpEndpoint(http["url"], user, password, http.get("caFile"))
-            return SpdkBackend(lambda: HttpTransport(endpoint))
-    raise ValueError(f"{wish.key}: no connection that this Holdfast knows")
+            return made(lambda: HttpTransport(endpoint))
+    raise ValueError(f"{sorted(connection)}: no connection that this Holdfast knows")
 
 
 def _password(http: Mapping[str, Any]) -> str:
@@ -132,7 +149,8 @@ def opened(config: Config) -> Iterator[Daemon]:
         raise CommandError(str(error)) from error
     try:
         house = House.open(state.site, state.store, SystemClock())
-        yield Daemon(config, house, GitSource(config.source, state.copy), backend_for, telemetry.logger())
+        connect = partial(backend_for, secrets=house.vault)
+        yield Daemon(config, house, GitSource(config.source, state.copy), connect, telemetry.logger())
     finally:
         state.close()
 

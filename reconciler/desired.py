@@ -6,17 +6,19 @@ business, because only it knows the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Any
 
-from backends.contract import Bdev, Listener, QosLimits, Subsystem, Transport
-from reconciler import identity
+from backends.contract import DISCOVERY, Bdev, Listener, NvmePath, QosLimits, Referral, Subsystem, Transport
+from reconciler import devices, identity
 from reconciler.policy import BUILT_IN, Policy
 from schemas.kinds import our_kinds
+from schemas.limits import Policies, limiting
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
-from schemas.resources import Resource, ResourceKey
+from schemas.resources import JsonObject, Resource, ResourceKey
 
 ADOPT = "holdfast.dev/adopt"
 DRIFT_IGNORE = "holdfast.dev/drift-ignore"
@@ -30,7 +32,7 @@ class Wish:
     key: ResourceKey
     drift_policy: str  # correct | warn | ignore
     drift_ignore: frozenset[str] = frozenset()  # field paths, as in spec.qos.readMBps
-    adopt: bool = False
+    adopt: str = ""  # "true", or the uuid of the lvol to take over; it is never created
     reclaim: str = ""  # Retain | Delete for what bears data
     aliases: tuple[ResourceKey, ...] = ()  # names it had before (renamed-from)
 
@@ -39,11 +41,17 @@ class Wish:
 class DeviceWish:
     wish: Wish
     bdev: Bdev
+    named: bool = False  # the manifest says how the bdev is called: it may have been made by somebody else
+    bases: tuple[DeviceWish, ...] = ()  # what it is stacked on
+    paths: tuple[NvmePath, ...] = ()  # ways to its controller, when it is an NVMe namespace
+    key_from: str = ""  # where its key is, when it encrypts
 
     @property
     def volatile(self) -> bool:
-        """Whether its bytes live only as long as the target process."""
-        return self.bdev.driver == "malloc"
+        """Whether its bytes live only as long as the target process; a mirror's live as long as those of one member."""
+        if self.bdev.level in devices.REDUNDANT:
+            return all(base.volatile for base in self.bases)
+        return self.bdev.driver == "malloc" or any(base.volatile for base in self.bases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,18 @@ class PoolWish:
     reserve: float  # share of the pool, 0 … 1
     initialize: Initialize | None = None
     lvstore_uuid: str = ""
+    size: int = 0  # bytes of the device that it spans; 0: as it was created
+    overcommit: float = 1.0  # how many times its capacity may be promised
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotWish:
+    """What a volume held at one moment. The volume's manifest may be gone since."""
+
+    wish: Wish
+    pool: PoolWish
+    name: str  # of the lvol, when we create it
+    volume: VolumeWish | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +97,22 @@ class VolumeWish:
     limits: QosLimits
     uid: str = ""  # pinned namespace uuid
     recreate: str = ""
+    source: SnapshotWish | DeviceWish | None = None  # what it is cloned from: a snapshot, or an image
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaWish:
+    key: ResourceKey
+    capacity: int | None  # bytes that the namespace may declare
+    declared: int  # bytes that it does declare
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where bytes lie since they were made, as the ledger says."""
+
+    pool: ResourceKey
+    thin: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +161,21 @@ class TargetWish:
     devices: tuple[DeviceWish, ...] = ()
     pools: tuple[PoolWish, ...] = ()
     volumes: tuple[VolumeWish, ...] = ()
+    images: tuple[DeviceWish, ...] = ()
+    snapshots: tuple[SnapshotWish, ...] = ()
     subsystems: tuple[SubsystemWish, ...] = ()
+    discovery: tuple[Listener, ...] = ()  # where discovery listens in its own right
+    referrals: tuple[Referral, ...] | None = None  # None: nothing is said of them
 
     @property
     def name(self) -> str:
         return self.key.name
+
+    @property
+    def wishes(self) -> tuple[Wish, ...]:
+        """What is common to everything declared on the target."""
+        parts = (self.devices, self.images, self.pools, self.volumes, self.snapshots, self.subsystems)
+        return tuple(item.wish for part in parts for item in part)
 
 
 @dataclass(frozen=True)
@@ -141,25 +187,46 @@ class DesiredState:
     targets: Mapping[str, TargetWish] = field(default_factory=dict)
     consents: tuple[Consent, ...] = ()
     declared: frozenset[ResourceKey] = frozenset()  # also under the names they had before
+    quotas: tuple[QuotaWish, ...] = ()
 
 
-def desired_state(revision: str, resources: Iterable[Resource], policy: Policy, site: str) -> DesiredState:
-    """Resolve the resources of an accepted revision. They have passed the analyzer: every reference leads somewhere."""
-    house = _House({resource.key: resource for resource in resources}, policy, site)
+def desired_state(
+    revision: str,
+    resources: Iterable[Resource],
+    policy: Policy,
+    site: str,
+    placed: Mapping[ResourceKey, Placement] = MappingProxyType({}),
+) -> DesiredState:
+    """Resolve the resources of an accepted revision. They have passed the analyzer: every reference leads somewhere.
+
+    What is placed already stays there: a StorageClass decides once, when a volume is created.
+    """
+    house = _House({resource.key: resource for resource in resources}, policy, site, placed)
     return DesiredState(
         revision=revision,
         policy=policy,
         targets={target.name: target for target in (house.target(r) for r in house.of("Target"))},
         consents=tuple(_consent(r) for r in house.of("Removal")),
-        declared=frozenset(house.resources) | {former for r in house.resources.values() for former in _aliases(r)},
+        declared=frozenset(house.resources)
+        | {former for r in house.resources.values() for former in _aliases(r)}
+        | {source_snapshot(r.key) for r in house.of("Volume") if "volumeRef" in _source(r)},
+        quotas=tuple(house.quota(r) for r in house.of("Quota")),
     )
 
 
 class _House:
     """The resources of one revision, looked up by reference."""
 
-    def __init__(self, resources: Mapping[ResourceKey, Resource], policy: Policy, site: str) -> None:
-        self.resources, self.policy, self.site = resources, policy, site
+    def __init__(
+        self,
+        resources: Mapping[ResourceKey, Resource],
+        policy: Policy,
+        site: str,
+        placed: Mapping[ResourceKey, Placement],
+    ) -> None:
+        self.resources, self.policy, self.site, self.placed = resources, policy, site, placed
+        self.policies = Policies(self.of("QoSPolicy"))
+        self.former = {former: key for key, resource in resources.items() for former in _aliases(resource)}
         self._made: dict[ResourceKey, Any] = {}
 
     def of(self, kind: str) -> list[Resource]:
@@ -181,10 +248,12 @@ class _House:
             pools=tuple(
                 p for p in map(self.pool, self.of("StoragePool")) if self._target_of(p.device.wish.key) == key.name
             ),
-            volumes=tuple(
-                v for v in map(self.volume, self.of("Volume")) if self._target_of(v.pool.device.wish.key) == key.name
-            ),
+            volumes=tuple(v for v in map(self.volume, self.of("Volume")) if self._is_on(v.pool, key.name)),
+            images=tuple(i for i in map(self.image, self.of("Image")) if self._target_of(i.wish.key) == key.name),
+            snapshots=tuple(s for s in self.snapshots() if self._is_on(s.pool, key.name)),
             subsystems=tuple(self.subsystem(s, resource) for s in self.of("Subsystem") if _exported_on(s, key.name)),
+            discovery=tuple(_listener(DISCOVERY, portal) for portal in spec["portals"] if portal["discovery"]),
+            referrals=tuple(map(_referral, spec["referrals"])) if "referrals" in spec else None,
         )
 
     def device(self, resource: Resource) -> DeviceWish:
@@ -196,28 +265,49 @@ class _House:
     def volume(self, resource: Resource) -> VolumeWish:
         return self._once(resource, self._volume)  # type: ignore[no-any-return]
 
-    def _once(self, resource: Resource, make: Any) -> Any:  # noqa: ANN401  # one memo for three kinds
+    def image(self, resource: Resource) -> DeviceWish:
+        return self._once(resource, self._image)  # type: ignore[no-any-return]
+
+    def snapshot(self, resource: Resource) -> SnapshotWish | None:
+        return self._once(resource, self._snapshot)  # type: ignore[no-any-return]
+
+    def snapshots(self) -> Iterator[SnapshotWish]:
+        """Those that are declared, and those that volumes are copied through."""
+        yield from (found for r in self.of("VolumeSnapshot") if (found := self.snapshot(r)))
+        sources = (self.volume(r).source for r in self.of("Volume") if "volumeRef" in _source(r))
+        yield from (source for source in sources if isinstance(source, SnapshotWish))
+
+    def quota(self, resource: Resource) -> QuotaWish:
+        spec, namespace = _spec(resource), resource.key.namespace
+        sizes = [parse_bytes(str(r.spec["size"])) for r in self.of("Volume") if r.key.namespace == namespace]
+        return QuotaWish(resource.key, parse_bytes(spec["capacity"]) if "capacity" in spec else None, sum(sizes))
+
+    def _is_on(self, pool: PoolWish, target: str) -> bool:
+        return self._target_of(pool.device.wish.key) == target
+
+    def _once(self, resource: Resource, make: Any) -> Any:  # noqa: ANN401  # one memo for many kinds
         if resource.key not in self._made:
             self._made[resource.key] = make(resource)
         return self._made[resource.key]
 
     def _device(self, resource: Resource) -> DeviceWish:
         spec, key = _spec(resource), resource.key
-        driver = next(name for name in ("aio", "malloc", "null") if name in spec)
-        about = spec[driver]
-        size = parse_bytes(about["size"]) if "size" in about else None
+        name = self._device_name(spec, key)
+        bases = tuple(self.device(self._get("BlockDevice", "", ref)) for ref in devices.base_refs(spec))
+        uuid = spec.get("uuid", identity.derived_uuid(self.site, key))
         return DeviceWish(
             self._wish(resource, spec),
-            Bdev(
-                name=identity.object_name(self.site, key),
-                driver=driver,
-                uuid=spec.get("uuid", identity.derived_uuid(self.site, key)),
-                size=size,
-                block_size=about.get("blockSize"),
-                path=about.get("path"),
-                fallocate=about.get("fallocate"),
-            ),
+            devices.wanted_bdev(name, uuid, spec, [base.bdev for base in bases]),
+            named="bdevName" in spec,
+            bases=bases,
+            paths=devices.wanted_paths(name, spec),
+            key_from=devices.source_of(spec["crypto"]["keyFrom"]) if "crypto" in spec else "",
         )
+
+    def _device_name(self, spec: Mapping[str, Any], key: ResourceKey) -> str:
+        """Of the bdev; for an NVMe namespace, of the controller that it is on."""
+        name = str(spec.get("bdevName", identity.object_name(self.site, key)))
+        return name.removesuffix(f"n{spec['nvme']['nsid']}") if "nvme" in spec else name
 
     def _pool(self, resource: Resource) -> PoolWish:
         spec = _spec(resource)
@@ -231,20 +321,98 @@ class _House:
             reserve=parse_percent(spec["reserve"]),
             initialize=_initialize(consent) if consent else None,
             lvstore_uuid=spec.get("lvstoreUUID", ""),
+            size=parse_bytes(spec["size"]) if "size" in spec else 0,
+            overcommit=spec["overcommitRatio"],
         )
 
-    def _volume(self, resource: Resource) -> VolumeWish:
+    def _image(self, resource: Resource) -> DeviceWish:
         spec, key = _spec(resource), resource.key
+        name, uuid = identity.object_name(self.site, key), identity.derived_uuid(self.site, key)
+        bdev = Bdev(name, "aio", uuid, block_size=spec["blockSize"], path=spec["path"], read_only=True)
+        return DeviceWish(self._wish(resource, spec), bdev)
+
+    def _volume(self, resource: Resource) -> VolumeWish:
+        spec, key = self._inherited(resource), resource.key
+        pool = self.pool(self._pool_of(key))
+        source = self._source(resource, pool)
         return VolumeWish(
             self._wish(resource, spec),
-            pool=self.pool(self._get("StoragePool", "", spec["poolRef"])),
+            pool=pool,
             name=identity.object_name(self.site, key),
             size=parse_bytes(spec["size"]),
-            thin=spec["thin"],
-            limits=_limits(spec.get("qos", {})),
+            thin=spec["thin"] or source is not None,  # a clone is always thin
+            limits=self._limits(resource),
             uid=spec.get("uid", ""),
             recreate=spec.get("recreate", ""),
+            source=source,
         )
+
+    def _source(self, resource: Resource, pool: PoolWish) -> SnapshotWish | DeviceWish | None:
+        match _source(resource):
+            case {"snapshotRef": name}:
+                return self.snapshot(self._get("VolumeSnapshot", resource.key.namespace, name))
+            case {"imageRef": name}:
+                return self.image(self._get("Image", "", name))
+            case {"volumeRef": name}:
+                volume = self.volume(self._get("Volume", resource.key.namespace, name))
+                return self._through(resource, pool, volume)
+        return None
+
+    def _through(self, resource: Resource, pool: PoolWish, volume: VolumeWish) -> SnapshotWish:
+        """The snapshot that a copy of a volume is made through; it is the copy's own."""
+        key = source_snapshot(resource.key)
+        former = tuple(source_snapshot(alias) for alias in _aliases(resource))
+        wish = Wish(key, self._wish(resource, _spec(resource)).drift_policy, reclaim="Retain", aliases=former)
+        return SnapshotWish(wish, pool, identity.object_name(self.site, key), volume)
+
+    def _snapshot(self, resource: Resource) -> SnapshotWish | None:
+        """None for one that was never taken and whose volume nobody declares: it belongs to no target."""
+        spec, key = _spec(resource), resource.key
+        volume = self.resources.get(ResourceKey("Volume", key.namespace, spec["volumeRef"]))
+        placed = self._placed(key)
+        if volume is None and placed is None:
+            return None
+        pool = self.pool(self._pool_of(volume.key if volume else key))
+        wished = self.volume(volume) if volume else None
+        return SnapshotWish(self._wish(resource, spec), pool, identity.object_name(self.site, key), wished)
+
+    def _inherited(self, resource: Resource) -> dict[str, Any]:
+        """The spec with what the class said when the volume was created, or says now."""
+        kind = our_kinds()[resource.key.kind]
+        spec = kind.inheriting(resource.spec, self._class_spec)
+        placed = self._placed(resource.key)
+        if placed and "thin" not in resource.spec and "storageClassName" in resource.spec:
+            spec["thin"] = placed.thin
+        return kind.with_defaults(spec)
+
+    def _class_spec(self, kind: str, name: str) -> JsonObject:
+        found = self.resources.get(ResourceKey(kind, "", name))
+        return found.spec if found else {}
+
+    def _placed(self, key: ResourceKey) -> Placement | None:
+        """Where the ledger has the bytes of a resource, also under a former name; the pool by its present name."""
+        names = (key, *_aliases(self.resources[key]))
+        found = next((self.placed[name] for name in names if name in self.placed), None)
+        if found is None:
+            return None
+        pool = found.pool if found.pool in self.resources else self.former.get(found.pool)
+        return Placement(pool, found.thin) if pool else None
+
+    def _pool_of(self, key: ResourceKey) -> Resource:
+        """The pool of a volume or snapshot."""
+        resource, placed = self.resources[key], self._placed(key)
+        if placed and "poolRef" not in resource.spec:
+            return self.resources[placed.pool]
+        if key.kind == "VolumeSnapshot":
+            return self._pool_of(ResourceKey("Volume", key.namespace, str(resource.spec["volumeRef"])))
+        kind = our_kinds()[key.kind]
+        named = kind.inheriting(resource.spec, self._class_spec)["poolRef"]
+        return self._get("StoragePool", "", str(named))
+
+    def _limits(self, resource: Resource) -> QosLimits:
+        class_spec = self._class_spec("StorageClass", str(resource.spec.get("storageClassName", "")))
+        limits: Any = limiting(resource, self.policies.of(resource, class_spec))
+        return _limits(limits)
 
     def subsystem(self, resource: Resource, target: Resource) -> SubsystemWish:
         spec, key = _spec(resource), resource.key
@@ -278,7 +446,7 @@ class _House:
             key=resource.key,
             drift_policy=spec.get("driftPolicy") or self._target_policy(resource, spec),
             drift_ignore=frozenset(notes.get(DRIFT_IGNORE, "").replace(",", " ").split()),
-            adopt=notes.get(ADOPT) == "true",
+            adopt=notes.get(ADOPT, ""),
             reclaim=spec.get("reclaimPolicy", ""),
             aliases=_aliases(resource),
         )
@@ -294,14 +462,24 @@ class _House:
         """The target that a device, pool or volume is on."""
         spec = self.resources[key].spec
         match key.kind:
-            case "Volume":
-                return self._target_of(self._get("StoragePool", "", str(spec["poolRef"])).key)
+            case "Volume" | "VolumeSnapshot":
+                return self._target_of(self._pool_of(key).key)
             case "StoragePool":
                 return self._target_of(self._get("BlockDevice", "", str(spec["deviceRef"])).key)
         return str(spec["targetRef"])
 
     def _get(self, kind: str, namespace: str, name: str) -> Resource:
         return self.resources[ResourceKey(kind, namespace, name)]
+
+
+def source_snapshot(volume: ResourceKey) -> ResourceKey:
+    """Under which name the snapshot is kept that a copy of a volume was made through; no manifest can have it."""
+    return ResourceKey("VolumeSnapshot", volume.namespace, f"{volume.name}.source")
+
+
+def _source(volume: Resource) -> Mapping[str, str]:
+    source: Any = volume.spec.get("source", {})
+    return dict(source)
 
 
 def _is_ours(key: ResourceKey) -> bool:
@@ -328,6 +506,16 @@ def _transport(entry: Mapping[str, Any]) -> Transport:
         max_io_qpairs_per_ctrlr=entry.get("maxIOQpairsPerController"),
         in_capsule_data_size=entry.get("inCapsuleDataSize"),
         max_io_size=entry.get("maxIOSize"),
+        max_aq_depth=entry.get("maxAQDepth"),
+        abort_timeout_sec=entry.get("abortTimeout"),
+        c2h_success=entry.get("c2hSuccess"),
+        zcopy=entry.get("zeroCopy"),
+    )
+
+
+def _referral(entry: Mapping[str, Any]) -> Referral:
+    return Referral(
+        entry["transport"], entry["address"], entry["port"], entry["subsystemNQN"], entry["secureChannel"]
     )
 
 

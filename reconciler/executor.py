@@ -26,7 +26,7 @@ from backends.contract import (
 )
 from reconciler.clock import Clock
 from reconciler.journal import Journal
-from reconciler.ledger import Ledger
+from reconciler.ledger import Ledger, seals
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
 from reconciler.planner.view import Spending
 from reconciler.store import Store
@@ -107,10 +107,12 @@ class Executor:
         if not batch:
             return []
         now = self.clock.now()
-        entries = self.journal.begin(self.target, owner, [step.change for step in batch], now)
+        touches = [step.touches for step in batch]
+        entries = self.journal.begin(self.target, owner, [step.change for step in batch], now, touches)
         sent = [self._about(plan, step, entry, reclaim) for step, entry in zip(batch, entries, strict=True)]
         self.ledger.write(self.target, [_creating(s.after, s.before) for s in sent if s.after and _is_create(s.step)])
         made = [step.change.after for step in batch]
+        self.ledger.seal(seals(map(fields_of, made)))
         self.ledger.show({n.uuid: n.bdev for n in made if isinstance(n, Namespace) and n.uuid and n.uuid != n.bdev})
         self.ledger.spend(self.target, plan.revision, [_spending(step, now) for step in batch if _counts(step)])
         for name in sorted({step.released_by for step in batch} - {""}):
@@ -177,6 +179,7 @@ class _Run:
             for need in needs:
                 self._dependents[need].append(name)
         self._ready = deque(name for name, needs in self._left.items() if not needs)
+        self._serials = {step.id: _serials(step) for step in steps}
         self._parked: defaultdict[str, deque[str]] = defaultdict(deque)  # serial → steps that wait for it
         self._busy: set[str] = set()
         self._begun: set[str] = set()
@@ -189,10 +192,12 @@ class _Run:
             step = self._steps[self._ready.popleft()]
             if step.id in self._ended:
                 continue
-            if step.serial and step.serial in self._busy:
-                self._parked[step.serial].append(step.id)
+            serials = self._serials[step.id]
+            if busy := next((serial for serial in serials if serial in self._busy), ""):
+                self._parked[busy].append(step.id)
+                self._release(serial for serial in serials if serial not in self._busy)
                 continue
-            self._busy.add(step.serial)
+            self._busy.update(serials)
             self._begun.add(step.id)
             found.append(step)
         return found
@@ -200,11 +205,16 @@ class _Run:
     def note(self, results: Iterable[StepResult]) -> None:
         for result in results:
             self.results.append(result)
-            serial = result.step.serial
-            self._busy.discard(serial)
+            serials = _serials(result.step)
+            self._busy.difference_update(serials)
+            self._release(serials)
+            self._end(result.step.id, result.outcome)
+
+    def _release(self, serials: Iterable[str]) -> None:
+        """Let one step look again for each serial that is free."""
+        for serial in serials:
             if self._parked[serial]:
                 self._ready.append(self._parked[serial].popleft())
-            self._end(result.step.id, result.outcome)
 
     def rest(self) -> list[StepResult]:
         """Steps that did not end in this tick."""
@@ -232,6 +242,11 @@ class _Run:
                     endings.append((other, Outcome.SKIPPED))
                 elif not self._left[other]:
                     self._ready.append(other)
+
+
+def _serials(step: Step) -> tuple[str, ...]:
+    """All that a step wants for itself."""
+    return tuple(dict.fromkeys(filter(None, (step.serial, *(key.name for key in step.touches)))))
 
 
 def _outcome(error: BackendError | None) -> Outcome:

@@ -113,7 +113,8 @@ class Gate:
     def _enforce(self, report: Report) -> None:
         policy = policy_of(report.config.settings)
         self.report = report
-        self.desired = desired_state(report.revision, report.graph.resources.values(), policy, self.house.site)
+        resources, placed = report.graph.resources.values(), self.house.ledger.placements()
+        self.desired = desired_state(report.revision, resources, policy, self.house.site, placed)
 
     def _reject(self, rejected: Rejected) -> None:
         self.rejected = rejected

@@ -21,6 +21,7 @@ from reconciler.store import Store
 from schemas.resources import JsonObject, canonical
 
 _INSERT = "INSERT INTO journal (target, owner, action, kind, name, change, sent) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_TOUCHES = "~touches"  # beside the fields of the object, none of which begins so
 SETTLE = 60.0  # seconds after which an unanswered request is taken for dead, where sending it twice can do no harm
 
 
@@ -33,6 +34,7 @@ class Entry:
     key: ObjectKey
     after: JsonObject
     sent: float
+    touches: tuple[ObjectKey, ...] = ()  # what else it works on
 
 
 class Journal:
@@ -41,16 +43,24 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def begin(self, target: str, owner: str, changes: Sequence[Change], now: float) -> list[int]:
-        """Write down what is about to be sent; the ids in the order of the changes."""
+    def begin(
+        self,
+        target: str,
+        owner: str,
+        changes: Sequence[Change],
+        now: float,
+        touches: Sequence[Sequence[ObjectKey]] = (),
+    ) -> list[int]:
+        """Write down what is about to be sent; the ids in the order of the changes. `touches`: what else each is at."""
+        others = touches or [()] * len(changes)
         with self._store.writing() as db:
             return [
                 db.execute(
                     _INSERT,
-                    (target, owner, c.action.value, c.key.kind.value, c.key.name, canonical(fields_of(c.after)), now),
+                    (target, owner, c.action.value, c.key.kind.value, c.key.name, _written(c, also), now),
                 ).lastrowid
                 or 0
-                for c in changes
+                for c, also in zip(changes, others, strict=True)
             ]
 
     def end(self, outcomes: Mapping[int, str], now: float) -> None:
@@ -70,7 +80,9 @@ class Journal:
         for number, action, kind, name, change, sent in rows:
             key = ObjectKey(ObjectKind(kind), name)
             before = newest[key].ids if key in newest else ()
-            newest[key] = Entry((*before, number), Action(action), key, json.loads(change), sent)
+            after = json.loads(change)
+            touches = tuple(ObjectKey(ObjectKind(kind), name) for kind, name in after.pop(_TOUCHES, ()))
+            newest[key] = Entry((*before, number), Action(action), key, after, sent, touches)
         return tuple(newest.values())
 
     def bury(self, target: str, now: float) -> None:
@@ -83,6 +95,11 @@ class Journal:
         self._store.write("DELETE FROM journal WHERE ended IS NOT NULL AND ended < ?", [(moment,)])
 
 
+def _written(change: Change, touches: Sequence[ObjectKey]) -> str:
+    also = [[key.kind.value, key.name] for key in touches]
+    return canonical(fields_of(change.after) | ({_TOUCHES: also} if also else {}))
+
+
 def settle(entries: Sequence[Entry], observed: Observed, now: float) -> dict[int, str]:
     """Which unanswered mutations are known to be over, by what is seen or by how long ago they were sent."""
     found = ((entry, _outcome(entry, observed, now)) for entry in entries)
@@ -92,7 +109,7 @@ def settle(entries: Sequence[Entry], observed: Observed, now: float) -> dict[int
 def _outcome(entry: Entry, observed: Observed, now: float) -> str:
     if any(gap.kind is entry.key.kind for gap in observed.gaps):
         return ""
-    live = _live(observed, entry.key)
+    live = None if _invisible(entry) else _live(observed, entry.key)
     if entry.action is Action.DELETE and live is None:
         return "seen"
     if entry.action is not Action.DELETE and live is not None and _shows(live, entry.after):
@@ -113,7 +130,13 @@ def _shows(live: LiveObject, after: JsonObject) -> bool:
     return all(have[name] == value for name, value in after.items() if name in have and name != "bdev")
 
 
+def _invisible(entry: Entry) -> bool:
+    """Whether its effect cannot be told: what a store spans is not shown. Growing twice does no harm."""
+    return entry.key.kind is ObjectKind.LVOL_STORE and entry.action is Action.UPDATE
+
+
 def _endless(entry: Entry) -> bool:
     """Requests that may run for hours and must not be met by another: only their effect or a restart ends them."""
-    kind = entry.key.kind
-    return kind is ObjectKind.LVOL_STORE or (kind is ObjectKind.LVOL and entry.action is Action.DELETE)
+    if entry.key.kind is ObjectKind.LVOL_STORE:
+        return not _invisible(entry)
+    return entry.key.kind is ObjectKind.LVOL and entry.action is Action.DELETE

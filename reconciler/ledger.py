@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.contract import ObjectKey, ObjectKind
+from reconciler.desired import Placement
 from reconciler.plan import Phase, Record
 from reconciler.planner.view import Spending
 from reconciler.policy import BUILT_IN, Policy, policy_of
 from reconciler.store import Store
-from schemas.resources import ResourceKey, canonical
+from schemas.resources import JsonObject, ResourceKey, canonical
 
 _OUTLIVES_THE_PROCESS = (ObjectKind.LVOL.value, ObjectKind.LVOL_STORE.value)
 _INSIDE_A_SUBSYSTEM = (ObjectKind.HOST.value, ObjectKind.NAMESPACE.value, ObjectKind.LISTENER.value)
@@ -76,11 +77,19 @@ class Ledger:
         """What bears data on other targets, and on which."""
         rows = self._store.rows(
             "SELECT resource_kind, resource_namespace, resource_name, target FROM records"
-            " WHERE target != ? AND kind IN (?, ?) AND phase != 'creating'",
+            " WHERE target != ? AND kind IN (?, ?)",  # also what is being created: nobody knows whether it was
             target,
             *_OUTLIVES_THE_PROCESS,
         )
         return {ResourceKey(kind, namespace, name): where for kind, namespace, name, where in rows}
+
+    def placements(self) -> Mapping[ResourceKey, Placement]:
+        """In which pool each volume and snapshot was made, on whichever target."""
+        rows = self._store.rows("SELECT * FROM records WHERE kind IN (?, ?)", *_OUTLIVES_THE_PROCESS)
+        known = [(str(row[0]), _record(row)) for row in rows]
+        pools = {(where, r.key.name): r.resource for where, r in known if r.key.kind is ObjectKind.LVOL_STORE}
+        made = ((r, pools.get((where, r.key.name.partition("/")[0]))) for where, r in known)
+        return {r.resource: Placement(pool, r.applied.get("thin") is True) for r, pool in made if pool}
 
     def write(self, target: str, records: Iterable[Record], forget: Iterable[ObjectKey] = ()) -> None:
         """Put records down and drop others, in one transaction."""
@@ -162,6 +171,16 @@ class Ledger:
     def shown(self) -> Mapping[str, str]:
         """Chosen namespace uuids, each with the uid of the bytes it was used for."""
         return dict(self._store.rows("SELECT shown, bytes FROM identities"))
+
+    def seal(self, prints: Mapping[str, str]) -> None:
+        """Note with which key (by its fingerprint) the bytes of a crypto device are written; the first stays."""
+        rows = [(f"sealed/{uuid}", fingerprint) for uuid, fingerprint in sorted(prints.items())]
+        self._store.write("INSERT OR IGNORE INTO meta VALUES (?, ?)", rows)
+
+    def sealed(self) -> Mapping[str, str]:
+        """Uuids of crypto devices, each with the fingerprint of its key."""
+        rows = self._store.rows("SELECT key, value FROM meta WHERE key LIKE 'sealed/%'")
+        return {key.removeprefix("sealed/"): fingerprint for key, fingerprint in rows}
 
     # --- what is held, and under which policy it was first held
 
@@ -269,6 +288,12 @@ class Ledger:
 
     def set(self, key: str, value: str) -> None:
         self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
+
+
+def seals(applied: Iterable[JsonObject]) -> dict[str, str]:
+    """What of objects' fields is to be sealed: the uuids of crypto devices, each with the fingerprint of its key."""
+    named = ((fields.get("uuid"), fields.get("key_name")) for fields in applied)
+    return {uuid: key.rpartition("-")[2] for uuid, key in named if isinstance(uuid, str) and isinstance(key, str)}
 
 
 def _record(row: Sequence[Any]) -> Record:

@@ -70,6 +70,7 @@ class Step:
     after: tuple[str, ...] = ()  # ids of steps that must have ended, well or not
     guards: tuple[Guard, ...] = ()
     serial: str = ""  # steps with the same value go out one at a time
+    touches: tuple[ObjectKey, ...] = ()  # other objects that it works on: none of them meets another step meanwhile
     subject: str = ""  # what the budget counts: the subsystem, or the object that bears data
     bears_data: bool = False
     released_by: str = ""  # id of the approval that let it through

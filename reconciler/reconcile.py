@@ -27,10 +27,11 @@ from reconciler.desired import DesiredState, TargetWish, Wish
 from reconciler.executor import Executor
 from reconciler.history import Event, History
 from reconciler.journal import Journal, settle
-from reconciler.ledger import Ledger, Session
+from reconciler.ledger import Ledger, Session, seals
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, StepResult
 from reconciler.planner import Owned, View, Writer, plan, unproven
 from reconciler.policy import DAY
+from reconciler.secrets import SecretError, Vault
 from reconciler.status import conditions, unreachable
 from reconciler.store import Store
 from schemas.resources import ResourceKey
@@ -75,10 +76,11 @@ class House:
     journal: Journal
     history: History
     clock: Clock
+    vault: Vault
 
     @classmethod
     def open(cls, site: str, store: Store, clock: Clock) -> House:
-        return cls(site, store, Ledger(store), Journal(store), History(store), clock)
+        return cls(site, store, Ledger(store), Journal(store), History(store), clock, Vault(site))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class Keeper:
         observed = self.backend.observe(Interest())
         life = self._meet(observed)
         self._settle(observed)
-        view = View(wish, desired, observed, self._owned(life, desired), self.house.clock.now())
+        view = View(wish, desired, observed, self._owned(life, desired, wish), self.house.clock.now())
         wanted = Interest(blank=unproven(view))
         for _ in range(PLANS):
             if wanted != Interest():
@@ -196,8 +198,9 @@ class Keeper:
         waiting = [entry for entry in entries if entry.key not in flying]
         self.house.journal.end(settle(waiting, observed, self.house.clock.now()), self.house.clock.now())
 
-    def _owned(self, life: Life, desired: DesiredState) -> Owned:
+    def _owned(self, life: Life, desired: DesiredState, wish: TargetWish) -> Owned:
         ledger, now = self.house.ledger, self.house.clock.now()
+        keys, lost_keys = self._keys(wish)
         return Owned(
             site=self.house.site,
             records=ledger.records(self.target),
@@ -205,7 +208,9 @@ class Keeper:
             recovering=life.recovering,
             marker=life.session.owner,
             alive_since=life.session.since,
-            quarantined={entry.key: entry.sent for entry in self.house.journal.open(self.target)},
+            quarantined={
+                key: entry.sent for entry in self.house.journal.open(self.target) for key in (entry.key, *entry.touches)
+            },
             not_before={key: not_before for key, (_, not_before) in ledger.failures(self.target).items()},
             corrections=ledger.corrections(self.target, now - desired.policy.contested_within),
             elsewhere=ledger.elsewhere(self.target),
@@ -213,9 +218,23 @@ class Keeper:
             approvals=ledger.approvals(now),
             held_under=ledger.held_under(self.target),
             removals_spent=ledger.removals_spent(),
+            keys=keys,
+            lost_keys=lost_keys,
+            sealed=ledger.sealed(),
             shown=ledger.shown(),
             policy=ledger.policy_in_force(),
         )
+
+    def _keys(self, wish: TargetWish) -> tuple[dict[str, str], dict[str, str]]:
+        """Fingerprints of the keys that the target's devices name, and why those that cannot be read cannot."""
+        found: dict[str, str] = {}
+        lost: dict[str, str] = {}
+        for source in sorted({device.key_from for device in wish.devices} - {""}):
+            try:
+                found[source] = self.house.vault.fingerprint(source)
+            except SecretError as error:
+                lost[source] = str(error)
+        return found, lost
 
     # --- writing down
 
@@ -224,6 +243,7 @@ class Keeper:
         ledger = self.house.ledger
         before = {record.key: record for record in ledger.records(self.target)}
         ledger.write(self.target, todo.records, todo.forget)
+        ledger.seal(seals(record.applied for record in todo.records))
         risky = [f"{held.change.action} {held.change.key}" for held in todo.held if held.approvable]
         ledger.remember_held(self.target, risky, ledger.policy_in_force(), view.now)
         for record in todo.records:
@@ -306,8 +326,7 @@ class Keeper:
 
 
 def _wishes(target: TargetWish) -> Iterable[Wish]:
-    parts = (target.devices, target.pools, target.volumes, target.subsystems)
-    return (target.wish, *(item.wish for part in parts for item in part))
+    return (target.wish, *target.wishes)
 
 
 def _verdict(todo: Plan, execution: Execution) -> Verdict:
@@ -378,7 +397,9 @@ def _step_event(result: StepResult) -> Event:
 def _recovered(site: str, wish: TargetWish, observed: Observed, revision: str) -> Iterable[Record]:
     """Records for what carries this site's names: declared again under their resource, the rest retained."""
     ours = identity.site_mark(site)
-    named: dict[str, Wish] = {pool.name: pool.wish for pool in wish.pools} | {v.name: v.wish for v in wish.volumes}
+    named: dict[str, Wish] = {pool.name: pool.wish for pool in wish.pools}
+    named |= {volume.name: volume.wish for volume in wish.volumes}
+    named |= {snapshot.name: snapshot.wish for snapshot in wish.snapshots}
     imported = {pool.lvstore_uuid: pool.wish for pool in wish.pools if pool.lvstore_uuid}
     for thing in observed.objects.values():
         if not isinstance(thing, (Lvol, LvolStore)):

@@ -3,11 +3,14 @@
 One table drives lint, graph, hazards, plan order, redaction and documentation. The annotations, all on the schema of
 the field they speak of:
 
-    x-ref        kind that the value names; or {kind, via, names}: a name inside the resource that the field `via` names
+    x-ref        kind that the value names; or {kind, via, names}: a name inside the resource that the field `via`
+                 names; or {kind, outlives}: what is named may be gone while this one stays
     x-update     in-place | recreate | restart | refuse, or by direction: {add, remove, increase, decrease, change}
     x-hazard     safe | disruptive | data-loss, or by direction
     x-reason     why, in words ({before}, {after}, {item}), or by direction
     x-list-key   field that identifies an item of the list; empty when the items identify themselves
+    x-inherit    field that names a resource from which this one is taken where it is left out
+    x-select     kind whose resources the value (a selector) picks by their labels; they depend on this one
     x-always     compared with the live state even when nobody declares it
     x-secret     never shown
     x-format     quantity | duration | percent | date | date-time | ip          x-unit, x-expects: words for people
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -52,6 +55,7 @@ class Reference:
     kind: str
     via: str = ""
     names: FieldPath = ()
+    outlives: bool = False  # the resource may stay when the one that it names goes
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Field:
                 return None
             case str(kind):
                 return Reference(kind)
+            case {"kind": kind, "outlives": bool(outlives)}:
+                return Reference(kind, outlives=outlives)
             case {"kind": kind, "via": via, "names": names}:
                 return Reference(kind, via, _split(names))
             case other:
@@ -127,6 +133,10 @@ class Kind:
     def references(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if field.reference)
 
+    @functools.cached_property
+    def selectors(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if "x-select" in field.schema)
+
     def problems(self, manifest: JsonObject) -> tuple[Problem, ...]:
         """What is wrong with a whole manifest (apiVersion, kind, metadata, spec)."""
         return self.validator.problems(manifest)
@@ -134,6 +144,25 @@ class Kind:
     def with_defaults(self, spec: JsonObject) -> dict[str, Json]:
         """The spec with the schema's defaults filled in, also inside objects and items that are given."""
         full: dict[str, Json] = _filled(self.schema["properties"]["spec"], spec)
+        return full
+
+    @functools.cached_property
+    def inherited(self) -> Mapping[str, tuple[str, str]]:
+        """Fields of the spec that may be left to another resource: name → (the field that names it, its kind)."""
+        found: dict[str, tuple[str, str]] = {}
+        for name, child in self.schema["properties"]["spec"]["properties"].items():
+            via = self.field(("spec", child["x-inherit"])) if "x-inherit" in child else None
+            if via and via.reference:
+                found[name] = (via.path[-1], via.reference.kind)
+        return found
+
+    def inheriting(self, spec: JsonObject, spec_of: Callable[[str, str], JsonObject]) -> dict[str, Json]:
+        """The spec with what it leaves to other resources filled in; `spec_of` looks one up by kind and name."""
+        full = dict(spec)
+        for name, (via, kind) in self.inherited.items():
+            value = None if name in spec else spec_of(kind, str(spec.get(via, ""))).get(name)
+            if value is not None:
+                full[name] = value
         return full
 
     def on_delete(self, spec: JsonObject) -> Transition:

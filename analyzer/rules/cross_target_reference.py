@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
+from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.volumes import pool_of
 from schemas.resources import ResourceKey
 
-CHAIN = {"Volume": "StoragePool", "StoragePool": "BlockDevice", "BlockDevice": "Target"}
+CHAIN = {"StoragePool": "BlockDevice", "BlockDevice": "Target"}
 
 
 def check(case: Case) -> Iterator[Hit]:
@@ -15,15 +17,28 @@ def check(case: Case) -> Iterator[Hit]:
         references = case.graph.references(subsystem.key)
         exports = [r for r in references if r.target.kind == "Target" and not r.part]
         for reference in references:
-            home = _target_of(case.graph, reference.target) if reference.target.kind in CHAIN else None
+            home = _target_of(case.graph, reference.target) if reference.target.kind in (*CHAIN, "Volume") else None
             for export in exports:
                 if home and export.target != home:
                     yield _hit(case.graph, reference, export, home)
+    for device in case.graph.sound("BlockDevice"):
+        yield from _stacked(case.graph, device)
+
+
+def _stacked(graph: ResourceGraph, device: Manifest) -> Iterator[Hit]:
+    """Devices underneath that are on another target."""
+    own = graph.named(device.key, "Target")
+    for reference in graph.references(device.key):
+        home = _target_of(graph, reference.target) if reference.target.kind == "BlockDevice" else None
+        if home and home != own:
+            message = f"{reference.target} is on {home}, and {device.key} on {own}"
+            advice = f"take a device of {own.name if own else 'the same target'}, or attach the other over NVMe-oF"
+            yield hit(device, reference.path, message, advice)
 
 
 def _target_of(graph: ResourceGraph, key: ResourceKey) -> ResourceKey | None:
     """The target that a volume or device is on; None when the way there dangles."""
-    here: ResourceKey | None = key
+    here: ResourceKey | None = pool_of(graph, key) if key.kind == "Volume" else key
     while here and here.kind in CHAIN:
         here = graph.named(here, CHAIN[here.kind])
     return here

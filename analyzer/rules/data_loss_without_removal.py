@@ -8,12 +8,13 @@ from analyzer.graph import ResourceGraph
 from analyzer.hazards import deletion_hazard, removal_ref
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, Rule
+from analyzer.volumes import resolved
 from schemas.resources import ResourceKey
 
 
 def check(case: Case) -> Iterator[Hit]:
     for manifest in case.vanished():
-        if deletion_hazard(manifest.resource).hazard == "data-loss":
+        if case.base and deletion_hazard(resolved(case.base, manifest.resource)).hazard == "data-loss":
             consents = _removals(case.graph, manifest.key)
             if not any(_valid(removal, case.as_of) for removal in consents):
                 yield _hit(case, manifest, consents)

@@ -17,7 +17,7 @@ def check(case: Case) -> Iterator[Hit]:
 def _hit(case: Case, first: Reference, second: Reference) -> Hit:
     other = case.graph.manifests[first.source]
     note = (other.position_of(first.path), f"{other.key} uses it")
-    message = f"{second.target} is used twice; it can carry one pool or be one namespace"
+    message = f"{second.target} is used twice; it can carry one pool, be one namespace or lie under one device"
     advice = "declare another device"
     return hit(case.graph.manifests[second.source], second.path, message, advice, note)
 

@@ -21,9 +21,17 @@ def check(case: Case) -> Iterator[Hit]:
 def _judge(graph: ResourceGraph, target: Manifest) -> Iterator[Hit]:
     allowed = {*target.spec["allowedNamespaces"], ""}  # cluster-scoped resources belong to no tenant
     if "*" not in allowed:
-        for reference in graph.incoming.get(target.key, ()):
+        for reference in _references(graph, target):
             if reference.source.namespace not in allowed:
                 yield _hit(graph.manifests[reference.source], target, reference)
+
+
+def _references(graph: ResourceGraph, target: Manifest) -> Iterator[Reference]:
+    """Who refers to it, also by way of a StorageClass, which belongs to no tenant but serves them."""
+    for reference in graph.incoming.get(target.key, ()):
+        yield reference
+        if reference.source.kind == "StorageClass":
+            yield from graph.incoming.get(reference.source, ())
 
 
 def _hit(source: Manifest, target: Manifest, reference: Reference) -> Hit:

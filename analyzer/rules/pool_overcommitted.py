@@ -1,61 +1,70 @@
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.volumes import full_spec, volumes_by_pool
 from schemas.quantity import format_bytes, parse_bytes
-from schemas.resources import ResourceKey
 
 SHOWN = 5  # volumes that a finding names
 
 
 def check(case: Case) -> Iterator[Hit]:
-    volumes = _volumes_by_pool(case.graph)
+    volumes = volumes_by_pool(case.graph)
     for pool in case.graph.sound("StoragePool"):
         capacity = _capacity(case.graph, pool)
         if capacity is not None and pool.key in volumes:
-            yield from _judge(pool, capacity, volumes[pool.key])
+            yield from _judge(case.graph, pool, capacity, volumes[pool.key])
 
 
-def _judge(pool: Manifest, capacity: int, volumes: Sequence[Manifest]) -> Iterator[Hit]:
+def _judge(graph: ResourceGraph, pool: Manifest, capacity: int, volumes: Sequence[Manifest]) -> Iterator[Hit]:
     cluster, ratio = parse_bytes(pool.spec["clusterSize"]), pool.spec["overcommitRatio"]
     usable = max(0, capacity // cluster - 1) * cluster  # the store's own records take at least one cluster
-    thick = _total((volume for volume in volumes if not volume.spec["thin"]), cluster)
-    declared = _total(volumes, cluster)
+    solid = [volume for volume in volumes if not _is_thin(graph, volume)]
+    thick = _total(solid, cluster)
+    moments = [volume for volume in solid for _ in range(_snapshots(graph, volume))]
+    declared = _total(volumes, cluster) + _total(moments, cluster)
     if thick > usable:
         message = f"{pool.key} has room for {format_bytes(usable)}; its thick volumes take {format_bytes(thick)}"
-        yield _hit(pool, volumes, message, "declare fewer or thin volumes here, or build the pool on a larger device")
+        advice = "declare fewer or thin volumes here, or build the pool on a larger device"
+        yield _hit(graph, pool, volumes, message, advice)
     elif declared > usable * ratio:
         limit = f"{format_bytes(usable)} at overcommitRatio {ratio:g}"
-        message = f"{pool.key} may promise {limit}; its volumes declare {format_bytes(declared)}"
-        yield _hit(pool, volumes, message, "declare fewer bytes, or raise spec.overcommitRatio knowingly")
+        also = f", {len(moments)} snapshot(s) of thick ones included" if moments else ""
+        message = f"{pool.key} may promise {limit}; its volumes declare {format_bytes(declared)}{also}"
+        yield _hit(graph, pool, volumes, message, "declare fewer bytes, or raise spec.overcommitRatio knowingly")
 
 
-def _hit(pool: Manifest, volumes: Sequence[Manifest], message: str, advice: str) -> Hit:
+def _hit(graph: ResourceGraph, pool: Manifest, volumes: Sequence[Manifest], message: str, advice: str) -> Hit:
     largest = sorted(volumes, key=lambda volume: (-parse_bytes(volume.spec["size"]), volume.key))[:SHOWN]
-    related = tuple((volume.position_of(("spec", "size")), _share(volume)) for volume in largest)
+    related = tuple((volume.position_of(("spec", "size")), _share(graph, volume)) for volume in largest)
     return hit(pool, ("metadata", "name"), message, advice, *related)
 
 
-def _share(volume: Manifest) -> str:
-    return f"{volume.key}, {'thin' if volume.spec['thin'] else 'thick'}"
+def _share(graph: ResourceGraph, volume: Manifest) -> str:
+    return f"{volume.key}, {'thin' if _is_thin(graph, volume) else 'thick'}"
 
 
-def _volumes_by_pool(graph: ResourceGraph) -> dict[ResourceKey, list[Manifest]]:
-    found: dict[ResourceKey, list[Manifest]] = defaultdict(list)
-    for volume in graph.sound("Volume"):
-        pool = graph.named(volume.key, "StoragePool")
-        if pool is not None:
-            found[pool].append(volume)
-    return found
+def _is_thin(graph: ResourceGraph, volume: Manifest) -> bool:
+    spec = full_spec(graph, volume)
+    return bool(spec["thin"] or "source" in spec)
+
+
+def _snapshots(graph: ResourceGraph, volume: Manifest) -> int:
+    """How many snapshots of a volume may come to hold as much again: those declared, and those of its copies."""
+    return sum(
+        reference.source.kind == "VolumeSnapshot" or reference.path[:2] == ("spec", "source")
+        for reference in graph.incoming.get(volume.key, ())
+    )
 
 
 def _capacity(graph: ResourceGraph, pool: Manifest) -> int | None:
     """Bytes of the pool's device, where a manifest tells."""
+    if "size" in pool.spec:
+        return parse_bytes(pool.spec["size"])
     if "initialize" in pool.spec:
         return parse_bytes(pool.spec["initialize"]["sizeBytes"])
     device = graph.named(pool.key, "BlockDevice")

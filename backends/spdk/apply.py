@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
@@ -24,21 +25,27 @@ from backends.contract import (
     Lvol,
     LvolStore,
     Namespace,
+    NvmePath,
     ObjectKey,
     ObjectKind,
     Qos,
+    Referral,
+    Secrets,
     Subsystem,
     Terminal,
+    Transient,
     Transport,
     Unknown,
     fields_of,
     index,
 )
-from backends.spdk import methods, model
+from backends.spdk import methods, model, stacks
 from backends.spdk.client import Call
 from backends.spdk.errors import RpcError
 from schemas.resources import Json
 
+PENDING = frozenset({"crypto", "passthru", "delay"})  # drivers that wait for an absent base without being seen
+INVALID_PARAMS = -32602
 CONFIRM_ATTEMPTS = 100
 CONFIRM_PAUSE = 0.1  # seconds
 
@@ -55,13 +62,18 @@ Reading: TypeAlias = "Generator[Call | Pause, Json, LiveObject | None]"
 FactReader: TypeAlias = "Callable[[Guard], Generator[Call | Pause, Json, Mapping[str, Json]]]"
 
 
-def apply(change: Change, guards: Sequence[Guard], facts: FactReader) -> Conversation:
+def apply(change: Change, guards: Sequence[Guard], facts: FactReader, secrets: Secrets) -> Conversation:
     """The whole conversation for a change; returns the uid of a created object that has one of its own."""
-    if (change.key.kind, change.action) == (ObjectKind.LVOL_STORE, Action.CREATE):
-        yield methods.WAIT_FOR_EXAMINE  # a store that is still loading must claim its device first
+    if change.action is Action.CREATE and _overwrites(change.after):
+        yield methods.WAIT_FOR_EXAMINE  # a store or raid that is still loading must claim its device first
     for guard in guards:
         yield from _check(guard, facts)
-    return (yield from HANDLERS[change.key.kind, change.action](change))
+    if change.action is Action.CREATE and isinstance(change.after, Bdev) and change.after.driver == "crypto":
+        yield from _ensure_key(change.after, secrets)
+    uid = yield from HANDLERS[change.key.kind, change.action](change)
+    if guards and change.action is Action.CREATE and isinstance(change.after, Bdev) and change.after.driver in PENDING:
+        yield from _came_up(change.after)
+    return uid
 
 
 def _check(guard: Guard, facts: FactReader) -> Generator[Call | Pause, Json, None]:
@@ -74,7 +86,25 @@ def _check(guard: Guard, facts: FactReader) -> Generator[Call | Pause, Json, Non
             raise GuardMismatch(f"{guard.key}: {name} was {wanted!r}, is {found.get(name)!r}")
 
 
+def _overwrites(wanted: LiveObject | None) -> bool:
+    """Whether making it writes to the device underneath."""
+    return isinstance(wanted, LvolStore) or (isinstance(wanted, Bdev) and bool(wanted.superblock))
+
+
 # --- creating
+
+
+def _ensure_key(wanted: Bdev, secrets: Secrets) -> Generator[Call | Pause, Json, None]:
+    """The key of a crypto device is in the target, and is the one that is meant."""
+    try:
+        yield stacks.key_create(wanted, secrets)
+    except RpcError as error:  # perhaps because it is there from before
+        try:
+            same = stacks.is_key((yield stacks.key_read(wanted.key_name or "")), wanted, secrets)
+        except RpcError:
+            raise error.verdict() from error
+        if not same:
+            raise Terminal(f"WrongKey: the target has another key under the name {wanted.key_name}") from None
 
 
 def _create(change: Change) -> Conversation:
@@ -85,14 +115,29 @@ def _create(change: Change) -> Conversation:
         answer = yield _create_call(wanted)
     except RpcError as error:
         if bears_data or not _is((yield from _reread(change.key, wanted, error)), wanted):
-            raise error.verdict() from error
+            raise _meaning(wanted, error) from error
         return None
     if bears_data and not isinstance(answer, str):
         raise Unknown(f"{change.key}: created, but the target did not say its uuid")
     return str(answer) if bears_data else None
 
 
-def _create_call(wanted: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm per kind
+def _meaning(wanted: LiveObject | None, error: RpcError) -> BackendError:
+    """What a refusal to make something means; SPDK lists no transports that it could offer."""
+    if isinstance(wanted, Transport) and wanted.type != "TCP" and error.code == INVALID_PARAMS:
+        return Terminal(f"NotSupported: this SPDK refuses {wanted.type}, most likely built without it ({error})")
+    return error.verdict()
+
+
+def _came_up(wanted: Bdev) -> Generator[Call | Pause, Json, None]:
+    """SPDK says yes to a device whose base has just gone, and keeps its name for when that comes back."""
+    try:
+        yield methods.bdev(wanted.name)
+    except RpcError as error:
+        raise Transient(f"{wanted.name}: its base went away meanwhile; it comes up when that is back") from error
+
+
+def _create_call(wanted: LiveObject | None) -> Call:  # noqa: C901, PLR0911  # one arm per kind
     match wanted:
         case Bdev():
             return _create_bdev(wanted)
@@ -100,9 +145,8 @@ def _create_call(wanted: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm
             return methods.transport_create(wanted)
         case LvolStore():
             return methods.lvol_store_create(wanted)
-        case Lvol(size=int(size)):
-            thin, clear = bool(wanted.thin), wanted.clear_method
-            return methods.lvol_create(wanted.store, wanted.name, size, thin=thin, clear_method=clear)
+        case Lvol():
+            return _create_lvol(wanted)
         case Subsystem():
             return methods.subsystem_create(wanted)
         case AllowedHost():
@@ -113,14 +157,34 @@ def _create_call(wanted: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm
             return methods.listener_add(wanted)
         case Qos():
             return methods.set_qos(wanted.bdev, wanted.limits)
+        case NvmePath():
+            return stacks.attach(wanted)
+        case Referral():
+            return stacks.referral_add(wanted)
+    raise Terminal(f"{wanted!r} cannot be created")
+
+
+def _create_lvol(wanted: Lvol) -> Call:
+    match wanted:
+        case Lvol(snapshot_of=str(source)):
+            return methods.lvol_snapshot(source, wanted.name)
+        case Lvol(clone_of=str(snapshot)):
+            return methods.lvol_clone(snapshot, wanted.name)
+        case Lvol(image=str(device)):
+            return methods.lvol_clone_bdev(device, wanted.store, wanted.name)
+        case Lvol(size=int(size)):
+            thin, clear = bool(wanted.thin), wanted.clear_method
+            return methods.lvol_create(wanted.store, wanted.name, size, thin=thin, clear_method=clear)
     raise Terminal(f"{wanted!r} cannot be created")
 
 
 def _create_bdev(wanted: Bdev) -> Call:
     block_size = wanted.block_size or 512
+    if stacked := stacks.create(wanted):
+        return stacked
     match wanted:
-        case Bdev(driver="aio", path=str(path)):
-            return methods.aio_create(wanted.name, path, wanted.block_size, wanted.uuid, fallocate=wanted.fallocate)
+        case Bdev(driver="aio", path=str()):
+            return methods.aio_create(wanted)
         case Bdev(driver="malloc", size=int(size)):
             return methods.malloc_create(wanted.name, size, block_size, wanted.uuid)
         case Bdev(driver="null", size=int(size)):
@@ -137,16 +201,33 @@ def _update(change: Change) -> Conversation:
         match before, after:
             case Lvol(uuid=str(uuid), size=int(have)), Lvol(size=int(want)) if want > have and _only(change, "size"):
                 yield methods.lvol_resize(uuid, want)
+            case LvolStore(uuid=str(uuid)), LvolStore() if _only(change, "size"):
+                yield methods.lvol_store_grow(uuid)
+            case Bdev(driver="aio", size=int(have)), Bdev(size=int(want)) if want > have and _only(change, "size"):
+                yield from _rescan(after, want)
             case Subsystem(), Subsystem() if _only(change, "allow_any_host"):
                 yield methods.allow_any_host(after.nqn, allow=after.allow_any_host)
             case Qos(), Qos():
                 yield methods.set_qos(after.bdev, after.limits)
+            case Bdev(), Bdev() if calls := stacks.updates(before, after):
+                for call in calls:  # noqa: UP028  # a list cannot be sent answers
+                    yield call
             case _:
                 raise Terminal(f"{change.key} cannot be changed in place")
     except RpcError as error:
-        if not _is((yield from _reread(change.key, after, error)), after):
+        unseen = isinstance(after, LvolStore)  # what it spans cannot be read back
+        if unseen or not _is((yield from _reread(change.key, after, error)), after):
             raise error.verdict() from error
     return None
+
+
+def _rescan(device: Bdev, want: int) -> Generator[Call | Pause, Json, None]:
+    """Take in what the file or disk has grown by; it is not ours to make it grow."""
+    yield methods.aio_rescan(device.name)
+    live = yield from read(device.key)
+    if not (isinstance(live, Bdev) and live.size and live.size >= want):
+        have = live.size if isinstance(live, Bdev) else None
+        raise Terminal(f"{device.path} has {have} bytes, not {want}: make it larger first")
 
 
 def _only(change: Change, name: str) -> bool:
@@ -183,7 +264,23 @@ def _delete_call(gone: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm p
             return methods.namespace_remove(gone.nqn, gone.nsid)
         case Listener():
             return methods.listener_remove(gone)
+        case NvmePath():
+            return stacks.detach(gone)
+        case Referral():
+            return stacks.referral_remove(gone)
     raise Terminal(f"{gone!r} cannot be deleted")
+
+
+def _delete_bdev(change: Change) -> Conversation:
+    """A key goes after the last device that uses it: to destroy one in use kills the target."""
+    yield from _delete(change)
+    gone = change.before
+    if isinstance(gone, Bdev) and gone.driver == "crypto" and gone.key_name:
+        left = model.bdevs((yield methods.BDEVS)).devices
+        if not any(device.key_name == gone.key_name for device in left):
+            with suppress(RpcError):  # what is left of it dies with the process
+                yield stacks.key_destroy(gone.key_name)
+    return None
 
 
 def _delete_namespace(change: Change) -> Conversation:
@@ -214,12 +311,16 @@ def _reread(key: ObjectKey, wanted: LiveObject | None, error: RpcError) -> Readi
     return live
 
 
-def read(key: ObjectKey) -> Reading:
+def read(key: ObjectKey) -> Reading:  # noqa: PLR0911  # one arm per kind
     """One object, read by its name. Raises RpcError when the target refuses, which does not mean that it is absent."""
     match key.kind:
         case ObjectKind.BDEV:
             found = model.bdevs((yield methods.bdev(key.name)))
             return index(found.devices).get(key)
+        case ObjectKind.NVME_PATH:
+            return index(stacks.paths((yield stacks.CONTROLLERS))).get(key)
+        case ObjectKind.REFERRAL:
+            return index(stacks.referrals((yield stacks.REFERRALS))).get(key)
         case ObjectKind.LVOL | ObjectKind.QOS:
             return _one_lvol(key, model.bdevs((yield methods.bdev(key.name))))
         case ObjectKind.LVOL_STORE:
@@ -237,13 +338,28 @@ def _one_lvol(key: ObjectKey, found: model.Bdevs) -> LiveObject | None:
         return Qos(key.name, limits[0]) if limits and limits[0] else None
     store, _, name = key.name.partition("/")
     for uuid, known in found.lvols.items():
-        return Lvol(store, name, uuid, known.size, claimed=known.claimed, clones=known.clones, limits=known.limits)
+        return Lvol(
+            store,
+            name,
+            uuid,
+            known.size,
+            image=known.image,
+            read_only=known.read_only,
+            parent=known.parent,
+            claimed=known.claimed,
+            clones=known.clones,
+            limits=known.limits,
+        )
     return None
 
 
-def _listed(thing: LiveObject | None) -> Generator[Call | Pause, Json, bool]:
+def _listed(thing: LiveObject | None) -> Generator[Call | Pause, Json, bool]:  # noqa: PLR0911  # one arm per kind
     """Whether the object is still there. Absence is only ever proven by a list that was read whole."""
     match thing:
+        case Bdev(driver="raid", name=name):  # one that is not online is no bdev
+            return name in stacks.raid_names((yield stacks.RAIDS))
+        case NvmePath() | Referral():
+            return (yield from read(thing.key)) is not None
         case Bdev() | Lvol():
             answer = model.bdevs((yield methods.BDEVS))
             return thing.uuid in answer.uuids.values() if isinstance(thing, Lvol) else thing.name in answer.uuids
@@ -269,5 +385,5 @@ HANDLERS: Mapping[tuple[ObjectKind, Action], Callable[[Change], Conversation]] =
     {(kind, Action.CREATE): _create for kind in ObjectKind}
     | {(kind, Action.UPDATE): _update for kind in ObjectKind}
     | {(kind, Action.DELETE): _delete for kind in ObjectKind}
-    | {(ObjectKind.NAMESPACE, Action.DELETE): _delete_namespace}
+    | {(ObjectKind.NAMESPACE, Action.DELETE): _delete_namespace, (ObjectKind.BDEV, Action.DELETE): _delete_bdev}
 )

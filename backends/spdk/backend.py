@@ -18,6 +18,7 @@ from backends.contract import (
     LvolStore,
     ObjectKind,
     Observed,
+    Secrets,
     Terminal,
     fields_of,
     index,
@@ -31,6 +32,14 @@ from backends.spdk.transport import Transport
 from schemas.resources import Json
 
 
+class NoSecrets:
+    """For a backend that is asked for nothing secret."""
+
+    def material(self, source: str, fingerprint: str) -> str:
+        del fingerprint
+        raise Terminal(f"{source}: nobody to ask for it")
+
+
 @dataclass
 class SpdkBackend:
     """One SPDK target. Connects when first needed, and again after the connection was lost.
@@ -40,6 +49,7 @@ class SpdkBackend:
 
     connect: Callable[[], Transport]
     monotonic: Callable[[], float] = time.monotonic
+    secrets: Secrets = field(default_factory=NoSecrets)
     _observer: Observer | None = None
     _tickets: int = 0
     _waiting: dict[int, tuple[int, Conversation]] = field(default_factory=dict)  # call id → whose it is
@@ -65,7 +75,7 @@ class SpdkBackend:
         except Terminal as error:
             self._ended.append(Applied(self._tickets, error))
         else:
-            self._advance(self._tickets, apply(change, guards, self._facts), None)
+            self._advance(self._tickets, apply(change, guards, self._facts, self.secrets), None)
         return self._tickets
 
     def wait(self, timeout: float) -> Sequence[Applied]:
@@ -170,7 +180,8 @@ class SpdkBackend:
             found["connected"] = [*sorted(model.connections(nqn, controllers, []))]
         if "blank" in asked and isinstance(live_object, Bdev):
             pid = model.pid((yield methods.REACTORS))
-            found["blank"] = self._connected().blank({key: live_object}, live_object.name, pid)
+            around = index(model.bdevs((yield methods.BDEVS)).devices)  # what it is stacked on
+            found["blank"] = self._connected().blank(around, live_object.name, pid)
         return found
 
 

@@ -7,17 +7,18 @@ import os
 EDGE = 1 << 20  # bytes looked at, at either end
 
 
-def is_blank(path: str, size: int) -> bool | None:
-    """Whether the first and last MiB of a file or block device, as long as the target says, are zero.
+def is_blank(path: str, size: int, skip: int = 0) -> bool | None:
+    """Whether the first MiB (after `skip` bytes) and the last of a file or block device, as long as the target says,
+    are zero.
 
     None when they cannot be read whole: unknown is not blank.
     """
-    length = min(EDGE, size)
+    length = min(EDGE, size - skip)
     if length <= 0:
         return None
     try:
         with open(path, "rb", buffering=0) as device:  # noqa: PTH123  # block devices have no Path reader
-            edges = [os.pread(device.fileno(), length, offset) for offset in (0, size - length)]
+            edges = [os.pread(device.fileno(), length, offset) for offset in (skip, size - length)]
     except OSError:
         return None
     return None if any(len(edge) < length for edge in edges) else not any(map(any, edges))

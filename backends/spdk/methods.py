@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.contract import Listener, LvolStore, Namespace, QosLimits, Subsystem, Transport
+from backends.contract import Bdev, Listener, LvolStore, Namespace, QosLimits, Subsystem, Transport
 from backends.spdk.client import Call
 from schemas.resources import Json
 
@@ -59,8 +59,21 @@ def notifications(since: int, limit: int = 1024) -> Call:
 # --- devices and stores
 
 
-def aio_create(name: str, path: str, block_size: int | None, uuid: str | None, *, fallocate: bool | None) -> Call:
-    return _writes("bdev_aio_create", name=name, filename=path, block_size=block_size, fallocate=fallocate, uuid=uuid)
+def aio_create(wanted: Bdev) -> Call:
+    return _writes(
+        "bdev_aio_create",
+        name=wanted.name,
+        filename=wanted.path,
+        block_size=wanted.block_size,
+        readonly=wanted.read_only,
+        fallocate=wanted.fallocate,
+        uuid=wanted.uuid,
+    )
+
+
+def aio_rescan(name: str) -> Call:
+    """Takes in the size that the file or disk has by now; answers well also when nothing has changed."""
+    return _writes("bdev_aio_rescan", name=name)
 
 
 def malloc_create(name: str, size: int, block_size: int, uuid: str | None) -> Call:
@@ -105,6 +118,26 @@ def lvol_create(store: str, name: str, size: int, *, thin: bool, clear_method: s
     )
 
 
+def lvol_store_grow(uuid: str) -> Call:
+    """Takes in what the device has grown by; answers well also when there is nothing."""
+    return _writes("bdev_lvol_grow_lvstore", LONG_TIMEOUT, uuid=uuid)
+
+
+def lvol_snapshot(lvol: str, name: str) -> Call:
+    """By alias. The lvol becomes a thin clone of its snapshot."""
+    return _writes("bdev_lvol_snapshot", lvol_name=lvol, snapshot_name=name)
+
+
+def lvol_clone(snapshot: str, name: str) -> Call:
+    """Of a read-only lvol, by alias; in its store."""
+    return _writes("bdev_lvol_clone", snapshot_name=snapshot, clone_name=name)
+
+
+def lvol_clone_bdev(device: str, store: str, name: str) -> Call:
+    """Of a device outside the store, by uuid. While the clone is there, the device must not be deleted."""
+    return _writes("bdev_lvol_clone_bdev", bdev=device, lvs_name=store, clone_name=name)
+
+
 def lvol_resize(uuid: str, size: int) -> Call:
     """SPDK shrinks without asking: the caller never asks for less than there is."""
     return _writes("bdev_lvol_resize", name=uuid, size_in_mib=-(-size // MIB))
@@ -138,6 +171,10 @@ def transport_create(transport: Transport) -> Call:
         max_io_qpairs_per_ctrlr=transport.max_io_qpairs_per_ctrlr,
         in_capsule_data_size=transport.in_capsule_data_size,
         max_io_size=transport.max_io_size,
+        max_aq_depth=transport.max_aq_depth,
+        abort_timeout_sec=transport.abort_timeout_sec,
+        c2h_success=transport.c2h_success,
+        zcopy=transport.zcopy,
     )
 
 

@@ -5,9 +5,8 @@ Types are checked, too: a null flag is not false, and an object where a list bel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
 
 from backends.contract import (
     AllowedHost,
@@ -19,20 +18,25 @@ from backends.contract import (
     Namespace,
     QosLimits,
     Subsystem,
-    Terminal,
     Transport,
 )
+from backends.spdk import stacks
+from backends.spdk.shape import Raw, flag, items, mapping, number, objects, shape, text, typed
 from schemas.resources import Json
 
-DRIVERS = {"AIO disk": "aio", "Malloc disk": "malloc", "Null disk": "null", "Logical Volume": "lvol"}
+DRIVERS = {
+    "AIO disk": "aio",
+    "Malloc disk": "malloc",
+    "Null disk": "null",
+    "Logical Volume": "lvol",
+    "URING bdev": "uring",
+    "NVMe disk": "nvme",
+    "Raid Volume": "raid",
+    "crypto": "crypto",
+    "passthru": "passthru",
+    "delay": "delay",
+}
 NO_LIMITS = QosLimits()
-
-T = TypeVar("T")
-Raw: TypeAlias = "Mapping[str, Any]"
-
-
-class Malformed(Terminal):
-    """An answer does not have the shape that SPDK documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class LvolBdev:
     read_only: bool
     claimed: bool
     clones: tuple[str, ...]
+    parent: str | None
+    image: str | None
     limits: QosLimits
 
 
@@ -59,10 +65,10 @@ def bdevs(answer: Json) -> Bdevs:
     devices: list[Bdev] = []
     lvols: dict[str, LvolBdev] = {}
     uuids: dict[str, str] = {}
-    with _shape("bdev_get_bdevs"):
-        for raw in _objects(answer):
-            product, uuid = _text(raw, "product_name"), _text(raw, "uuid")
-            uuids[_text(raw, "name")] = uuid
+    with shape("bdev_get_bdevs"):
+        for raw in objects(answer):
+            product, uuid = text(raw, "product_name"), text(raw, "uuid")
+            uuids[text(raw, "name")] = uuid
             driver = DRIVERS.get(product, product)
             if driver == "lvol":
                 lvols[uuid] = _lvol_bdev(raw)
@@ -72,204 +78,171 @@ def bdevs(answer: Json) -> Bdevs:
 
 
 def _device(raw: Raw, driver: str) -> Bdev:
-    aio = _object(_object(raw["driver_specific"])["aio"]) if driver == "aio" else {}
     return Bdev(
-        name=_text(raw, "name"),
+        name=text(raw, "name"),
         driver=driver,
-        uuid=_text(raw, "uuid"),
+        uuid=text(raw, "uuid"),
         size=_size(raw),
-        block_size=_number(raw, "block_size"),
-        path=_text(aio, "filename") if aio else None,
-        fallocate=_flag(aio, "fallocate") if "fallocate" in aio else None,
-        claimed=_flag(raw, "claimed"),
+        block_size=number(raw, "block_size"),
+        claimed=flag(raw, "claimed"),
         limits=_limits(raw),
+        **stacks.details(driver, raw.get("driver_specific", {}), number(raw, "block_size")),
     )
 
 
 def _lvol_bdev(raw: Raw) -> LvolBdev:
-    clones = _object(_object(raw["driver_specific"])["lvol"]).get("clones", [])
+    about = mapping(mapping(raw["driver_specific"])["lvol"])
     return LvolBdev(
         size=_size(raw),
-        read_only=not _flag(_object(raw["supported_io_types"]), "write"),
-        claimed=_flag(raw, "claimed"),
-        clones=tuple(_typed(name, str) for name in _list(clones)),
+        read_only=not flag(mapping(raw["supported_io_types"]), "write"),
+        claimed=flag(raw, "claimed"),
+        clones=tuple(typed(name, str) for name in items(about.get("clones", []))),
+        parent=text(about, "base_snapshot") if "base_snapshot" in about else None,
+        image=text(about, "external_snapshot_name") if "external_snapshot_name" in about else None,
         limits=_limits(raw),
     )
 
 
 def _size(raw: Raw) -> int:
-    return _number(raw, "num_blocks") * _number(raw, "block_size")
+    return number(raw, "num_blocks") * number(raw, "block_size")
 
 
 def _limits(raw: Raw) -> QosLimits:
-    assigned = _object(raw["assigned_rate_limits"])
+    assigned = mapping(raw["assigned_rate_limits"])
     limits = QosLimits(
-        _number(assigned, "rw_ios_per_sec"),
-        _number(assigned, "r_mbytes_per_sec"),
-        _number(assigned, "w_mbytes_per_sec"),
-        _number(assigned, "rw_mbytes_per_sec"),
+        number(assigned, "rw_ios_per_sec"),
+        number(assigned, "r_mbytes_per_sec"),
+        number(assigned, "w_mbytes_per_sec"),
+        number(assigned, "rw_mbytes_per_sec"),
     )
     return NO_LIMITS if limits == NO_LIMITS else limits
 
 
 def lvol_stores(answer: Json) -> tuple[LvolStore, ...]:
-    with _shape("bdev_lvol_get_lvstores"):
+    with shape("bdev_lvol_get_lvstores"):
         return tuple(
             LvolStore(
-                name=_text(raw, "name"),
-                bdev=_text(raw, "base_bdev"),
-                uuid=_text(raw, "uuid"),
-                cluster_size=_number(raw, "cluster_size"),
-                total_clusters=_number(raw, "total_data_clusters"),
-                free_clusters=_number(raw, "free_clusters"),
+                name=text(raw, "name"),
+                bdev=text(raw, "base_bdev"),
+                uuid=text(raw, "uuid"),
+                cluster_size=number(raw, "cluster_size"),
+                total_clusters=number(raw, "total_data_clusters"),
+                free_clusters=number(raw, "free_clusters"),
+                max_size=number(raw, "max_growable_size") if "max_growable_size" in raw else None,
             )
-            for raw in _objects(answer)
+            for raw in objects(answer)
         )
 
 
 def lvols(answer: Json, known: Bdevs) -> tuple[Lvol, ...]:
     """Every lvol of a store; one whose bdev is not there (yet) has no size."""
-    with _shape("bdev_lvol_get_lvols"):
-        return tuple(_lvol(raw, known.lvols.get(_text(raw, "uuid"))) for raw in _objects(answer))
+    with shape("bdev_lvol_get_lvols"):
+        return tuple(_lvol(raw, known.lvols.get(text(raw, "uuid"))) for raw in objects(answer))
 
 
 def _lvol(raw: Raw, bdev: LvolBdev | None) -> Lvol:
     return Lvol(
-        store=_text(_object(raw["lvs"]), "name"),
-        name=_text(raw, "name"),
-        uuid=_text(raw, "uuid"),
+        store=text(mapping(raw["lvs"]), "name"),
+        name=text(raw, "name"),
+        uuid=text(raw, "uuid"),
         size=bdev.size if bdev else None,
-        thin=_flag(raw, "is_thin_provisioned"),
+        thin=flag(raw, "is_thin_provisioned"),
+        image=bdev.image if bdev else None,
         read_only=bdev.read_only if bdev else False,
-        snapshot=_flag(raw, "is_snapshot"),
+        parent=bdev.parent if bdev else None,
+        degraded=flag(raw, "is_degraded"),
+        snapshot=flag(raw, "is_snapshot"),
         clones=bdev.clones if bdev else (),
         claimed=bdev.claimed if bdev else False,
-        allocated_clusters=_number(raw, "num_allocated_clusters"),
+        allocated_clusters=number(raw, "num_allocated_clusters"),
         limits=bdev.limits if bdev else None,
     )
 
 
 def transports(answer: Json) -> tuple[Transport, ...]:
-    with _shape("nvmf_get_transports"):
+    with shape("nvmf_get_transports"):
         return tuple(
             Transport(
-                type=_text(raw, "trtype").upper(),
-                max_queue_depth=_number(raw, "max_queue_depth"),
-                max_io_qpairs_per_ctrlr=_number(raw, "max_io_qpairs_per_ctrlr"),
-                in_capsule_data_size=_number(raw, "in_capsule_data_size"),
-                max_io_size=_number(raw, "max_io_size"),
+                type=text(raw, "trtype").upper(),
+                max_queue_depth=number(raw, "max_queue_depth"),
+                max_io_qpairs_per_ctrlr=number(raw, "max_io_qpairs_per_ctrlr"),
+                in_capsule_data_size=number(raw, "in_capsule_data_size"),
+                max_io_size=number(raw, "max_io_size"),
+                max_aq_depth=raw.get("max_aq_depth"),
+                abort_timeout_sec=raw.get("abort_timeout_sec"),
+                c2h_success=raw.get("c2h_success"),
+                zcopy=raw.get("zcopy"),
             )
-            for raw in _objects(answer)
+            for raw in objects(answer)
         )
 
 
 def subsystems(answer: Json, uuids: Mapping[str, str]) -> tuple[LiveObject, ...]:
-    """Subsystems with what they contain; the discovery subsystem is SPDK's own and left out."""
+    """Subsystems with what they contain; of the discovery subsystem, which is SPDK's own, only where it listens."""
     found: list[LiveObject] = []
-    with _shape("nvmf_get_subsystems"):
-        for raw in _objects(answer):
+    with shape("nvmf_get_subsystems"):
+        for raw in objects(answer):
             match raw["subtype"]:
                 case "NVMe":
                     found += _subsystem(raw, uuids)
                 case "Discovery":
-                    pass
+                    found += (_listener(text(raw, "nqn"), address) for address in objects(raw["listen_addresses"]))
                 case other:
                     raise ValueError(f"subtype {other!r}")
     return tuple(found)
 
 
 def _subsystem(raw: Raw, uuids: Mapping[str, str]) -> Iterator[LiveObject]:
-    nqn = _text(raw, "nqn")
+    nqn = text(raw, "nqn")
     yield Subsystem(
         nqn=nqn,
-        serial_number=_text(raw, "serial_number"),
-        model_number=_text(raw, "model_number"),
-        max_namespaces=_number(raw, "max_namespaces"),
-        min_cntlid=_number(raw, "min_cntlid"),
-        max_cntlid=_number(raw, "max_cntlid"),
-        allow_any_host=_flag(raw, "allow_any_host"),
+        serial_number=text(raw, "serial_number"),
+        model_number=text(raw, "model_number"),
+        max_namespaces=number(raw, "max_namespaces"),
+        min_cntlid=number(raw, "min_cntlid"),
+        max_cntlid=number(raw, "max_cntlid"),
+        allow_any_host=flag(raw, "allow_any_host"),
     )
-    for host in _objects(raw["hosts"]):
-        yield AllowedHost(nqn, _text(host, "nqn"))
-    for ns in _objects(raw["namespaces"]):
-        bdev, uuid, nguid = _text(ns, "bdev_name"), ns.get("uuid"), ns.get("nguid")
+    for host in objects(raw["hosts"]):
+        yield AllowedHost(nqn, text(host, "nqn"))
+    for ns in objects(raw["namespaces"]):
+        bdev, uuid, nguid = text(ns, "bdev_name"), ns.get("uuid"), ns.get("nguid")
         yield Namespace(
             nqn,
-            _number(ns, "nsid"),
+            number(ns, "nsid"),
             uuids.get(bdev, bdev),
-            None if uuid is None else _typed(uuid, str),
-            None if nguid is None else _typed(nguid, str),
+            None if uuid is None else typed(uuid, str),
+            None if nguid is None else typed(nguid, str),
         )
-    for address in _objects(raw["listen_addresses"]):
+    for address in objects(raw["listen_addresses"]):
         yield _listener(nqn, address)
 
 
 def _listener(nqn: str, address: Raw) -> Listener:
-    return Listener(nqn, _text(address, "trtype").upper(), _text(address, "traddr"), int(_text(address, "trsvcid")))
+    return Listener(nqn, text(address, "trtype").upper(), text(address, "traddr"), int(text(address, "trsvcid")))
 
 
 def connections(nqn: str, controllers: Json, qpairs: Json) -> Mapping[str, frozenset[str]]:
     """Connected host NQNs, each with the listeners its queue pairs came through."""
-    with _shape("nvmf_subsystem_get_qpairs"):
-        found: dict[str, frozenset[str]] = {_text(raw, "hostnqn"): frozenset() for raw in _objects(controllers)}
-        for raw in _objects(qpairs):
-            host, name = _text(raw, "hostnqn"), _listener(nqn, _object(raw["listen_address"])).key.name
+    with shape("nvmf_subsystem_get_qpairs"):
+        found: dict[str, frozenset[str]] = {text(raw, "hostnqn"): frozenset() for raw in objects(controllers)}
+        for raw in objects(qpairs):
+            host, name = text(raw, "hostnqn"), _listener(nqn, mapping(raw["listen_address"])).key.name
             found[host] = found.get(host, frozenset()) | {name}
     return found
 
 
 def pid(answer: Json) -> int:
-    with _shape("framework_get_reactors"):
-        return _number(_object(answer), "pid")
+    with shape("framework_get_reactors"):
+        return number(mapping(answer), "pid")
 
 
 def version(answer: Json) -> str:
-    with _shape("spdk_get_version"):
-        return _text(_object(answer), "version")
+    with shape("spdk_get_version"):
+        return text(mapping(answer), "version")
 
 
 def newest_notification(answer: Json) -> int | None:
     """The id of the last notification in an answer; None when there is none."""
-    with _shape("notify_get_notifications"):
-        return max((_number(raw, "id") for raw in _objects(answer)), default=None)
-
-
-class _shape:  # noqa: N801  # reads as what it is: `with _shape("method"):`
-    def __init__(self, method: str) -> None:
-        self._method = method
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, (KeyError, TypeError, ValueError)):
-            raise Malformed(f"{self._method}: the answer has an unexpected shape ({error!r})") from error
-
-
-def _typed(value: object, kind: type[T]) -> T:
-    if type(value) is not kind:
-        raise TypeError(f"{value!r:.60} is no {kind.__name__}")
-    return value
-
-
-def _text(raw: Raw, name: str) -> str:
-    return _typed(raw[name], str)
-
-
-def _number(raw: Raw, name: str) -> int:
-    return _typed(raw[name], int)
-
-
-def _flag(raw: Raw, name: str) -> bool:
-    return _typed(raw[name], bool)
-
-
-def _object(value: object) -> Raw:
-    return _typed(value, dict)
-
-
-def _list(value: object) -> Sequence[object]:
-    return _typed(value, list)
-
-
-def _objects(value: object) -> Iterator[Raw]:
-    return map(_object, _list(value))
+    with shape("notify_get_notifications"):
+        return max((number(raw, "id") for raw in objects(answer)), default=None)

@@ -6,7 +6,7 @@ An answer that is byte for byte the one before (but for its id) is recognised by
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from backends.contract import (
     Observed,
     index,
 )
-from backends.spdk import methods, model
+from backends.spdk import features, methods, model, stacks
 from backends.spdk.blank import is_blank
 from backends.spdk.client import Call, Client
 from backends.spdk.errors import RpcError
@@ -33,6 +33,11 @@ from schemas.resources import Json
 T = TypeVar("T")
 
 EXPORTS = (ObjectKind.SUBSYSTEM, ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.LISTENER)
+EXTRAS: Sequence[tuple[Call, Callable[[Json], tuple[LiveObject, ...]], ObjectKind, str]] = (
+    (stacks.RAIDS, stacks.unfinished_raids, ObjectKind.BDEV, "raid"),
+    (stacks.CONTROLLERS, stacks.paths, ObjectKind.NVME_PATH, ""),
+    (stacks.REFERRALS, stacks.referrals, ObjectKind.REFERRAL, ""),
+)
 NO_BDEVS = model.Bdevs((), {}, {})
 
 
@@ -43,6 +48,7 @@ class Observer:
     client: Client
     _seen: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
     _version: str = ""
+    _methods: frozenset[str] | None = None
     _notification: int = -1
     _last: Observed | None = None
 
@@ -51,6 +57,7 @@ class Observer:
         gaps: list[Gap] = []
         version = self._version or model.version(self.client.call(methods.VERSION).result())
         pid = model.pid(self.client.call(methods.REACTORS).result())
+        offered = self._offered()
         notification = self._news()  # before the lists: what happens while they are read is news afterwards
         transports = self._read(methods.TRANSPORTS, model.transports, gaps, ObjectKind.TRANSPORT) or ()
         stores = self._read(methods.LVOL_STORES, model.lvol_stores, gaps, ObjectKind.LVOL_STORE, ObjectKind.LVOL) or ()
@@ -59,11 +66,16 @@ class Observer:
             for store in stores
         }
         known = self._read(methods.BDEVS, model.bdevs, gaps, ObjectKind.BDEV, ObjectKind.LVOL) or NO_BDEVS
+        others = [
+            self._read(call, parse, gaps, kind, within=within) or ()
+            for call, parse, kind, within in EXTRAS
+            if offered is None or call.method in offered
+        ]
         lvols = self._joined("lvols", (listed, known), lambda: _lvols(listed, known))
         raw = self._read(methods.SUBSYSTEMS, _as_is, gaps, *EXPORTS)
         subsystems = self._joined("subsystems", (raw, known), lambda: model.subsystems(raw or [], known.uuids))
         self._version, self._notification = version, notification
-        things: tuple[tuple[LiveObject, ...], ...] = (transports, known.devices, stores, lvols, subsystems)
+        things: tuple[tuple[LiveObject, ...], ...] = (transports, known.devices, stores, lvols, subsystems, *others)
         objects = self._joined("objects", things, lambda: index(thing for group in things for thing in group))
         return self._settle(
             Observed(
@@ -74,8 +86,18 @@ class Observer:
                 connections={nqn: self.connections(nqn) for nqn in sorted(interest.connections)},
                 version=version,
                 last_notification=notification,
+                unsupported=features.unsupported(offered, version),
             )
         )
+
+    def _offered(self) -> frozenset[str] | None:
+        """The methods that the target has; None when it does not tell. They do not change while it lives."""
+        if self._methods is None:
+            try:
+                self._methods = stacks.methods(self.client.call(stacks.METHODS).result())
+            except RpcError:
+                return None
+        return self._methods
 
     def connections(self, nqn: str) -> Mapping[str, frozenset[str]] | None:
         """Hosts connected to a subsystem; None when it cannot be told."""
@@ -86,11 +108,21 @@ class Observer:
             return None
 
     def blank(self, objects: Mapping[ObjectKey, LiveObject], name: str, pid: int | None) -> bool | None:
-        """Whether an AIO device is blank; None unless the target provably runs on this machine."""
-        device = objects.get(ObjectKey(ObjectKind.BDEV, name))
-        if not isinstance(device, Bdev) or not device.path or pid is None or self.client.peer_pid != pid:
-            return None
-        return is_blank(device.path, device.size or 0)
+        """Whether a device is blank; None unless the target provably runs on this machine.
+
+        One that is stacked on others is blank when all of those are, behind what a raid has put in front of them.
+        """
+        return self._blank(objects, name, 0) if pid is not None and self.client.peer_pid == pid else None
+
+    def _blank(self, objects: Mapping[ObjectKey, LiveObject], name: str, skip: int) -> bool | None:
+        match objects.get(ObjectKey(ObjectKind.BDEV, name)):
+            case Bdev(path=str(path), size=size):
+                return is_blank(path, size or 0, skip)
+            case Bdev(bases=tuple(bases), data_offsets=offsets):
+                places = zip(bases, offsets or (0,) * len(bases), strict=True)
+                found = {self._blank(objects, base, skip + offset) for base, offset in places}
+                return None if None in found else found == {True}
+        return None
 
     def news(self, since: int) -> tuple[int, bool]:
         """(newest notification id, whether there was any beyond `since` or the ids began again)."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from analyzer.analyze import analyze
@@ -19,6 +20,8 @@ from reconciler.store import StateError
 from schemas.quantity import parse_bytes
 
 PREFIX = "/var/lib/holdfast-demo/"  # stands in the example for the folder
+IMAGE = 64 << 20  # bytes
+MEMBER = "1Gi"  # a disk that only an array knows
 LONGEST_SOCKET = 103  # bytes of a UNIX socket's path, on every system
 
 
@@ -38,6 +41,7 @@ class Site:
     folder: Path
     nodes: tuple[Node, ...]
     disks: tuple[tuple[Path, int], ...]  # file and size in bytes
+    keys: tuple[Path, ...]  # of what is encrypted
     volumes: int
     subsystems: int
 
@@ -92,6 +96,9 @@ def lay_out(site: Site) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as disk:
                 os.truncate(disk.fileno(), size)  # sparse: it takes no room until it is written to
+        for key in site.keys:
+            key.touch(0o600, exist_ok=False)
+            key.write_text(f"{token_hex(64)}\n")
         for node in site.nodes:
             node.socket.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -129,6 +136,7 @@ def _read(manifests: Path, folder: Path) -> Site:
         folder,
         tuple(_node(name, spec, folder) for name, spec in _specs(graph, "Target")),
         tuple(_disks(graph, folder)),
+        tuple(_keys(graph, folder)),
         len(graph.of_kind("Volume")),
         len(graph.of_kind("Subsystem")),
     )
@@ -148,8 +156,18 @@ def _node(name: str, spec: Any, folder: Path) -> Node:  # noqa: ANN401  # JSON t
 
 
 def _disks(graph: ResourceGraph, folder: Path) -> Iterable[tuple[Path, int]]:
-    """Files that pools are initialised on, as large as their consent says."""
-    devices = dict(_specs(graph, "BlockDevice"))
-    for _, spec in _specs(graph, "StoragePool"):
-        device = devices[spec["deviceRef"]]
-        yield _placed(device["aio"]["path"], folder), parse_bytes(spec["initialize"]["sizeBytes"])
+    """The files of devices: as large as the consent to make a pool of one says, else of a size that does; and images,
+    which are blank here.
+    """
+    yield from ((_placed(spec["path"], folder), IMAGE) for _, spec in _specs(graph, "Image"))
+    sizes = {spec["deviceRef"]: spec["initialize"]["sizeBytes"] for _, spec in _specs(graph, "StoragePool")}
+    for name, spec in _specs(graph, "BlockDevice"):
+        if "aio" in spec:
+            yield _placed(spec["aio"]["path"], folder), parse_bytes(sizes.get(name, MEMBER))
+
+
+def _keys(graph: ResourceGraph, folder: Path) -> Iterable[Path]:
+    """Files that keys are read from."""
+    for _, spec in _specs(graph, "BlockDevice"):
+        if "crypto" in spec:
+            yield _placed(spec["crypto"]["keyFrom"]["file"], folder)

@@ -104,15 +104,15 @@ class Story:
         self.playground.settle(self.revision)
         site = self.playground.site
         witnesses = self.witnesses.values()
-        lvols = {uuid for witness in witnesses for uuid in witness.lvols()}
+        volumes = {uuid for witness in witnesses for uuid in witness.volumes()}
         shown = {uuid for witness in witnesses for uuid in witness.namespaces()}
         subsystems = [subsystem for witness in witnesses for subsystem in witness.subsystems().values()]
         open_ = [s["nqn"] for s in subsystems if s["listen_addresses"] and s["hosts"] and not s["allow_any_host"]]
-        expect(lvols == shown, f"lvols {sorted(lvols)}, but namespaces {sorted(shown)}")
-        expect(len(lvols) == site.volumes, f"{len(lvols)} lvols for {site.volumes} volumes")
+        expect(volumes == shown, f"lvols {sorted(volumes)}, but namespaces {sorted(shown)}")
+        expect(len(volumes) == site.volumes, f"{len(volumes)} lvols for {site.volumes} volumes")
         expect(len(open_) == site.subsystems, f"{len(open_)} of {site.subsystems} subsystems are open to their hosts")
         self.uids = {name: self.daemon.uid(f"Volume {name}") for name in (KEPT, DOOMED, GROWN, LIMITED, *PATTERNED)}
-        return f"{len(lvols)} volumes in {len(open_)} subsystems on {len(site.nodes)} targets{self._write_patterns()}"
+        return f"{len(volumes)} volumes in {len(open_)} subsystems on {len(site.nodes)} targets{self._write_patterns()}"
 
     def no_op(self) -> str:
         """The recorders step in between daemon and targets, which takes a restart of the daemon: so this also shows

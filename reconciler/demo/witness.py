@@ -91,6 +91,11 @@ class Witness:
         """By uuid."""
         return frozenset(uuid for uuid, bdev in self.bdevs().items() if "lvol" in bdev["driver_specific"])
 
+    def volumes(self) -> frozenset[str]:
+        """Lvols that can be written, by uuid: no snapshots."""
+        found = self.bdevs()
+        return frozenset(uuid for uuid in self.lvols() if found[uuid]["supported_io_types"]["write"])
+
     def size(self, uuid: str) -> int:
         """Bytes of a bdev. Raises WitnessError when there is none."""
         [bdev] = self.call("bdev_get_bdevs", name=uuid)

@@ -7,17 +7,26 @@ from collections.abc import Sequence
 
 from backends.contract import OWNER_MARKER, Action, ObjectKey, ObjectKind
 from reconciler.plan import Difference, Drift, DriftClass, Hazard, Held, Plan
+from reconciler.planner.capacity import tell_capacity
 from reconciler.planner.devices import plan_devices, plan_transports
 from reconciler.planner.draft import Draft
 from reconciler.planner.exports import plan_exports
+from reconciler.planner.images import plan_images
 from reconciler.planner.leftovers import plan_leftovers
+from reconciler.planner.lineage import plan_lineage
 from reconciler.planner.order import order
-from reconciler.planner.pools import plan_pools, unproven
+from reconciler.planner.pools import plan_pools, unproven_pools
+from reconciler.planner.stacks import unproven_members
+from reconciler.planner.target import plan_target
 from reconciler.planner.view import Owned, Spending, View, Writer
-from reconciler.planner.volumes import plan_volumes
 from reconciler.planner.withhold import used_drift, withhold
 
 __all__ = ["Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven"]
+
+
+def unproven(view: View) -> frozenset[str]:
+    """Names of devices that somebody must look at, because something that overwrites them is to be made on them."""
+    return unproven_pools(view) | unproven_members(view)
 
 
 def plan(view: View) -> Plan:
@@ -54,12 +63,14 @@ def _is_replacement(view: View, held: Held) -> bool:
 
 def _attempt(view: View) -> Plan:
     draft = Draft(view.desired.revision, view.records)
+    plan_target(view, draft)
     plan_transports(view, draft)
     devices = plan_devices(view, draft)
     pools = plan_pools(view, draft, devices)
-    volumes = plan_volumes(view, draft, pools)
+    volumes = plan_lineage(view, draft, pools, plan_images(view, draft))
     plan_exports(view, draft, devices, volumes)
     plan_leftovers(view, draft)
+    tell_capacity(view, draft)
     going, questions = withhold(view, draft)
     return Plan(
         target=view.target.name,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
-from backends.contract import Bdev, ObjectKind
+from backends.contract import Bdev, Guard, LiveObject, ObjectKind
 from reconciler.desired import DeviceWish
-from reconciler.plan import Difference, Drift, DriftClass, Hazard, created
+from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Record, created, updated
+from reconciler.planner.controllers import plan_namespace, plan_paths
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
+from reconciler.planner.stacks import keep_raid, keyed, make_stacked
 from reconciler.planner.view import View
 from schemas.resources import ResourceKey
 
@@ -18,12 +21,26 @@ _PATHS = {
     "block_size": "spec.blockSize",
     "path": "spec.aio.path",
     "fallocate": "spec.aio.fallocate",
+    "bases": "spec.deviceRef",
+    "key_name": "spec.crypto.keyFrom",
 }
+IN_PLACE = {
+    "avg_read": "spec.delay.readMicroseconds",
+    "p99_read": "spec.delay.readP99Microseconds",
+    "avg_write": "spec.delay.writeMicroseconds",
+    "p99_write": "spec.delay.writeP99Microseconds",
+    "policy": "spec.nvme.multipath.policy",
+}
+_IDENTITY = frozenset({"spec.uuid", "spec.aio.path", "spec", "spec.deviceRef", "spec.crypto.keyFrom"})
 _TRANSPORT_PATHS = {
     "max_queue_depth": "spec.transports.maxQueueDepth",
     "max_io_qpairs_per_ctrlr": "spec.transports.maxIOQpairsPerController",
     "in_capsule_data_size": "spec.transports.inCapsuleDataSize",
     "max_io_size": "spec.transports.maxIOSize",
+    "max_aq_depth": "spec.transports.maxAQDepth",
+    "abort_timeout_sec": "spec.transports.abortTimeout",
+    "c2h_success": "spec.transports.c2hSuccess",
+    "zcopy": "spec.transports.zeroCopy",
 }
 
 
@@ -47,18 +64,64 @@ def plan_transports(view: View, draft: Draft) -> None:
 
 
 def plan_devices(view: View, draft: Draft) -> Mapping[ResourceKey, Standing]:
-    """How each device of the target stands."""
-    return {wish.wish.key: _plan_device(view, draft, wish) for wish in view.target.devices}
+    """How each device of the target stands; what is stacked on others after those."""
+    standings: dict[ResourceKey, Standing] = {}
+    for wish in view.target.devices:
+        _plan_stack(view, draft, wish, standings)
+    return standings
 
 
-def _plan_device(view: View, draft: Draft, wish: DeviceWish) -> Standing:
-    if why := view.unread(ObjectKind.BDEV):
+def _plan_stack(view: View, draft: Draft, wish: DeviceWish, standings: dict[ResourceKey, Standing]) -> None:
+    for base in wish.bases:
+        _plan_stack(view, draft, base, standings)
+    if wish.wish.key not in standings:
+        standings[wish.wish.key] = _plan_device(view, draft, wish, standings)
+
+
+def _plan_device(view: View, draft: Draft, wish: DeviceWish, standings: Mapping[ResourceKey, Standing]) -> Standing:
+    if why := view.unread(ObjectKind.BDEV, wish.bdev.driver):
         return Standing(why=f"the target's devices could not be read: {why}")
     live = view.live.get(wish.bdev.key)
-    return _present_device(view, draft, wish, live) if isinstance(live, Bdev) else _missing_device(view, draft, wish)
+    if refusal := _not_ours(view, wish, live):
+        draft.remark(wish.wish.key, *refusal, stalled=True)
+        return Standing(why=refusal[1])
+    present = live if isinstance(live, Bdev) else None
+    if wish.paths:
+        attached = plan_paths(view, draft, wish) or plan_namespace(view, draft, wish, present)
+        return attached or _present_device(view, draft, wish, present or wish.bdev)
+    if wish.key_from:
+        return _plan_crypto(view, draft, wish, present, standings)
+    if present and wish.bdev.driver == "raid":
+        return keep_raid(view, draft, wish, present, standings)
+    return _present_device(view, draft, wish, present) if present else _missing_device(view, draft, wish, standings)
 
 
-def _missing_device(view: View, draft: Draft, wish: DeviceWish) -> Standing:
+def _plan_crypto(
+    view: View, draft: Draft, wish: DeviceWish, live: Bdev | None, standings: Mapping[ResourceKey, Standing]
+) -> Standing:
+    """With its own key or not at all: SPDK takes any, and shows noise."""
+    match keyed(view, wish):
+        case Bdev() as wanted:
+            wish = dataclasses.replace(wish, bdev=wanted)
+            return _present_device(view, draft, wish, live) if live else _missing_device(view, draft, wish, standings)
+        case reason, message:
+            draft.remark(wish.wish.key, reason, message, stalled=reason == "WrongKey")
+            return Standing(live=live) if live else Standing(why=message)
+
+
+def _not_ours(view: View, wish: DeviceWish, live: LiveObject | None) -> tuple[str, str] | None:
+    """Why a device that the ledger does not know is neither taken over nor made."""
+    if view.records.get(wish.bdev.key):
+        return None
+    if live is None:
+        nothing = f"there is no bdev {wish.bdev.name} to adopt; what is to be adopted is never created"
+        return ("NothingToAdopt", nothing) if wish.wish.adopt else None
+    take_over = 'to take it over, annotate holdfast.dev/adopt: "true"'
+    foreign = wish.named and not wish.wish.adopt
+    return ("Foreign", f"bdev {wish.bdev.name} exists but is not ours; {take_over}") if foreign else None
+
+
+def _missing_device(view: View, draft: Draft, wish: DeviceWish, standings: Mapping[ResourceKey, Standing]) -> Standing:
     wanted, resource = wish.bdev, wish.wish.key
     cause = view.cause(view.records.get(wanted.key))
     drift = missing_drift(wanted.key, resource, cause, "spec")
@@ -70,6 +133,8 @@ def _missing_device(view: View, draft: Draft, wish: DeviceWish) -> Standing:
         draft.hold(proposal, "DeviceOpenedTwice", message)
         draft.remark(resource, "DeviceOpenedTwice", message, stalled=True)
         return Standing(why=message)
+    if wish.bases:
+        return make_stacked(view, draft, wish, wanted, standings)
     draft.propose(proposal)
     return Standing(making=wanted)
 
@@ -80,8 +145,8 @@ def _same_bytes(live: Bdev, wanted: Bdev) -> bool:
 
 def _present_device(view: View, draft: Draft, wish: DeviceWish, live: Bdev) -> Standing:
     wanted, resource, record = wish.bdev, wish.wish.key, view.records.get(wish.bdev.key)
-    found = differences(wanted, live, _PATHS, wish.wish.drift_ignore)
-    identity = [d for d in found if d.path in ("spec.uuid", "spec.aio.path", "spec")]
+    found = differences(wanted, live, _PATHS | IN_PLACE, wish.wish.drift_ignore)
+    identity = [d for d in found if d.path in _IDENTITY]
     if identity:
         message = f"bdev {live.name} is not the declared device: " + ", ".join(
             f"{d.path} is {d.have}" for d in identity
@@ -90,12 +155,28 @@ def _present_device(view: View, draft: Draft, wish: DeviceWish, live: Bdev) -> S
         _report(draft, resource, live, tuple(identity))
         return Standing(why=message)
     if not found:
-        draft.own(wanted, wish.wish)
+        draft.own(wanted, wish.wish, uid=(live.uuid or "") if wish.paths else "")
         return Standing(live=live)
-    _needs_restart(draft, resource, found)
+    changeable = tuple(d for d in found if d.path in IN_PLACE.values())
+    if changeable:
+        draft.propose(_in_place(record, wish, live, changeable))
+    found = tuple(d for d in found if d not in changeable)
+    if found:
+        _needs_restart(draft, resource, found)
     if drifted(dict(record.applied) if record else {}, wanted, found, _PATHS):
         _report(draft, resource, live, found)
     return Standing(live=live)
+
+
+def _in_place(record: Record | None, wish: DeviceWish, live: Bdev, found: tuple[Difference, ...]) -> Proposal:
+    paths = _PATHS | IN_PLACE
+    behind_our_back = drifted(dict(record.applied) if record else {}, wish.bdev, found, paths)
+    drift = Drift(live.key, wish.wish.key, DriftClass.MODIFIED, found, "Corrected") if behind_our_back else None
+    cause = Cause.DRIFT if behind_our_back else Cause.CHANGE
+    after = dataclasses.replace(live, latency=wish.bdev.latency, policy=wish.bdev.policy)
+    reason = ", ".join(f"{d.path.rpartition('.')[2]} {d.have} → {d.want}" for d in found)
+    guards = (Guard(live.key, {"uuid": live.uuid}),)
+    return Proposal(updated(live, after), wish.wish.key, cause, reason, guards=guards, drift=drift)
 
 
 def _needs_restart(draft: Draft, resource: ResourceKey, found: tuple[Difference, ...]) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from backends.contract import Action, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
+from backends.contract import Action, Bdev, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
 from reconciler.desired import Wish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Held, Phase, Record, Remark
 from schemas.resources import Json, ResourceKey
@@ -27,6 +27,7 @@ class Proposal:
     requires: tuple[ObjectKey, ...] = ()  # objects that must be there by then
     waits_for: tuple[ObjectKey, ...] = ()  # creations that must have ended first, well or not
     gone: tuple[ObjectKey, ...] = ()  # objects that must have been deleted by then, where the plan deletes them
+    touches: tuple[ObjectKey, ...] = ()  # other objects that it works on, so that nothing else may meanwhile
     subject: str = ""
     drift: Drift | None = None
     doubt: tuple[str, str] | None = None  # (reason, message): goes ahead only when a person approves it
@@ -40,8 +41,14 @@ class Proposal:
     def bears_data(self) -> bool:
         """Whether it makes or destroys something that bears bytes."""
         thing = self.change.after or self.change.before
-        volatile = self.change.key.kind is ObjectKind.BDEV and self.hazard is Hazard.DATA_LOSS
+        volatile = self.change.key.kind is ObjectKind.BDEV and (
+            self.hazard is Hazard.DATA_LOSS or _writes_superblock(self.change.after)
+        )
         return thing is not None and self.change.action is not Action.UPDATE and (thing.kind in BEARS_DATA or volatile)
+
+
+def _writes_superblock(wanted: LiveObject | None) -> bool:
+    return isinstance(wanted, Bdev) and bool(wanted.superblock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,14 @@ class Standing:
     @property
     def usable(self) -> bool:
         return self.live is not None or self.making is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What something is made in and from: its pool, and its source (None: it begins blank, or there is none)."""
+
+    pool: Standing
+    source: Standing | None = None
 
 
 @dataclass
@@ -72,6 +87,12 @@ class Draft:
 
     def propose(self, proposal: Proposal) -> None:
         self.proposals.setdefault(proposal.change.key, []).append(proposal)
+
+    def await_first(self, key: ObjectKey, first: ObjectKey) -> None:
+        """Let what is proposed for one object wait until another has been made."""
+        late = (dataclasses.replace(p, waits_for=(*p.waits_for, first)) for p in self.proposals.get(key, ()))
+        if found := [*late]:
+            self.proposals[key] = found
 
     def __iter__(self) -> Iterator[Proposal]:
         return (proposal for group in self.proposals.values() for proposal in group)

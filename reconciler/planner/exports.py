@@ -26,6 +26,7 @@ from reconciler import identity
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
+from reconciler.planner.lineage import ELSEWHERE
 from reconciler.planner.view import View
 from schemas.resources import ResourceKey
 
@@ -75,7 +76,7 @@ def plan_exports(
         _plan_subsystem(view, draft, inside)
         for entry in wish.namespaces:
             if entry.volume:
-                _plan_limits(view, draft, wish, entry, volumes[entry.volume.wish.key])
+                _plan_limits(view, draft, wish, entry, volumes.get(entry.volume.wish.key, ELSEWHERE))
 
 
 # --- the subsystem itself
@@ -112,7 +113,7 @@ def _plan_subsystem(view: View, draft: Draft, inside: Inside) -> None:
 def _is_ours(view: View, wish: SubsystemWish, live: Subsystem, record: Record | None) -> bool:
     """Recorded; or to be adopted; or, where the ledger was lost, carrying the serial number that only we derive."""
     derived = identity.derived_serial(view.owned.site, wish.wish.key)
-    return record is not None or wish.wish.adopt or (view.recovering and live.serial_number == derived)
+    return record is not None or bool(wish.wish.adopt) or (view.recovering and live.serial_number == derived)
 
 
 def _make(view: View, draft: Draft, inside: Inside, record: Record | None) -> None:
@@ -158,7 +159,7 @@ def _inside(
     absent: list[NamespaceWish] = []
     reused: list[tuple[NamespaceWish, str]] = []
     for entry in wish.namespaces:
-        standing = volumes[entry.volume.wish.key] if entry.volume else _device_of(entry, devices)
+        standing = volumes.get(entry.volume.wish.key, ELSEWHERE) if entry.volume else _device_of(entry, devices)
         namespace = _namespace(view, wish.subsystem.nqn, entry, standing)
         why = _reuses(view, namespace) if namespace else ""
         if namespace and not why:

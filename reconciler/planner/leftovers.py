@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
-from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind, Subsystem
+from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, NvmePath, ObjectKey, ObjectKind, Subsystem
 from reconciler.dates import day_of
 from reconciler.desired import Consent
 from reconciler.plan import Cause, Hazard, Phase, Record, deleted
 from reconciler.planner.draft import Draft, Proposal
+from reconciler.planner.snapshots import kin
+from reconciler.planner.stacks import height, stacked_on
 from reconciler.planner.view import View
 from schemas.resources import Json
 
 _INSIDE_SUBSYSTEMS = frozenset({ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.LISTENER, ObjectKind.QOS})
+_STATELESS = frozenset({"null", "passthru", "delay"})  # nothing is lost with them
 
 
 def plan_leftovers(view: View, draft: Draft) -> None:
@@ -20,13 +23,19 @@ def plan_leftovers(view: View, draft: Draft) -> None:
     touched = (
         {proposal.change.key for proposal in draft} | set(draft.records) | {held.change.key for held in draft.held}
     )
-    for record in sorted(view.owned.records, key=lambda record: record.key):
+    for record in sorted(view.owned.records, key=lambda record: (-_height(view, record), record.key)):
         if record.key in touched or view.unread(record.key.kind):
             continue
         if not _declared(view, record):
             _plan_leftover(view, draft, record)
         elif record.key.kind in _INSIDE_SUBSYSTEMS and record.key not in view.live:
             _forget_child(view, draft, record)
+
+
+def _height(view: View, record: Record) -> int:
+    """Stacks are taken down from the top."""
+    live = view.live.get(record.key)
+    return height(view, live) if isinstance(live, Bdev) else 0
 
 
 def _declared(view: View, record: Record) -> bool:
@@ -53,6 +62,8 @@ def _plan_leftover(view: View, draft: Draft, record: Record) -> None:
             _retain_or_destroy(view, draft, record)
         case ObjectKind.BDEV:
             _detach(view, draft, record)
+        case ObjectKind.NVME_PATH:
+            _let_go(view, draft, record)
         case ObjectKind.SUBSYSTEM:
             _withdraw(view, draft, record)
         case ObjectKind.TRANSPORT:
@@ -80,10 +91,13 @@ def _detach(view: View, draft: Draft, record: Record) -> None:
     if live.driver == "malloc":
         _retain_or_destroy(view, draft, record)
         return
-    kept = record.reclaim == "Retain" and live.driver != "null"
-    if kept or (live.claimed and not _leaving(draft) & set(_built_on(view, live))):
+    kept = record.reclaim == "Retain" and live.driver not in _STATELESS
+    clones = any(lvol.image == live.uuid for lvol in view.lvols.values())  # deleting their image kills the target
+    if kept or clones or (live.claimed and not _leaving(draft) & set(_built_on(view, live))):
         _retain(draft, record, live.uuid or "")
         return
+    if live.driver == "nvme":
+        return  # it goes with its controller
     proposal = Proposal(
         deleted(live),
         record.resource,
@@ -93,6 +107,24 @@ def _detach(view: View, draft: Draft, record: Record) -> None:
         gone=_built_on(view, live),
     )
     draft.propose(proposal)
+
+
+def _let_go(view: View, draft: Draft, record: Record) -> None:
+    """A controller goes, way by way, when nothing is on its namespaces any more."""
+    live = view.live.get(record.key)
+    if not isinstance(live, NvmePath):
+        draft.forget.add(record.key)
+        return
+    devices = [d for d in view.devices.values() if d.driver == "nvme" and d.name.startswith(f"{live.controller}n")]
+    built = {key for device in devices for key in _built_on(view, device)}
+    busy = any(device.claimed for device in devices) and not _leaving(draft) & built
+    if record.reclaim == "Retain" or busy:
+        return
+    guards = tuple(Guard(device.key, {"uuid": device.uuid, "claimed": False}) for device in devices)
+    reason = "the device is no longer declared; its bytes stay where they are"
+    draft.propose(
+        Proposal(deleted(live), record.resource, Cause.CHANGE, reason, guards=guards, gone=tuple(sorted(built)))
+    )
 
 
 def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
@@ -116,6 +148,7 @@ def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
         Hazard.DATA_LOSS,
         guards=(_still_unused(live),),
         gone=_built_on(view, live),
+        touches=kin(view, live) if isinstance(live, Lvol) else (),
         subject=f"{record.resource} {uid}",
     )
     if obstacle := _obstacle(view, draft, live):
@@ -156,7 +189,7 @@ def _retain(draft: Draft, record: Record, uid: str) -> None:
 def _obstacle(view: View, draft: Draft, live: Lvol | LvolStore | Bdev) -> tuple[str, str] | None:
     """What stands on the bytes and is not going away with this plan."""
     leaving = _leaving(draft)
-    if isinstance(live, Lvol) and live.clones:
+    if isinstance(live, Lvol) and not _merges(view, live):
         return "HasClones", f"lvol {live.alias} has clones: {', '.join(live.clones)}"
     if isinstance(live, LvolStore):
         inside = [lvol for lvol in view.lvols.values() if lvol.store == live.name and lvol.key not in leaving]
@@ -164,10 +197,24 @@ def _obstacle(view: View, draft: Draft, live: Lvol | LvolStore | Bdev) -> tuple[
             return "PoolNotEmpty", f"store {live.name} still holds {len(inside)} lvol(s), such as {inside[0].name}"
         if any(key.kind is ObjectKind.LVOL and key.name.startswith(f"{live.name}/") for key in view.owned.quarantined):
             return "OutcomeUnknown", f"a request to store {live.name} was never answered and may still be running"
+    if isinstance(live, Bdev) and (above := [d.name for d in stacked_on(view, live) if d.key not in leaving]):
+        return "DeviceInUse", f"{', '.join(above)} is stacked on it"
     exported = view.exported.get(live.uuid or "")
     if exported and not {exported.key, ObjectKey(ObjectKind.SUBSYSTEM, exported.nqn)} & leaving:
         return "StillExported", f"it is namespace {exported.nsid} of {exported.nqn}"
     return None
+
+
+def _merges(view: View, live: Lvol) -> bool:
+    """Whether nobody but its own volume, or that volume's next snapshot, lies on an lvol: it is merged into that one.
+
+    SPDK would merge into a clone as well; but then whoever made the clone loses what it was made from.
+    """
+    if not live.clones:
+        return True
+    child = view.live.get(ObjectKey(ObjectKind.LVOL, f"{live.store}/{live.clones[0]}"))
+    record = view.records_by_uid.get(child.uuid or "") if isinstance(child, Lvol) else None
+    return len(live.clones) == 1 and record is not None and record.applied.get("clone_of") != live.alias
 
 
 def _leaving(draft: Draft) -> set[ObjectKey]:
@@ -181,7 +228,7 @@ def _still_unused(live: Lvol | LvolStore | Bdev) -> Guard:
     else:
         facts["claimed"] = False
     if isinstance(live, Lvol):
-        facts["clones"] = []
+        facts["clones"] = [*live.clones]
     return Guard(live.key, facts)
 
 
@@ -195,4 +242,5 @@ def _built_on(view: View, live: LiveObject) -> tuple[ObjectKey, ...]:
         found += [lvol.key for lvol in view.lvols.values() if lvol.store == live.name]
     if isinstance(live, Bdev):
         found += [store.key for store in view.stores.values() if store.bdev == live.name]
+        found += [device.key for device in stacked_on(view, live)]
     return tuple(found)

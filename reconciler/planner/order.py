@@ -14,6 +14,7 @@ from backends.contract import (
     Listener,
     LiveObject,
     Namespace,
+    NvmePath,
     ObjectKey,
     ObjectKind,
     Subsystem,
@@ -62,6 +63,7 @@ def _step(
         after=tuple(sorted(after - needs - {proposal.id})),
         guards=proposal.guards,
         serial=_serial(proposal.change.before or proposal.change.after),
+        touches=proposal.touches,
         subject=proposal.subject,
         bears_data=proposal.bears_data,
         released_by=proposal.released_by,
@@ -69,9 +71,11 @@ def _step(
 
 
 def _serial(thing: LiveObject | None) -> str:
-    """Operations on one subsystem, or on one lvol and its limits, go out one at a time."""
+    """Operations on one subsystem, one controller, or one lvol and its limits go out one at a time."""
     if isinstance(thing, (Subsystem, AllowedHost, Namespace, Listener)):
         return thing.nqn
+    if isinstance(thing, NvmePath):
+        return thing.controller
     if thing is not None and thing.kind in (ObjectKind.LVOL, ObjectKind.QOS):
         return thing.key.name
     return str(thing.key) if thing is not None else ""

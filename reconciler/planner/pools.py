@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from backends.contract import Bdev, Guard, LiveObject, LvolStore, ObjectKind
 from reconciler.dates import day_of
 from reconciler.desired import Initialize, PoolWish
-from reconciler.plan import Cause, Hazard, Phase, Record, created
+from reconciler.plan import Cause, Hazard, Phase, Record, created, updated
 from reconciler.planner.draft import Draft, Proposal, Standing
 from reconciler.planner.view import View
+from schemas.quantity import format_bytes
 from schemas.resources import Json, ResourceKey
 
 
@@ -23,7 +24,7 @@ def plan_pools(view: View, draft: Draft, devices: Mapping[ResourceKey, Standing]
     return {wish.wish.key: _plan_pool(view, draft, wish, devices[wish.device.wish.key]) for wish in view.target.pools}
 
 
-def unproven(view: View) -> frozenset[str]:
+def unproven_pools(view: View) -> frozenset[str]:
     """Names of devices whose blankness decides whether a pool may be created."""
     return frozenset(
         wish.device.bdev.name
@@ -64,8 +65,47 @@ def _known_pool(view: View, draft: Draft, wish: PoolWish, uuid: str, device: Sta
     if store.cluster_size != wish.cluster_size:
         message = f"the store has clusters of {store.cluster_size} bytes, fixed at creation, not of {wish.cluster_size}"
         draft.remark(wish.wish.key, "ClusterSizeDiffers", message, ready=True)
-    draft.own(LvolStore(store.name, store.bdev, store.uuid, store.cluster_size), wish.wish, uid=uuid)
+    record = view.record_of(wish.wish, ObjectKind.LVOL_STORE)
+    spans = record.applied.get("size") if record else None
+    grown = spans if isinstance(spans, int) else None
+    if not _plan_growth(draft, wish, store, grown, device):
+        draft.own(LvolStore(store.name, store.bdev, store.uuid, store.cluster_size, size=grown), wish.wish, uid=uuid)
     return Standing(live=store)
+
+
+def _plan_growth(draft: Draft, wish: PoolWish, store: LvolStore, spans: int | None, device: Standing) -> bool:
+    """Whether the store is to take in what its device has grown by. First the device is read again, where needed."""
+    live = device.live
+    if wish.size <= (spans or 0) or not isinstance(live, Bdev) or live.size is None:
+        return False
+    grown = f"growing to {format_bytes(wish.size)}"
+    if store.max_size is not None and wish.size > store.max_size:
+        limit = f"a store that was made so can span {format_bytes(store.max_size)} at most"
+        draft.remark(wish.wish.key, "CannotGrow", f"{grown}: {limit}", stalled=True)
+        return False
+    if live.size >= wish.size:
+        after = dataclasses.replace(store, size=wish.size)
+        guards = (Guard(store.key, {"uuid": store.uuid}), Guard(live.key, {"size": live.size}))
+        before = dataclasses.replace(store, size=spans)
+        draft.propose(Proposal(updated(before, after), wish.wish.key, Cause.CHANGE, grown, guards=guards))
+        return True
+    if live.driver != "aio":
+        message = f"{grown}: the device has {format_bytes(live.size)}, and SPDK reads only files and disks (aio) again"
+        draft.remark(wish.wish.key, "CannotGrow", message, stalled=True)
+        return False
+    after_scan = dataclasses.replace(live, size=wish.size)
+    same = (Guard(live.key, {"uuid": live.uuid}),)
+    why = f"{grown}: the device is read again"
+    draft.propose(Proposal(updated(live, after_scan), wish.device.wish.key, Cause.CHANGE, why, guards=same))
+    return True
+
+
+def low(wish: PoolWish, store: LiveObject | None) -> str:
+    """That a pool is below its reserve, in words; empty when it is not."""
+    if not isinstance(store, LvolStore) or store.free_clusters >= wish.reserve * store.total_clusters:
+        return ""
+    free = 100 * store.free_clusters // max(store.total_clusters, 1)
+    return f"{wish.wish.key} has {free} % free, below its reserve of {wish.reserve:.0%}"
 
 
 def _absent_pool(view: View, draft: Draft, wish: PoolWish, uuid: str, device: Standing) -> Standing:

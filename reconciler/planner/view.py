@@ -18,9 +18,11 @@ from backends.contract import (
     Lvol,
     LvolStore,
     Namespace,
+    NvmePath,
     ObjectKey,
     ObjectKind,
     Observed,
+    Referral,
     Subsystem,
 )
 from reconciler import identity
@@ -68,6 +70,9 @@ class Owned:
     approvals: frozenset[str] = frozenset()  # ids granted, not expired, not spent
     held_under: Mapping[str, Policy] = field(default_factory=dict)  # step id → policy in force when it was first held
     removals_spent: frozenset[str] = frozenset()  # uids whose Removal was used
+    keys: Mapping[str, str] = field(default_factory=dict)  # where a key is → its fingerprint
+    lost_keys: Mapping[str, str] = field(default_factory=dict)  # where a key ought to be → why it cannot be read
+    sealed: Mapping[str, str] = field(default_factory=dict)  # uuid of a crypto device → fingerprint it was made with
     shown: Mapping[str, str] = field(default_factory=dict)  # chosen namespace uuid → uid of the bytes it was used for
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
@@ -105,8 +110,7 @@ class View:
     @cached_property
     def drift_policies(self) -> Mapping[ResourceKey, str]:
         """What each resource says about drift."""
-        parts = (self.target.devices, self.target.pools, self.target.volumes, self.target.subsystems)
-        return {item.wish.key: item.wish.drift_policy for part in parts for item in part}
+        return {wish.key: wish.drift_policy for wish in self.target.wishes}
 
     @cached_property
     def stores(self) -> Mapping[str, LvolStore]:
@@ -122,6 +126,18 @@ class View:
     def devices(self) -> Mapping[str, Bdev]:
         """Base devices by uuid."""
         return {device.uuid: device for device in self._all(Bdev) if device.uuid}
+
+    @cached_property
+    def all_paths(self) -> tuple[NvmePath, ...]:
+        """Ways to NVMe controllers, in the order of keys."""
+        return tuple(sorted(self._all(NvmePath), key=lambda path: path.key))
+
+    def paths_of(self, controller: str) -> tuple[NvmePath, ...]:
+        return tuple(path for path in self.all_paths if path.controller == controller)
+
+    @cached_property
+    def referrals(self) -> tuple[Referral, ...]:
+        return tuple(sorted(self._all(Referral), key=lambda referral: referral.key))
 
     @cached_property
     def inside(self) -> Mapping[str, tuple[AllowedHost | Namespace | Listener, ...]]:
@@ -159,6 +175,11 @@ class View:
     @cached_property
     def _uids(self) -> frozenset[str]:
         return frozenset(record.uid for record in self.owned.records)
+
+    @cached_property
+    def records_by_uid(self) -> Mapping[str, Record]:
+        """Records of what has an identity of its own."""
+        return {record.uid: record for record in self.owned.records if record.uid}
 
     def cause(self, record: Record | None) -> Cause:
         """Why something that should be there is not."""

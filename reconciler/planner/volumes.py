@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
-from backends.contract import Guard, Lvol, LvolStore, ObjectKey, ObjectKind
+from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind
 from reconciler.desired import VolumeWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created, updated
-from reconciler.planner.draft import Draft, Proposal, Standing
+from reconciler.planner.draft import Draft, Ground, Proposal, Standing
+from reconciler.planner.pools import low
+from reconciler.planner.snapshots import kin
 from reconciler.planner.view import View
 from schemas.quantity import format_bytes
 from schemas.resources import ResourceKey
 
 
-def plan_volumes(view: View, draft: Draft, pools: Mapping[ResourceKey, Standing]) -> Mapping[ResourceKey, Standing]:
-    """How each volume of the target stands."""
-    return {wish.wish.key: _plan_volume(view, draft, wish, pools[wish.pool.wish.key]) for wish in view.target.volumes}
-
-
-def _plan_volume(view: View, draft: Draft, wish: VolumeWish, pool: Standing) -> Standing:
+def plan_volume(view: View, draft: Draft, wish: VolumeWish, ground: Ground) -> Standing:
+    """How a volume stands."""
     record = view.record_of(wish.wish, ObjectKind.LVOL)
     if record is None or record.phase is Phase.CREATING:
-        return _new_volume(view, draft, wish, record, pool)
-    lvol = view.lvols.get(record.uid)
-    if lvol is not None and record.phase is not Phase.DESTROYED:
-        return _known_volume(draft, wish, record, lvol, pool)
-    return _absent_volume(view, draft, wish, record, pool)
+        return _new_volume(view, draft, wish, record, ground)
+    if record.uid in view.lvols and record.phase is not Phase.DESTROYED:
+        return _known_volume(view, draft, wish, record, ground.pool)
+    return _absent_volume(view, draft, wish, record, ground)
 
 
 def _new_volume(  # noqa: PLR0911  # one return for each way in which it stands
-    view: View, draft: Draft, wish: VolumeWish, record: Record | None, pool: Standing
+    view: View, draft: Draft, wish: VolumeWish, record: Record | None, ground: Ground
 ) -> Standing:
+    pool = ground.pool
     if not pool.usable:
         return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {pool.why}")
     wanted = _wanted(wish, pool)
@@ -44,55 +41,114 @@ def _new_volume(  # noqa: PLR0911  # one return for each way in which it stands
         where = view.owned.elsewhere[wish.wish.key]
         return _wait(draft, wish, "RecordedElsewhere", f"this volume's bytes are on target {where}; it never has two")
     if isinstance(live, Lvol) and record:  # the create that we never heard the end of
-        draft.own(_as_applied(wanted, live), wish.wish, uid=live.uuid or "")
+        begun = _with_origin(wanted, record)
+        draft.own(_as_applied(begun, live), wish.wish, uid=live.uuid or "")
         return Standing(live=live)
     if live:
         return _wait(
             draft, wish, "Recovering", f"lvol {wanted.alias} is ours by its name, but the ledger does not know it"
         )
-    return _create(draft, wish, wanted, pool)
+    return _create(view, draft, wish, wanted, ground)
 
 
 def _adopt(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol) -> Standing:
-    """Take over the lvol of the volume's own name; what is to be adopted is never created."""
-    live = view.live.get(ObjectKey(ObjectKind.LVOL, f"{wanted.store}/{wish.wish.key.name}"))
-    if not isinstance(live, Lvol):
-        message = f"there is no lvol {wanted.store}/{wish.wish.key.name} to adopt"
-        return _wait(draft, wish, "NothingToAdopt", message)
+    """Take over the lvol that is named, or has the volume's own name; what is to be adopted is never created."""
+    by_name = ObjectKey(ObjectKind.LVOL, f"{wanted.store}/{wish.wish.key.name}")
+    live = view.live.get(by_name) if wish.wish.adopt == "true" else view.lvols.get(wish.wish.adopt)
+    if not isinstance(live, Lvol) or live.store != wanted.store:
+        named = by_name.name if wish.wish.adopt == "true" else f"{wish.wish.adopt} in store {wanted.store}"
+        return _wait(draft, wish, "NothingToAdopt", f"there is no lvol {named} to adopt")
+    if other := _owner_of(view, live, wish):
+        return _wait(draft, wish, "AlreadyAdopted", f"lvol {live.alias} belongs to {other}; bytes have one owner")
     draft.own(_as_applied(wanted, live), wish.wish, uid=live.uuid or "")
     return Standing(live=live)
 
 
-def _create(draft: Draft, wish: VolumeWish, wanted: Lvol, pool: Standing, gone: str = "") -> Standing:
-    reason = f"blank bytes in place of lost {gone}, as spec.recreate says" if gone else "the volume is new"
+def _owner_of(view: View, lvol: Lvol, wish: VolumeWish) -> ResourceKey | None:
+    """Another resource that the ledger knows as the owner of an lvol."""
+    owners = (record.resource for record in view.owned.records if record.uid == lvol.uuid)
+    return next((owner for owner in owners if owner != wish.wish.key), None)
+
+
+def _create(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, ground: Ground) -> Standing:
+    gone = wish.recreate if view.record_of(wish.wish, ObjectKind.LVOL) else ""
+    source = ground.source
+    origin = (source.live or source.making) if source else None
+    if source and (refusal := _unfit(origin, wanted, source)):
+        return _wait(draft, wish, *refusal)
+    wanted = _cloned(wanted, origin)
+    reason = f"new bytes in place of lost {gone}, as spec.recreate says" if gone else "the volume is new"
     proposal = Proposal(
         created(wanted),
         wish.wish.key,
         Cause.CHANGE,
         reason,
-        requires=(_store_of(wanted).key,),
+        guards=_as_seen(origin),
+        requires=(_store_of(wanted).key, *((origin.key,) if origin else ())),
+        touches=_touched(view, origin),
         subject=str(wish.wish.key),
     )
-    store = pool.live
-    if wish.thin and isinstance(store, LvolStore) and store.free_clusters < wish.pool.reserve * store.total_clusters:
-        free = 100 * store.free_clusters // max(store.total_clusters, 1)
-        reserve = f"below its reserve of {wish.pool.reserve:.0%}"
-        message = f"{wish.pool.wish.key} has {free} % free, {reserve}: no thin volume is created"
+    if wish.thin and (message := low(wish.pool, ground.pool.live)):
+        message = f"{message}: no thin volume is created"
         draft.hold(proposal, "PoolLow", message)
         return _wait(draft, wish, "PoolLow", message)
     draft.propose(proposal)
     return Standing(making=wanted)
 
 
-def _known_volume(draft: Draft, wish: VolumeWish, record: Record, lvol: Lvol, pool: Standing) -> Standing:
+def _unfit(origin: LiveObject | None, wanted: Lvol, source: Standing) -> tuple[str, str] | None:
+    """Why the volume cannot be cloned now."""
+    if not isinstance(origin, (Lvol, Bdev)):
+        return "SourceNotReady", f"waits for what it is cloned from: {source.why}"
+    if isinstance(origin, Lvol) and origin.store != wanted.store:
+        return "SourceUnfit", f"{origin.alias} is in another pool; a clone lies in the pool of its source"
+    return None
+
+
+def _cloned(wanted: Lvol, origin: LiveObject | None) -> Lvol:
+    """A clone begins with the size of its source, and grows afterwards."""
+    match origin:
+        case Lvol():
+            return dataclasses.replace(wanted, size=None, clear_method=None, clone_of=origin.alias)
+        case Bdev():
+            return dataclasses.replace(wanted, size=None, clear_method=None, image=origin.uuid)
+    return wanted
+
+
+def _as_seen(origin: LiveObject | None) -> tuple[Guard, ...]:
+    known = isinstance(origin, (Lvol, Bdev)) and origin.uuid
+    return (Guard(origin.key, {"uuid": known}),) if origin and known else ()
+
+
+def _touched(view: View, origin: LiveObject | None) -> tuple[ObjectKey, ...]:
+    return kin(view, origin) if isinstance(origin, Lvol) else (origin.key,) if origin else ()
+
+
+def _with_origin(wanted: Lvol, record: Record) -> Lvol:
+    """With what the ledger says that it was made from; its size then is what it has, until it is grown."""
+    made_from, image = record.applied.get("clone_of"), record.applied.get("image")
+    if not (made_from or image):
+        return wanted
+    size = record.applied.get("size")
+    return dataclasses.replace(
+        wanted,
+        size=size if isinstance(size, int) else None,
+        clone_of=str(made_from) if made_from else None,
+        image=str(image) if image else None,
+    )
+
+
+def _known_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, pool: Standing) -> Standing:
+    lvol = view.lvols[record.uid]
     if isinstance(pool.live, LvolStore) and lvol.store != pool.live.name:
         message = f"lvol {record.uid} is in store {lvol.store}, not in {wish.pool.wish.key}"
         draft.remark(wish.wish.key, "TargetIdentityMismatch", message, stalled=True)
         return Standing(why=message)
     if lvol.size is None:
-        return _wait(draft, wish, "Unknown", f"lvol {record.uid} is listed but its bdev is not there yet")
+        below = "the image that it is cloned from" if lvol.degraded else "its bdev"
+        return _wait(draft, wish, "Unknown", f"lvol {record.uid} is listed but {below} is not there yet")
     wanted = _wanted(wish, pool)
-    applied = _as_applied(wanted, lvol)
+    applied = _as_applied(_with_origin(wanted, record), lvol)
     if wanted.size is not None and wanted.size > lvol.size:
         draft.propose(_growth(wish, record, lvol, wanted.size))
     elif wanted.size is not None and wanted.size < lvol.size:
@@ -101,11 +157,21 @@ def _known_volume(draft: Draft, wish: VolumeWish, record: Record, lvol: Lvol, po
         if record.applied.get("size") == wanted.size:  # not a reverted grow: somebody else made it larger
             grown = Difference("spec.size", wanted.size, lvol.size)
             draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (grown,), "Held"))
-    if lvol.thin != wish.thin and "spec.thin" not in wish.wish.drift_ignore:
+    if lvol.read_only:
+        draft.remark(wish.wish.key, "ReadOnly", "somebody made it read-only, which SPDK cannot undo", stalled=True)
+        blocked = Difference("spec", "writable", "read-only")
+        draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (blocked,), "Held"))
+    elif lvol.thin != wish.thin and not _thinned(view, lvol) and "spec.thin" not in wish.wish.drift_ignore:
         difference = Difference("spec.thin", wish.thin, lvol.thin)
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Held"))
     draft.own(dataclasses.replace(applied, size=_applied_size(record, wanted, lvol)), wish.wish, uid=record.uid)
     return Standing(live=lvol)
+
+
+def _thinned(view: View, lvol: Lvol) -> bool:
+    """Whether a snapshot of ours made a thick volume thin, which it stays when the snapshot goes."""
+    snapshots = (record.applied.get("snapshot_of") for record in view.owned.records)
+    return lvol.thin is True and (lvol.parent is not None or lvol.alias in snapshots)
 
 
 def _applied_size(record: Record, wanted: Lvol, lvol: Lvol) -> int | None:
@@ -128,12 +194,13 @@ def _growth(wish: VolumeWish, record: Record, lvol: Lvol, size: int) -> Proposal
     )
 
 
-def _absent_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, pool: Standing) -> Standing:
+def _absent_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, ground: Ground) -> Standing:
+    pool = ground.pool
     why = view.unread(ObjectKind.LVOL, record.key.name.partition("/")[0])
     if not isinstance(pool.live, LvolStore) or why:
         return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {why or pool.why}")
     if wish.recreate == record.uid:
-        return _recreate(view, draft, wish, _wanted(wish, pool), pool)
+        return _recreate(view, draft, wish, _wanted(wish, pool), ground)
     destroyed = record.phase is Phase.DESTROYED
     how = "were destroyed, as a Removal consented" if destroyed else "are gone from the pool"
     message = (
@@ -146,12 +213,12 @@ def _absent_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, p
     return Standing(why=message)
 
 
-def _recreate(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, pool: Standing) -> Standing:
+def _recreate(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, ground: Ground) -> Standing:
     if wanted.key in view.live:
         message = f"lvol {wanted.alias} is there, but it is not the one that was lost; rename or delete it first"
         draft.remark(wish.wish.key, "NameTaken", message, stalled=True)
         return Standing(why=message)
-    return _create(draft, wish, wanted, pool, gone=wish.recreate)
+    return _create(view, draft, wish, wanted, ground)
 
 
 def _wanted(wish: VolumeWish, pool: Standing) -> Lvol:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from backends.contract import Action, Guard, Listener, LiveObject, Namespace, ObjectKey, ObjectKind
+from backends.contract import Action, Guard, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, feature_of
 from reconciler.plan import Cause, Drift, Hazard
 from reconciler.planner.draft import Draft, Proposal
 from reconciler.planner.exports import nqns
@@ -108,9 +108,17 @@ def _unread(view: View, proposal: Proposal) -> Hold | None:
     return Hold("Unknown", f"could not be read, which does not mean absent: {why}", waiting=True) if why else None
 
 
+def _unsupported(view: View, proposal: Proposal) -> Hold | None:
+    """Said before it fails: this target has no method for it."""
+    wanted = proposal.change.after
+    lack = view.observed.unsupported.get(feature_of(wanted)) if wanted is not None else None
+    return Hold("NotSupported", lack) if lack else None
+
+
 def _quarantined(view: View, proposal: Proposal) -> Hold | None:
     """An unanswered request may still be at work on the object, or on something it stands on."""
-    touched = {proposal.change.key, *proposal.requires, *proposal.gone} & view.owned.quarantined.keys()
+    about = {proposal.change.key, *proposal.requires, *proposal.gone, *proposal.touches}
+    touched = about & view.owned.quarantined.keys()
     if not touched:
         return None
     key = min(touched, key=lambda touched: view.owned.quarantined[touched])
@@ -145,6 +153,7 @@ _CHECKS: Sequence[Callable[[View, Proposal], Hold | None]] = (
     _suspended,
     _recovering,
     _unread,
+    _unsupported,
     _quarantined,
     _backing_off,
     _contested,

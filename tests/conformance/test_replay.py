@@ -63,7 +63,7 @@ LEFT_OUT = {
     "nvmf_delete_target",
     "nvmf_get_targets",
 }
-FORGOTTEN = {("08d-raid1-rebuild", "bdev_raid_create"), ("08d-raid1-rebuild", "bdev_raid_delete")}
+FORGOTTEN: set[tuple[str, str]] = set()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,46 @@ def follow(playground: Playground, heading: str, **replaced: str) -> None:
 
 def uid(playground: Playground, name: str) -> str:
     return playground.view.uid(name)
+
+
+def test_keep_a_moment_and_work_on_a_copy(playground: Playground) -> None:
+    """The snapshot lies under the volume and under its clone, and none of the three is made twice."""
+    before = playground.witnesses["node-1"].lvols()
+    follow(playground, "Keep a moment, and work on a copy of it")
+    taken = uid(playground, "VolumeSnapshot team-a/web-assets-before-import")
+    copy = uid(playground, "Volume team-a/import-rehearsal")
+    assert playground.witnesses["node-1"].lvols() == before | {taken, copy}
+    assert copy in playground.witnesses["node-1"].volumes()
+    assert taken not in playground.witnesses["node-1"].volumes()
+
+
+def test_limit_many_volumes_at_once(playground: Playground) -> None:
+    """Every volume that the selector picks has the new limit, in place."""
+    follow(playground, "Limit many volumes at once")
+    for name in ("warehouse-0", "warehouse-1"):
+        limits = playground.witnesses["node-2"].limits(uid(playground, f"Volume team-b/{name}"))
+        assert limits["rw_mbytes_per_sec"] == 700
+
+
+def test_grow_a_pool(playground: Playground) -> None:
+    """The pool has taken in what its device has grown by."""
+    os.truncate(playground.site.folder / "node-2" / "disk-0.img", 16 << 30)
+    follow(playground, "Grow a pool")
+    stores = playground.witnesses["node-2"].call("bdev_lvol_get_lvstores")
+    store = next(store for store in stores if store["name"].endswith("node-2-fast"))
+    assert store["total_data_clusters"] * store["cluster_size"] > 15 << 30
+
+
+def test_keep_something_encrypted(playground: Playground) -> None:
+    """The new volume lies on the encrypted device, and that on the whole mirror."""
+    follow(playground, "Keep something encrypted")
+    witness = playground.witnesses["node-2"]
+    assert uid(playground, "Volume team-b/contracts") in witness.lvols()
+    stores = {s["base_bdev"] for s in witness.call("bdev_lvol_get_lvstores") if s["name"].endswith("node-2-vault")}
+    vaults = [b for b in witness.call("bdev_get_bdevs") if b["product_name"] == "crypto"]
+    assert {b["name"] for b in vaults} == stores
+    (mirror,) = witness.call("bdev_raid_get_bdevs", category="online")
+    assert [b["driver_specific"]["crypto"]["base_bdev_name"] for b in vaults] == [mirror["name"]]
 
 
 def test_add_a_volume(playground: Playground) -> None:

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from world import World, host, removal, subsystem, volume, world
+from world import World, host, manifest, removal, subsystem, volume, world
 
 from reconciler.reconcile import Tick, Verdict
 
-ALL = 16  # changes in the first convergence
+ALL = 22  # changes in the first convergence
 
 
 class Crash(BaseException):
@@ -49,7 +49,16 @@ def crashing(site: World, at: int, where: str) -> Iterator[None]:
 
 
 def shop(*more: dict[str, Any]) -> list[dict[str, Any]]:
-    return [host("web"), volume("a", qos={"iops": 1000}), volume("b", reclaimPolicy="Delete"), *more]
+    """Two volumes, a snapshot of one, and two clones: of that snapshot, and of the other volume."""
+    return [
+        host("web"),
+        volume("a", qos={"iops": 1000}),
+        volume("b", reclaimPolicy="Delete"),
+        manifest("VolumeSnapshot", "moment", {"volumeRef": "a"}, "team"),
+        volume("c", source={"snapshotRef": "moment"}),
+        volume("d", size="12Mi", source={"volumeRef": "a"}),
+        *more,
+    ]
 
 
 def state(site: World) -> tuple[Any, ...]:
@@ -57,7 +66,9 @@ def state(site: World) -> tuple[Any, ...]:
     names = {uid: name for name, uid in site.lvols().items()}
     exports = {place: names.get(bdev, bdev) for place, bdev in site.exports().items()}
     inside = {n: (len(s["hosts"]), len(s["listen_addresses"])) for n, s in site.subsystems().items()}
-    return sorted(site.lvols()), exports, inside
+    lvols = [b["driver_specific"]["lvol"] for b in site.call("bdev_get_bdevs") if "lvol" in b["driver_specific"]]
+    below = sorted((lvol["clone"], lvol.get("base_snapshot", "")) for lvol in lvols)
+    return sorted(site.lvols()), exports, inside, below
 
 
 def settle(site: World) -> Tick:
@@ -80,7 +91,7 @@ def settle(site: World) -> Tick:
 def built() -> tuple[Any, ...]:
     """The state that an undisturbed site comes to."""
     with world() as site:
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
         assert site.converge().verdict is Verdict.CONVERGED
         return state(site)
 
@@ -90,7 +101,7 @@ def built() -> tuple[Any, ...]:
 def test_killed_while_building(at: int, where: str, built: tuple[Any, ...]) -> None:
     """Guards that from a kill at any change of a first convergence the next daemon comes to the same state."""
     with world() as site:
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
         with crashing(site, at, where):
             site.tick()
         last = settle(site)
@@ -101,30 +112,37 @@ def test_killed_while_building(at: int, where: str, built: tuple[Any, ...]) -> N
 
 
 @pytest.mark.parametrize("where", ["before", "after", "answered"])
-@pytest.mark.parametrize("at", range(1, 5))
+@pytest.mark.parametrize("at", range(1, 8))
 def test_killed_while_destroying(at: int, where: str) -> None:
     """Guards that a kill during an honoured Removal destroys what it names, all the same, and nothing else."""
     with world() as site:
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
         site.converge()
-        gone, kept = site.uid("b"), site.uid("a")
+        gone, lost = site.uid("b"), site.uid("moment")
+        kept = {uid for uid in site.lvols().values() if uid not in (gone, lost)} - {site.uid("c")}
         site.commit(
-            host("web"), volume("a", qos={"iops": 1000}), subsystem("s", {1: "a"}, hosts=["web"]), removal("b", gone)
+            host("web"),
+            volume("a", qos={"iops": 1000}),
+            volume("d", size="12Mi", source={"volumeRef": "a"}),
+            subsystem("s", {1: "a", 4: "d"}, hosts=["web"]),
+            removal("b", gone),
+            removal("c", site.uid("c")),
+            removal("moment", lost, kind="VolumeSnapshot"),
         )
         with crashing(site, at, where):
             site.tick()
         last = settle(site)
-        assert (last.verdict, list(site.lvols().values())) == (Verdict.CONVERGED, [kept])
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        assert (last.verdict, {*site.lvols().values()}) == (Verdict.CONVERGED, kept)
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
         assert "DataMissing" in site.reasons(site.converge())
-        assert list(site.lvols().values()) == [kept]
+        assert {*site.lvols().values()} == kept
 
 
-@pytest.mark.parametrize("at", range(1, 15))
+@pytest.mark.parametrize("at", range(1, 22))
 def test_target_killed_while_building(at: int, built: tuple[Any, ...]) -> None:
     """Guards that a target killed at any change is built again when it is back."""
     with world() as site:
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b"}, hosts=["web"])))
+        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
         simulator, seen = site.simulators["n1"], 0
 
         def ended(method: str, _: Any) -> None:

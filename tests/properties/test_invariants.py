@@ -21,7 +21,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from world import NQN, World, host, removal, subsystem, volume
+from stacking import stacked, superblock
+from world import NQN, World, host, manifest, removal, subsystem, volume
 
 from backends.contract import BackendError, Change, Guard
 from backends.spdk.errors import RpcError
@@ -29,6 +30,9 @@ from backends.spdk.simulator import DropAfter, DropBefore, Hold, Refuse
 from reconciler.reconcile import Verdict
 
 NAMES = ("a", "b", "c")
+COPIES = ("k", "l")  # volumes that are cloned from others
+SNAPSHOTS = ("p", "q")
+IMAGE = "golden"
 SUBSYSTEMS = ("s", "t")
 HOSTS = ("web", "db")
 READS = (
@@ -50,21 +54,42 @@ class Repo:
     """What the manifests say."""
 
     volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
+    image: Path | None = None  # the file of a golden image
     exports: dict[str, dict[int, str]] = field(default_factory=dict)
     hosts: dict[str, set[str]] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
-    removals: dict[str, str] = field(default_factory=dict)  # volume → uid
+    removals: dict[str, str] = field(default_factory=dict)  # volume or snapshot → uid
+    stack: int = 0  # how high devices are stacked: an array of two, encrypted, delayed
+    stack_reclaim: str = "Retain"
 
     def manifests(self) -> list[dict[str, Any]]:
         return [
             *(host(name) for name in HOSTS),
             *(volume(name, **spec) for name, spec in self.volumes.items()),
+            *([manifest("Image", IMAGE, {"targetRef": "n1", "path": str(self.image)})] if self.image else []),
+            *(manifest("VolumeSnapshot", name, spec, "team") for name, spec in self.snapshots.items()),
             *(
                 subsystem(name, spaces, hosts=sorted(self.hosts.get(name, ())), **self.options.get(name, {}))
                 for name, spaces in self.exports.items()
             ),
-            *(removal(name, uid) for name, uid in self.removals.items() if name not in self.volumes),
+            *(
+                removal(name, uid, kind="VolumeSnapshot" if name in SNAPSHOTS else "Volume")
+                for name, uid in self.removals.items()
+                if name not in self.volumes and name not in self.snapshots
+            ),
         ]
+
+    def drop(self, name: str) -> None:
+        """Take out a volume or a snapshot, and whatever could not be declared without it."""
+        self.volumes.pop(name, None)
+        self.snapshots.pop(name, None)
+        self.image = None if name == IMAGE else self.image
+        for spaces in self.exports.values():
+            for nsid in [nsid for nsid, ref in spaces.items() if ref == name]:
+                del spaces[nsid]
+        for copy_of in [c for c, spec in self.volumes.items() if name in spec.get("source", {}).values()]:
+            self.drop(copy_of)
 
 
 class Site(RuleBasedStateMachine):
@@ -87,6 +112,7 @@ class Site(RuleBasedStateMachine):
         self.imposters: set[str] = set()
         self.postponed: list[tuple[str, dict[str, Any]]] = []  # requests that the target has not carried out yet
         self.backup: Path | None = None
+        self.sequence: dict[str, int] = {}  # of the superblock on each member
         if empty:
             self.repo.volumes = {"a": {"size": "8Mi"}, "b": {"size": "8Mi", "reclaimPolicy": "Delete"}}
             self.repo.exports = {"s": {1: "a", 2: "b"}}
@@ -99,7 +125,8 @@ class Site(RuleBasedStateMachine):
 
     def _push(self) -> None:
         self.past.append(copy.deepcopy(self.repo))
-        report = self.world.commit(*self.repo.manifests())
+        stack = stacked(self.world, self.repo.stack, self.repo.stack_reclaim)
+        report = self.world.commit(*self.repo.manifests(), *stack)
         if not report.blocks:
             self.consented |= set(self.repo.removals.values())
 
@@ -117,18 +144,33 @@ class Site(RuleBasedStateMachine):
         self.repo.volumes[name] = spec
         self._push()
 
-    @rule(name=st.sampled_from(NAMES), consent=st.booleans())
+    @rule(name=st.sampled_from(SNAPSHOTS), of=st.sampled_from(NAMES), reclaim=st.sampled_from(["Retain", "Delete"]))
+    def take(self, name: str, of: str, reclaim: str) -> None:
+        self.repo.snapshots.setdefault(name, {"volumeRef": of})["reclaimPolicy"] = reclaim
+        self._push()
+
+    @rule(
+        name=st.sampled_from(COPIES),
+        of=st.sampled_from((*NAMES, *SNAPSHOTS, IMAGE)),
+        size=st.sampled_from(["8Mi", "16Mi"]),
+    )
+    def clone(self, name: str, of: str, size: str) -> None:
+        kind = "imageRef" if of == IMAGE else "snapshotRef" if of in SNAPSHOTS else "volumeRef"
+        if of == IMAGE:
+            self.repo.image = self.folder / "golden.raw"
+            self.repo.image.write_bytes(bytes(8 << 20))
+        self.repo.volumes.setdefault(name, {"source": {kind: of}})["size"] = size
+        self._push()
+
+    @rule(name=st.sampled_from((*NAMES, *COPIES, *SNAPSHOTS, IMAGE)), consent=st.booleans())
     def withdraw(self, name: str, consent: bool) -> None:  # noqa: FBT001
-        self.repo.volumes.pop(name, None)
-        for spaces in self.repo.exports.values():
-            for nsid in [nsid for nsid, ref in spaces.items() if ref == name]:
-                del spaces[nsid]
+        self.repo.drop(name)
         uid = self._uid(name)
         if consent and uid:
             self.repo.removals[name] = uid
         self._push()
 
-    @rule(sub=st.sampled_from(SUBSYSTEMS), nsid=st.integers(1, 3), name=st.sampled_from(NAMES))
+    @rule(sub=st.sampled_from(SUBSYSTEMS), nsid=st.integers(1, 3), name=st.sampled_from(NAMES + COPIES))
     def export(self, sub: str, nsid: int, name: str) -> None:
         if name in self.repo.volumes:
             for spaces in self.repo.exports.values():
@@ -147,6 +189,11 @@ class Site(RuleBasedStateMachine):
     @rule(sub=st.sampled_from(SUBSYSTEMS))
     def close_subsystem(self, sub: str) -> None:
         self.repo.exports.pop(sub, None)
+        self._push()
+
+    @rule(height=st.integers(0, 3), reclaim=st.sampled_from(["Retain", "Delete"]))
+    def pile(self, height: int, reclaim: str) -> None:
+        self.repo.stack, self.repo.stack_reclaim = height, reclaim
         self._push()
 
     @rule(index=st.integers(0, 30))
@@ -172,7 +219,7 @@ class Site(RuleBasedStateMachine):
         act=st.sampled_from(["namespace", "subsystem", "host", "listener", "limits", "marker", "destroy", "imposter"]),
         sub=st.sampled_from(SUBSYSTEMS),
         nsid=st.integers(1, 3),
-        name=st.sampled_from(NAMES),
+        name=st.sampled_from(NAMES + COPIES + SNAPSHOTS),
     )
     def meddle(self, act: str, sub: str, nsid: int, name: str) -> None:
         nqn, uid = f"{NQN}{sub}", self._uid(name)
@@ -198,11 +245,21 @@ class Site(RuleBasedStateMachine):
                     self._other("bdev_lvol_create", uuid=self._store(), lvol_name=lvol, size_in_mib=8)
                     self.imposters.add(self._uid(name))
 
-    @rule(which=st.sampled_from(["subsystem", "bdev", "lvol"]))
+    @rule(act=st.sampled_from(["aio_delete", "crypto_delete", "delay_delete", "raid_delete", "raid_remove_base_bdev"]))
+    def meddle_with_stack(self, act: str) -> None:
+        name = {"aio": "one", "crypto": "vault", "delay": "slow", "raid": "array"}[act.partition("_")[0]]
+        wanted = "one" if act == "raid_remove_base_bdev" else name
+        for bdev in self.world.call("bdev_get_bdevs"):
+            if bdev["name"].endswith(f"-{wanted}"):
+                self._other(f"bdev_{act}", name=bdev["name"])
+
+    @rule(which=st.sampled_from(["subsystem", "bdev", "lvol", "snapshot"]))
     def foreign_object(self, which: str) -> None:
         match which:
             case "subsystem":
                 self._other("nvmf_create_subsystem", nqn=f"{NQN}foreign", serial_number="F")
+            case "snapshot":
+                self._other("bdev_lvol_snapshot", lvol_name=self._uid("a"), snapshot_name="foreign")
             case "bdev":
                 self._other("bdev_null_create", name="foreign", num_blocks=256, block_size=512)
             case _:
@@ -368,6 +425,21 @@ class Site(RuleBasedStateMachine):
     def the_target_lives(self) -> None:
         """No sequence that crashes a live target is ever sent."""
         assert self.world.simulators["n1"].died is None
+
+    @invariant()
+    def an_array_is_made_once(self) -> None:
+        """Nobody writes new superblocks over members that have them: the sequence of an array never starts again."""
+        for name in ("one", "two"):
+            found = superblock(self.folder / f"{name}.img")
+            assert found >= self.sequence.get(name, 0)
+            self.sequence[name] = found
+
+    @invariant()
+    def a_key_in_use_is_there(self) -> None:
+        """A live target is lost when the key of a crypto device is destroyed under it."""
+        keys = {key["name"] for key in self.world.call("accel_crypto_keys_get")}
+        bdevs = self.world.call("bdev_get_bdevs")
+        assert {b["driver_specific"]["crypto"]["key_name"] for b in bdevs if b["product_name"] == "crypto"} <= keys
 
     @invariant()
     def nothing_foreign_is_touched(self) -> None:

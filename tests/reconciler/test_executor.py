@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +143,23 @@ def test_steps_of_one_serial_go_one_at_a_time_and_no_more_than_allowed_fly(bench
     bench.target.most = 0
     same = [step(Namespace(f"{NQN}a", n, "x"), serial="a") for n in range(1, 6)]
     assert set(bench.run(*same).values()) == {Outcome.OK}
+    assert bench.target.most == 1
+
+
+def test_steps_that_work_on_one_object_never_meet(bench: Bench) -> None:
+    """Guards SPDK against meetings on one lvol, which crash it: steps also wait by what else they touch."""
+    a, b, c = (lvol(name).key for name in "abc")
+    touching = [(a, b), (b,), (b, c), (c,), (a,), (c, a)]
+    alone = [replace(step(sub(f"s{n}"), serial=f"s{n}"), touches=keys) for n, keys in enumerate(touching)]
+    apart = [replace(step(sub("x"), serial="x"), touches=(a,)), replace(step(sub("y"), serial="y"), touches=(b,))]
+    assert set(bench.run(*alone).values()) == {Outcome.OK}
+    assert bench.target.most <= 2  # (a) beside (b) or (c), never three
+    bench.target.most = 0
+    assert set(bench.run(*apart).values()) == {Outcome.OK}
+    assert bench.target.most == 2
+    bench.target.most = 0
+    chained = [replace(step(sub(f"c{n}"), serial=f"c{n}"), touches=(a, b)) for n in range(6)]
+    assert set(bench.run(*chained).values()) == {Outcome.OK}
     assert bench.target.most == 1
 
 

@@ -15,6 +15,7 @@ from backends.contract import (
     Change,
     Gap,
     Incarnation,
+    Lvol,
     Namespace,
     ObjectKey,
     ObjectKind,
@@ -24,9 +25,10 @@ from backends.contract import (
     Subsystem,
     index,
 )
+from reconciler.desired import Placement
 from reconciler.journal import SETTLE, Journal, settle
 from reconciler.ledger import Ledger, Session
-from reconciler.plan import Phase
+from reconciler.plan import Phase, Record
 from reconciler.planner import Spending
 from reconciler.policy import BUILT_IN, Budget, Policy
 from reconciler.store import Store
@@ -88,10 +90,10 @@ def test_a_new_life_marks_what_died_with_the_old_one(database: Store) -> None:
 
 
 def test_what_bears_data_elsewhere_is_known(database: Store) -> None:
-    """Guards that a volume which moves between targets is recognised; a half-made one is not yet."""
+    """Guards that a volume which moves between targets is recognised; a half-made one, too: it may have been made."""
     ledger = Ledger(database)
     ledger.write("n1", [A, S, replace(record(lvol("b"), key("Volume", "b")), phase=Phase.CREATING)])
-    assert ledger.elsewhere("n2") == {key("Volume", "a"): "n1"}
+    assert ledger.elsewhere("n2") == {key("Volume", "a"): "n1", key("Volume", "b"): "n1"}
     assert ledger.elsewhere("n1") == {}
 
 
@@ -185,6 +187,36 @@ def test_an_effect_that_is_seen_ends_the_doubt(database: Store) -> None:
     journal.begin("n1", "o", [Change(Action.UPDATE, limits.key, limits, limits)], START)
     assert outcomes(journal, seen(lvol("a", limits=QosLimits(1000)))) == {"seen"}
     assert outcomes(journal, seen(lvol("a"))) == set()
+
+
+def test_an_act_keeps_what_else_it_works_on(database: Store) -> None:
+    """Guards quarantine: an unanswered snapshot is in doubt together with the volume that it is taken of."""
+    journal = Journal(database)
+    taken = Lvol(lvol("a").store, "s", snapshot_of=lvol("a").alias)
+    journal.begin("n1", "o", [Change(Action.CREATE, taken.key, None, taken)], START, [(lvol("a").key,)])
+    [entry] = journal.open("n1")
+    assert (entry.touches, entry.after["snapshot_of"]) == ((lvol("a").key,), lvol("a").alias)
+    assert outcomes(journal, seen(lvol("a"))) == set()
+    assert outcomes(journal, seen(lvol("a"), replace(taken, uuid=uid_of("s"), snapshot_of=None))) == {"seen"}
+
+
+def test_growing_a_store_is_in_doubt_until_it_lapses(database: Store) -> None:
+    """Guards growing: what a store spans cannot be seen, and to ask for it twice does no harm."""
+    journal = Journal(database)
+    journal.begin("n1", "o", [Change(Action.UPDATE, store().key, store(), replace(store(), size=1))], START)
+    assert outcomes(journal, seen(store())) == set()
+    assert outcomes(journal, seen(store()), SETTLE + 1) == {"lapsed"}
+
+
+def test_the_ledger_tells_in_which_pool_bytes_were_made(database: Store) -> None:
+    """Guards StorageClass: pool and thinness as they were when a volume was created, target by target."""
+    ledger = Ledger(database)
+    lvs = replace(store(), name="lvs0")
+    for target, pool in (("n1", "one"), ("n2", "two")):
+        volume = Record(ObjectKey(ObjectKind.LVOL, "lvs0/x"), key("Volume", pool), Phase.CREATING, "", {"thin": True})
+        ledger.write(target, [record(lvs, key("StoragePool", pool)), volume])
+    assert ledger.placements()[key("Volume", "one")] == Placement(key("StoragePool", "one"), thin=True)
+    assert ledger.placements()[key("Volume", "two")] == Placement(key("StoragePool", "two"), thin=True)
 
 
 @pytest.mark.parametrize(

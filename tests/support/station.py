@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from forge import Forge
@@ -41,7 +42,8 @@ class Station:
             SourceConfig(**{"url": str(self.forge.path), "timeout": 5.0, **source}), self.world.folder, "127.0.0.1:0"
         )
         git = GitSource(config.source, self.world.folder / "copy.git")
-        self.daemon = Daemon(config, self.world.house, git, app.backend_for, telemetry.logger())
+        connect = partial(app.backend_for, secrets=self.world.house.vault)
+        self.daemon = Daemon(config, self.world.house, git, connect, telemetry.logger())
         self.daemon.resume()
 
     def restart(self, **source: Any) -> None:

@@ -9,7 +9,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -128,7 +128,7 @@ def subsystem(
 
 def removal(ref: str, uid: str, kind: str = "Volume", expires: str = FOREVER) -> dict[str, Any]:
     spec = {"ref": {"kind": kind, "name": ref}, "uid": uid, "reason": "test", "expires": expires}
-    return manifest("Removal", f"rm-{ref}", spec, "team" if kind == "Volume" else "")
+    return manifest("Removal", f"rm-{ref}", spec, "team" if kind in ("Volume", "VolumeSnapshot") else "")
 
 
 GENEROUS = {
@@ -156,6 +156,7 @@ class World:
     simulators: dict[str, Simulator] = field(default_factory=dict)
     report: Report | None = None
     desired: DesiredState | None = None
+    begin: Callable[[Path], Any] = lambda socket: Simulator(socket).start()
     patience: float = 0.2  # seconds of real time that a tick waits for an unanswered call
 
     def __post_init__(self) -> None:
@@ -163,7 +164,7 @@ class World:
         for target in self.targets:
             with self.disk(target).open("wb") as file:
                 file.truncate(DISK)
-            self.simulators[target] = Simulator(self.socket(target)).start()
+            self.simulators[target] = self.begin(self.socket(target))
         self.wake()
 
     # --- the site
@@ -191,7 +192,7 @@ class World:
 
     def _keeper(self, target: str) -> Keeper:
         path = str(self.socket(target))
-        keeper = Keeper(target, SpdkBackend(lambda: connect_unix(path)), self.house)
+        keeper = Keeper(target, SpdkBackend(lambda: connect_unix(path), secrets=self.house.vault), self.house)
         keeper._executor.patience = self.patience
         return keeper
 
@@ -213,7 +214,8 @@ class World:
             self.report = report
             settings = policy_of(report.config.settings)
             self.house.ledger.accept(revision, "test", settings, self.clock.now())
-            self.desired = desired_state(revision, report.graph.resources.values(), settings, SITE)
+            placed = self.house.ledger.placements()
+            self.desired = desired_state(revision, report.graph.resources.values(), settings, SITE, placed)
         return report
 
     @property

@@ -207,7 +207,7 @@ def aio_create(  # noqa: PLR0913  # the method's parameters
     nowait: bool = False,
 ) -> Steps:
     """Answers when the device has been examined: a store that the file carries is loaded by then."""
-    size, detected = _file_size(filename, readonly=readonly, nowait=nowait)
+    size, detected = file_size(filename, readonly=readonly, nowait=nowait)
     used = block_size or detected
     if used < 512 or used & (used - 1) or used < detected or size % used:
         raise failed(errno.EINVAL)
@@ -233,7 +233,7 @@ def aio_create(  # noqa: PLR0913  # the method's parameters
     return target.register_and_read(bdev)
 
 
-def _file_size(filename: str, *, readonly: bool, nowait: bool = False) -> tuple[int, int]:
+def file_size(filename: str, *, readonly: bool, nowait: bool = False) -> tuple[int, int]:
     """Bytes of a file or block device, and the block size that it dictates, if any. It is never created or cut."""
     try:
         descriptor = os.open(filename, os.O_RDONLY if readonly else os.O_RDWR)
@@ -251,7 +251,7 @@ def _file_size(filename: str, *, readonly: bool, nowait: bool = False) -> tuple[
 def aio_rescan(target: Target, *, name: str) -> Json:
     """Takes in a size that changed; an empty file is a removed device. Shrinking is EBUSY: the rescan has it open."""
     bdev = target.bdevs.get(name, "aio")
-    size, _ = _file_size(bdev.file or "", readonly=True)
+    size, _ = file_size(bdev.file or "", readonly=True)
     num_blocks = size // bdev.block_size
     if not size:
         target.bdevs.remove(bdev)
@@ -265,7 +265,7 @@ def aio_rescan(target: Target, *, name: str) -> Json:
 # Passthru
 
 
-def passthru_create(target: Target, *, name: str, base_bdev_name: str, uuid: str | None = None) -> Json:
+def passthru_create(target: Target, *, name: str, base_bdev_name: str, uuid: str | None = None) -> Steps:
     """On an absent base it answers well and waits."""
     if name in target.passthrus:
         raise failed(errno.EEXIST)
@@ -273,6 +273,8 @@ def passthru_create(target: Target, *, name: str, base_bdev_name: str, uuid: str
     if base is not None:
         _put_on(target, name, base, uuid)
     target.passthrus[name] = base_bdev_name
+    target.passthru_uuids[name] = uuid
+    yield from target.read_fresh()
     return name
 
 
@@ -282,7 +284,7 @@ def wait_for(target: Target, base: Bdev) -> None:
         device = target.bdevs.find(name)
         is_up = device is not None and device.driver == "passthru"
         if wanted == base.name and base.claim is None and not is_up:
-            _put_on(target, name, base, None)
+            _put_on(target, name, base, target.passthru_uuids.get(name))
 
 
 def _put_on(target: Target, name: str, base: Bdev, uuid: str | None) -> None:
@@ -297,28 +299,24 @@ def _put_on(target: Target, name: str, base: Bdev, uuid: str | None) -> None:
         uuid or "",
         base.io_types,
         lambda: {"passthru": dict(shown)},
+        file=base.file,
         numa_id=base.numa_id,
     )
-    base.take(bdev, lambda: _fall(target, bdev))
+    base.take(
+        bdev, lambda: target.bdevs.remove(bdev)
+    )  # observed: its name stays taken, and it comes back with its base
     try:
-        target.register(bdev)
+        target.enter_fresh(bdev)
     except RpcError:
         raise TargetCrashed from None
-
-
-def _fall(target: Target, bdev: Bdev) -> None:
-    """Gone with its base, and its name is free again."""
-    target.bdevs.remove(bdev)
-    target.passthrus.pop(bdev.name)
 
 
 def passthru_delete(target: Target, *, name: str) -> Steps:
     target.bdevs.get(name, "passthru")
     yield Pause.MESSAGE
     bdev = target.bdevs.get(name, "passthru")
-    base = target.bdevs.get(target.passthrus[bdev.name])
-    base.close(bdev)
-    _fall(target, bdev)
+    target.bdevs.remove(bdev)
+    target.bdevs.get(target.passthrus.pop(bdev.name)).close(bdev)
     return True
 
 
@@ -336,7 +334,7 @@ def _delete(target: Target, name: str, driver: str) -> Steps:
     return True
 
 
-def _deleter(driver: str) -> Handler:
+def deleter(driver: str) -> Handler:
     def delete(target: Target, *, name: str) -> Steps:
         return _delete(target, name, driver)
 
@@ -351,13 +349,13 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "bdev_wait_for_examine": wait_for_examine,
     "bdev_set_qos_limit": set_qos_limit,
     "bdev_malloc_create": malloc_create,
-    "bdev_malloc_delete": _deleter("malloc"),
+    "bdev_malloc_delete": deleter("malloc"),
     "bdev_null_create": null_create,
     "bdev_null_resize": null_resize,
-    "bdev_null_delete": _deleter("null"),
+    "bdev_null_delete": deleter("null"),
     "bdev_aio_create": aio_create,
     "bdev_aio_rescan": aio_rescan,
-    "bdev_aio_delete": _deleter("aio"),
+    "bdev_aio_delete": deleter("aio"),
     "bdev_passthru_create": passthru_create,
     "bdev_passthru_delete": passthru_delete,
 }

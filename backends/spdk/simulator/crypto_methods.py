@@ -11,6 +11,7 @@ from typing import Final
 from backends.spdk.simulator.bdevs import Bdev
 from backends.spdk.simulator.crypto import CryptoKey
 from backends.spdk.simulator.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError, failed
+from backends.spdk.simulator.stack_methods import above, crypto_uuid
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
 from schemas.resources import Json
@@ -66,7 +67,7 @@ def create_device(  # noqa: PLR0913  # the method's parameters
     key2: str | None = None,
     cipher: str = "AES_CBC",
     crypto_pmd: str | None = None,
-) -> Json:
+) -> Steps:
     """On an absent base it answers well and waits, and the name stays taken."""
     del crypto_pmd
     if key_name is not None and key_name not in target.crypto.keys:
@@ -84,6 +85,7 @@ def create_device(  # noqa: PLR0913  # the method's parameters
     target.crypto.devices[name] = (base.name if base else base_bdev_name, used)
     if base is not None:
         _put_on(target, name, used, base)
+    yield from target.read_fresh()
     return name
 
 
@@ -102,13 +104,19 @@ def _put_on(target: Target, name: str, key: str, base: Bdev) -> None:
         "crypto",
         base.block_size,
         base.num_blocks,
-        target.mint(),
+        crypto_uuid(base.uuid),
         CRYPTO_IO,
         lambda: {"crypto": dict(shown)},
+        file=above(base.file, base.size, base.uuid, *_secret(target, key)),
         numa_id=base.numa_id,
     )
     base.take(bdev, partial(target.bdevs.remove, bdev))
-    target.register(bdev)
+    target.enter_fresh(bdev)
+
+
+def _secret(target: Target, key: str) -> tuple[str, ...]:
+    found = target.crypto.keys.get(key)
+    return (found.key, found.key2) if found else ()
 
 
 def delete_device(target: Target, *, name: str) -> Steps:

@@ -14,8 +14,10 @@ from backends.spdk.simulator import (
     framework_methods,
     keyring_methods,
     lvol_methods,
+    nvme_methods,
     nvmf_methods,
     raid_methods,
+    stack_methods,
     volumes,
     wire,
 )
@@ -34,14 +36,17 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     **keyring_methods.HANDLERS,
     **crypto_methods.HANDLERS,
     **raid_methods.HANDLERS,
+    **stack_methods.HANDLERS,
+    **nvme_methods.HANDLERS,
 }
 WAITING: Final[tuple[Examiner, ...]] = (
     bdev_methods.wait_for,
     crypto_methods.wait_for,
     raid_methods.wait_for,
+    stack_methods.wait_for,
 )
 REVIVING: Final[tuple[Reviver, ...]] = (volumes.revive,)
-READING: Final[tuple[Reader, ...]] = (volumes.load,)
+READING: Final[tuple[Reader, ...]] = (raid_methods.assemble, volumes.load)
 
 TOO_EARLY: Final = "Method may only be called after framework is initialized using framework_start_init RPC."
 TOO_LATE: Final = (

@@ -152,6 +152,30 @@ _BDEV: Final = (
     _method("bdev_aio_delete", "name:string!"),
     _method("bdev_passthru_create", "name:string! base_bdev_name:string! uuid:uuid"),
     _method("bdev_passthru_delete", "name:string!"),
+    _method("bdev_uring_create", "filename:string! name:string! block_size:uint32 uuid:uuid"),
+    _method("bdev_uring_delete", "name:string!"),
+    _method(
+        "bdev_delay_create",
+        "name:string! base_bdev_name:string! avg_read_latency:uint64! p99_read_latency:uint64!"
+        " avg_write_latency:uint64! p99_write_latency:uint64! uuid:uuid",
+    ),
+    _method(
+        "bdev_delay_update_latency",
+        "delay_bdev_name:string! latency_type:[avg_read|p99_read|avg_write|p99_write]! latency_us:uint64!",
+    ),
+    _method("bdev_delay_delete", "name:string!"),
+    _method(
+        "bdev_nvme_attach_controller",
+        "name:string! trtype:string! traddr:string! adrfam:string trsvcid:string subnqn:string hostnqn:string"
+        " multipath:[disable|failover|multipath] ctrlr_loss_timeout_sec:int32 reconnect_delay_sec:uint32"
+        " fast_io_fail_timeout_sec:uint32",
+    ),
+    _method(
+        "bdev_nvme_detach_controller",
+        "name:string! trtype:string traddr:string adrfam:string trsvcid:string subnqn:string",
+    ),
+    _method("bdev_nvme_get_controllers", "name:string", reads=True),
+    _method("bdev_nvme_set_multipath_policy", "name:string! policy:[active_passive|active_active]! selector:string"),
 )
 
 _LVOL: Final = (

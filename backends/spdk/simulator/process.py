@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from backends.spdk.simulator import framework_methods
+from backends.spdk.simulator import framework_methods, nvme_methods
 from backends.spdk.simulator.engine import READING, REVIVING, WAITING, Engine
 from backends.spdk.simulator.errors import TargetDied
 from backends.spdk.simulator.faults import Fault, Hook, Params, params_of
@@ -147,6 +147,8 @@ class Simulator:
             self._server = Server(Engine(self._target), self, self._poll_interval, self._breath)
             opened.callback(self._server.close)
             opened.callback(self._target.close)
+            nvme_methods.introduce(self._target)
+            opened.callback(nvme_methods.forget, self._target)
             if not self._wait_for_rpc:
                 framework_methods.initialize(self._target)
             if self._bind_listeners:

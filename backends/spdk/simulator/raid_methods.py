@@ -1,22 +1,26 @@
-"""bdev_raid_*. Superblocks are not written: no array comes back by itself after a restart."""
+"""bdev_raid_*. A superblock at the front of each member that is a file puts the array together again."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from backends.spdk.simulator.bdevs import Bdev
 from backends.spdk.simulator.errors import RpcError
 from backends.spdk.simulator.raid import Leg, Raid
+from backends.spdk.simulator.stack_methods import above
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
 from schemas.resources import Json
 
 RAID_IO: Final = ("read", "write", "unmap", "flush", "reset", "write_zeroes")
 LEVELS: Final = {"raid0": "raid0", "0": "raid0", "raid1": "raid1", "1": "raid1", "concat": "concat"}
+MARK: Final = b"SPDKRAID"
+BLOCK: Final = 4096
 SUPERBLOCK: Final = 1 << 20  # bytes that it takes at the front of each base
 
 
@@ -32,7 +36,7 @@ def create(  # noqa: PLR0913  # the method's parameters
 ) -> Steps:
     """With a base absent it answers well and stays configuring."""
     level = LEVELS.get(raid_level, "")
-    number = _objection(target, name, level, base_bdevs, strip_size_kb)
+    number = _objection(target, name, level, base_bdevs, strip_size_kb) or _taken(target, base_bdevs, uuid)
     if number:
         raise _refused(f"create RAID bdev {name}", number)
     raid = Raid(name, level, strip_size_kb, superblock, [Leg(base) for base in base_bdevs], uuid)
@@ -41,6 +45,7 @@ def create(  # noqa: PLR0913  # the method's parameters
     for base in base_bdevs:
         if (bdev := target.bdevs.find(base)) is not None:
             _fill(target, raid, bdev)
+    yield from target.read_fresh()
     return True
 
 
@@ -56,6 +61,13 @@ def _objection(target: Target, name: str, level: str, bases: list[str], strip_si
     return 0
 
 
+def _taken(target: Target, bases: list[str], uuid: str | None) -> int:
+    """Observed: a member of another array is EEXIST, one of an array of this very UUID EINVAL."""
+    found = (bdev for base in bases if (bdev := target.bdevs.find(base)) is not None)
+    marks = [about["uuid"] for bdev in found if (about := _superblock(bdev)) is not None]
+    return 0 if not marks else errno.EINVAL if uuid in marks else errno.EEXIST
+
+
 def _refused(what: str, number: int) -> RpcError:
     return RpcError(-number, f"Failed to {what}: {os.strerror(number)}")
 
@@ -63,7 +75,8 @@ def _refused(what: str, number: int) -> RpcError:
 def wait_for(target: Target, bdev: Bdev) -> None:
     """Arrays that lack a device of this name take it."""
     for raid in target.raids.by_name.values():
-        if raid.bdev is None and bdev.claim is None and any(leg.name == bdev.name for leg in raid.legs):
+        waits = any(leg.name == bdev.name and leg.bdev is None for leg in raid.legs)
+        if raid.bdev is None and bdev.claim is None and waits:
             _fill(target, raid, bdev)
 
 
@@ -72,6 +85,7 @@ def _fill(target: Target, raid: Raid, bdev: Bdev) -> None:
     _occupy(target, raid, leg, bdev)
     if raid.bdev is None and all(leg.bdev for leg in raid.legs):
         _go_online(target, raid)
+        _write(raid)
 
 
 def _occupy(target: Target, raid: Raid, leg: Leg, bdev: Bdev) -> None:
@@ -79,11 +93,13 @@ def _occupy(target: Target, raid: Raid, leg: Leg, bdev: Bdev) -> None:
     leg.name, leg.bdev = bdev.name, bdev
     leg.data_offset = SUPERBLOCK // bdev.block_size if raid.superblock else 0
     leg.data_size = bdev.num_blocks - leg.data_offset
+    leg.expected = bdev.uuid
 
 
 def _go_online(target: Target, raid: Raid) -> None:
     bases = [leg.bdev for leg in raid.legs if leg.bdev is not None]
-    smallest = min(leg.data_size for leg in raid.legs)
+    smallest = min(leg.data_size for leg in raid.legs if leg.bdev is not None)
+    raid.uuid = raid.uuid or target.mint()
     for leg in raid.legs:
         leg.data_size = smallest
     blocks = smallest if raid.level == "raid1" else smallest * len(raid.legs)
@@ -96,16 +112,23 @@ def _go_online(target: Target, raid: Raid) -> None:
         raid.uuid or "",
         RAID_IO,
         lambda: {"raid": raid.describe()},
+        file=above(bases[0].file, smallest * len(raid.legs) * bases[0].block_size, raid.uuid),
     )
-    target.register(raid.bdev)
+    target.enter_fresh(raid.bdev)
 
 
 def _lose(target: Target, raid: Raid, leg: Leg) -> None:
     """A mirror goes on with what it has; the last leg, or any of another level, takes the array along."""
     if leg.bdev is not None:
         leg.bdev.close(leg)
-    leg.name, leg.bdev, leg.data_offset = None, None, 0
-    if raid.level != "raid1" or raid.bdev is None or not any(other.bdev for other in raid.legs):
+    leg.name, leg.bdev, leg.data_offset, leg.expected = None, None, 0, ""
+    if raid.level == "raid1" and raid.bdev is not None and any(other.bdev for other in raid.legs):
+        raid.lost |= {raid.legs.index(leg)}
+        _write(raid)
+    elif raid.bdev is not None and any(other.bdev for other in raid.legs):
+        target.bdevs.remove(raid.bdev)
+        raid.bdev, raid.broken = None, True
+    else:
         _take_down(target, raid)
 
 
@@ -119,12 +142,16 @@ def _take_down(target: Target, raid: Raid) -> None:
 
 
 def delete(target: Target, *, name: str, clear_sb: bool = False) -> Steps:
-    del clear_sb
     if name not in target.raids.by_name:
         raise RpcError(-errno.ENODEV, f"raid bdev {name} not found")
     yield Pause.MESSAGE
     if name in target.raids.by_name:
+        legs = [leg.bdev for leg in target.raids.by_name[name].legs if leg.bdev is not None]
         _take_down(target, target.raids.by_name[name])
+        for bdev in legs if clear_sb else ():
+            if bdev.file is not None:
+                with open(bdev.file, "r+b") as file:  # noqa: PTH123  # in place
+                    file.write(bytes(BLOCK))
     return True
 
 
@@ -143,11 +170,79 @@ def add_base_bdev(target: Target, *, raid_bdev: str, base_bdev: str) -> Steps:
         raise _refused(f"add base bdev {base_bdev} to RAID bdev {raid_bdev}", errno.ENODEV)
     if leg is None or bdev.claim is not None:
         raise _refused(f"add base bdev {base_bdev} to RAID bdev {raid_bdev}", errno.EPERM)
+    _readmit(target, raid, leg, bdev)
+    yield Pause.IO
+    return True
+
+
+def _readmit(target: Target, raid: Raid, leg: Leg, bdev: Bdev) -> None:
     size = leg.data_size
     _occupy(target, raid, leg, bdev)
     leg.data_size = size
-    yield Pause.IO
+    raid.lost -= {raid.legs.index(leg)}
+    _write(raid)
+
+
+# Superblocks
+
+
+def _write(raid: Raid) -> None:
+    """Tell every member what it is part of, and who is not any more."""
+    if not raid.superblock:
+        return
+    raid.sequence += 1
+    about = {
+        "name": raid.name,
+        "level": raid.level,
+        "strip": raid.strip_size_kb,
+        "uuid": raid.uuid,
+        "sequence": raid.sequence,
+        "lost": sorted(raid.lost),
+        "members": [leg.expected for leg in raid.legs],
+    }
+    for leg in raid.legs:
+        if leg.bdev is not None and leg.bdev.file is not None:
+            with open(leg.bdev.file, "r+b") as file:  # noqa: PTH123  # in place
+                file.write((MARK + json.dumps(about).encode()).ljust(BLOCK, b"\0"))
+
+
+def _superblock(bdev: Bdev) -> dict[str, Any] | None:
+    if bdev.file is None:
+        return None
+    with open(bdev.file, "rb") as file:  # noqa: PTH123  # see above
+        block = file.read(BLOCK)
+    return json.loads(block.removeprefix(MARK).rstrip(b"\0")) if block.startswith(MARK) else None
+
+
+def assemble(target: Target, bdev: Bdev) -> Steps:
+    """A member that comes back. Observed: the newest superblock decides who belongs to the array."""
+    about = _superblock(bdev) if bdev.claim is None else None
+    if about is None or bdev.uuid not in about["members"]:
+        return True
+    raid = target.raids.by_name.get(about["name"])
+    if raid is None or (raid.bdev is None and raid.sequence < about["sequence"]):
+        raid = _begin(target, about)
+    place = next((leg for leg in raid.legs if leg.bdev is None and leg.expected == bdev.uuid), None)
+    number = about["members"].index(bdev.uuid)
+    if raid.bdev is not None and raid.legs[number].bdev is None and not raid.legs[number].expected:
+        _readmit(target, raid, raid.legs[number], bdev)  # observed: lost and back in one life of the target
+    elif place is not None and raid.bdev is None and number not in raid.lost:
+        _occupy(target, raid, place, bdev)
+        if all(leg.bdev for i, leg in enumerate(raid.legs) if i not in raid.lost):
+            _go_online(target, raid)
+    yield from target.read_fresh()
     return True
+
+
+def _begin(target: Target, about: dict[str, Any]) -> Raid:
+    """What a superblock tells of its array; one that knew less is forgotten, and lets its members go."""
+    if (older := target.raids.by_name.get(about["name"])) is not None:
+        _take_down(target, older)
+    legs = [Leg(None, expected=uuid) for uuid in about["members"]]
+    raid = Raid(about["name"], about["level"], about["strip"], superblock=True, legs=legs, uuid=about["uuid"])
+    raid.sequence, raid.lost = about["sequence"], frozenset(about["lost"])
+    target.raids.by_name[raid.name] = raid
+    return raid
 
 
 def remove_base_bdev(target: Target, *, name: str) -> Steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from backends.spdk.simulator.bdevs import Bdev, Bdevs
 from backends.spdk.simulator.crypto import Crypto
@@ -41,6 +41,10 @@ class Target:
     volumes: dict[Bdev, tuple[Store, Lvol]] = field(default_factory=dict)  # what lies behind an lvol's device
     degraded: dict[str, list[tuple[Store, Lvol]]] = field(default_factory=dict)  # by the UUID of what they lack
     passthrus: dict[str, str] = field(default_factory=dict)  # name → base that it has or waits for
+    passthru_uuids: dict[str, str | None] = field(default_factory=dict)  # as asked for, while they wait
+    delays: dict[str, Any] = field(default_factory=dict)  # likewise
+    controllers: dict[str, Any] = field(default_factory=dict)  # NVMe controllers that are attached
+    fresh: list[Bdev] = field(default_factory=list)  # stacked devices that nobody has read yet
     keyring: Keyring = field(default_factory=Keyring)
     crypto: Crypto = field(default_factory=Crypto)
     raids: Raids = field(default_factory=Raids)
@@ -68,13 +72,31 @@ class Target:
         return bdev.name
 
     def read(self, bdev: Bdev) -> Steps:
-        """Look at what is on a device. Until then it looks blank to everybody, and may be overwritten."""
+        """Look at what is on a device. Until then it looks blank to everybody, and may be overwritten.
+
+        What waited for it by its name takes it first: nobody looks underneath a device that is stacked on it.
+        """
+        for claimer in self.waiting:
+            claimer(self, bdev)
         self.examining += 1
         yield Pause.IO
         if self.bdevs.find(bdev.name) is bdev:
             for examiner in self.reading:
                 yield from examiner(self, bdev)
         self.examining -= 1
+        yield from self.read_fresh()
+        return True
+
+    def enter_fresh(self, bdev: Bdev) -> None:
+        """Enter a device that is stacked on another, and may show what that carries."""
+        self.register(bdev)
+        self.fresh.append(bdev)
+
+    def read_fresh(self) -> Steps:
+        while self.fresh:
+            bdev = self.fresh.pop(0)
+            if self.auto_examine and self.bdevs.find(bdev.name) is bdev:
+                yield from self.read(bdev)
         return True
 
     def settle(self, bdev: Bdev) -> None:

@@ -1,25 +1,91 @@
-"""`holdfast import --confirm`: after the ledger was lost."""
+"""`holdfast import`: manifests of a target that was configured by hand, or the ledger again after it was lost."""
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
 
 from reconciler.cli import daemon_client
-from reconciler.cli.exits import Exit, UsageError
+from reconciler.cli.exits import CommandError, Exit, UsageError
 
-HELP = "take what carries this site's names into the ledger again, after the ledger was lost"
-EXAMPLES = "example:\n  holdfast import --confirm"
+HELP = "write the manifests of a target that was configured by hand"
+EXAMPLES = """\
+examples:
+  holdfast import --target node-1 --socket /var/tmp/spdk.sock --to site/
+  holdfast import --target node-2 --tcp 127.0.0.1:5260
+  holdfast import --confirm        after the ledger was lost: take what carries
+                                   this site's names into it again
+
+Nothing on the target changes. Without --to the manifests are printed. What no
+manifest can say is named on stderr, and stays as it is. Files that exist are
+never overwritten.
+Exit code: 0 written, 2 usage, 3 the target cannot be reached."""
 
 
 def configure(parser: ArgumentParser) -> None:
     daemon_client.configure(parser)
-    parser.add_argument("--confirm", action="store_true", help="I have seen what `holdfast status` shows; it is ours")
+    parser.add_argument("--target", metavar="NAME", help="name of the Target to write")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--socket", metavar="PATH", type=Path, help="the target's RPC socket")
+    where.add_argument("--tcp", metavar="HOST:PORT", help="address of a forwarded RPC socket")
+    parser.add_argument("--namespace", metavar="NAME", default="default", help="tenant of what is found")
+    parser.add_argument("--to", metavar="DIR", type=Path, help="folder of the repository to write to")
+    parser.add_argument("--confirm", action="store_true", help="after the ledger was lost: all of it is ours")
 
 
 def run(arguments: Namespace) -> Exit:
-    if not arguments.confirm:
-        raise UsageError("look at `holdfast status` and `holdfast plan` first, then say --confirm")
+    if arguments.confirm:
+        return _confirm(arguments)
+    if not arguments.target or not (arguments.socket or arguments.tcp):
+        raise UsageError("say which target, and where: --target NAME with --socket PATH or --tcp HOST:PORT")
+    return _import(arguments)
+
+
+def _confirm(arguments: Namespace) -> Exit:
     found = daemon_client.ask(daemon_client.configuration(arguments), "/confirm", method="POST")["recovered"]
     for target, count in sorted(found.items()):
         print(f"{target}: {count} object(s) taken into the ledger")
     return Exit.CLEAN
+
+
+def _import(arguments: Namespace) -> Exit:
+    from reconciler import app  # noqa: PLC0415  # quick --help
+
+    connection = {"unixSocket": str(arguments.socket.absolute())} if arguments.socket else {"tcp": arguments.tcp}
+    found = app.import_live(arguments.target, connection, arguments.namespace)
+    texts = {Path(path): _text(documents) for path, documents in found.files.items()}
+    if arguments.to:
+        _write(arguments.to, texts)
+    else:
+        print("---\n".join(texts.values()), end="")
+    for line in found.left_out:
+        print(f"left out: {line}", file=sys.stderr)
+    return Exit.CLEAN
+
+
+def _text(documents: Any) -> str:  # noqa: ANN401  # YAML documents
+    from ruamel.yaml import YAML  # noqa: PLC0415  # only this verb writes YAML
+
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = 120
+    text = StringIO()
+    yaml.dump_all(documents, text)
+    return text.getvalue()
+
+
+def _write(folder: Path, texts: Mapping[Path, str]) -> None:
+    present = [str(folder / path) for path in texts if (folder / path).exists()]
+    if present:
+        raise CommandError(f"{', '.join(present)}: there already, and never overwritten; name another folder")
+    try:
+        for path, text in texts.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+            print(folder / path)
+    except OSError as error:
+        raise CommandError(f"cannot write: {error}") from error

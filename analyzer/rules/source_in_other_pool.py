@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.finding import Severity
+from analyzer.graph import Reference, ResourceGraph
+from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.volumes import pool_of
+from schemas.resources import ResourceKey
+
+
+def check(case: Case) -> Iterator[Hit]:
+    for volume in case.graph.sound("Volume"):
+        for reference in case.graph.references(volume.key):
+            if reference.path[:2] == ("spec", "source"):
+                yield from _judge(case.graph, reference)
+
+
+def _judge(graph: ResourceGraph, reference: Reference) -> Iterator[Hit]:
+    volume, pool = graph.manifests[reference.source], pool_of(graph, reference.source)
+    image = reference.target.kind == "Image"
+    home = graph.named(reference.target, "Target") if image else _pool_of_source(graph, reference.target)
+    here = _target_of(graph, pool) if image else pool
+    if home and here and home != here:
+        where = "on" if image else "in"
+        message = f"{reference.target} is {where} {home}, and the volume is {where} {here}"
+        share = f"put the volume into {home.name}; a clone shares the bytes of its source"
+        advice = "declare the image on that target, too" if image else share
+        yield hit(volume, reference.path, message, advice)
+
+
+def _pool_of_source(graph: ResourceGraph, source: ResourceKey) -> ResourceKey | None:
+    volume = source if source.kind == "Volume" else graph.named(source, "Volume")
+    return pool_of(graph, volume) if volume else None
+
+
+def _target_of(graph: ResourceGraph, pool: ResourceKey | None) -> ResourceKey | None:
+    device = graph.named(pool, "BlockDevice") if pool else None
+    return graph.named(device, "Target") if device else None
+
+
+RULE = Rule("source-in-other-pool", Severity.ERROR, check)

@@ -1,0 +1,157 @@
+"""bdev_nvme_*: controllers of simulated targets in this very process, found by address and NQN. There is no PCIe."""
+
+from __future__ import annotations
+
+import errno
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from backends.spdk.simulator.bdevs import Bdev
+from backends.spdk.simulator.errors import RpcError, failed
+from backends.spdk.simulator.nvmf import Address, Subsystem
+from backends.spdk.simulator.steps import Handler, Pause, Steps
+from backends.spdk.simulator.target import Target
+from schemas.resources import Json
+
+NVME_IO: Final = ("read", "write", "unmap", "flush", "reset", "nvme_admin", "nvme_io", "write_zeroes", "compare")
+
+
+@dataclass(eq=False, slots=True)
+class Controller:
+    """One controller with the ways to it, and the devices of its namespaces."""
+
+    name: str
+    subnqn: str
+    hostnqn: str
+    ways: list[Address] = field(default_factory=list)
+    bdevs: list[Bdev] = field(default_factory=list)
+    policy: str = "active_passive"
+
+
+_TARGETS: weakref.WeakSet[Target] = weakref.WeakSet()
+
+
+def introduce(target: Target) -> None:
+    """Let the targets of this process find each other."""
+    _TARGETS.add(target)
+
+
+def forget(target: Target) -> None:
+    _TARGETS.discard(target)
+
+
+def attach(  # noqa: PLR0913  # the method's parameters
+    target: Target,
+    *,
+    name: str,
+    trtype: str,
+    traddr: str,
+    adrfam: str = "IPv4",
+    trsvcid: str = "",
+    subnqn: str = "",
+    hostnqn: str = "",
+    multipath: str = "multipath",
+    **_timeouts: Json,
+) -> Steps:
+    """Observed: an address that nobody listens on is EIO, one that is attached already EEXIST."""
+    del multipath
+    way = Address(trtype.upper(), adrfam, traddr, trsvcid)
+    known = target.controllers.get(name)
+    if known and any(way.identity == other.identity for other in known.ways):
+        raise failed(errno.EEXIST)
+    yield Pause.IO
+    if way.trtype == "PCIE":
+        raise failed(errno.ENODEV)
+    offered = _find(way, subnqn)
+    if offered is None:
+        raise failed(errno.EIO)
+    known = target.controllers.get(name)
+    controller = known or Controller(name, subnqn, hostnqn)
+    controller.ways.append(way)
+    target.controllers[name] = controller
+    if known is None:
+        for nsid, uuid, block_size, blocks in _namespaces(offered):
+            bdev = Bdev(
+                f"{name}n{nsid}", "NVMe disk", "nvme", block_size, blocks, uuid, NVME_IO, lambda: _shown(controller)
+            )
+            controller.bdevs.append(target.register(bdev))
+    return [bdev.name for bdev in controller.bdevs]
+
+
+def _find(way: Address, subnqn: str) -> Subsystem | None:
+    for other in list(_TARGETS):
+        subsystem = other.nvmf.find(subnqn)
+        if subsystem and any(listener.address.identity == way.identity for listener in subsystem.listeners):
+            return subsystem
+    return None
+
+
+def _namespaces(subsystem: Subsystem) -> Iterator[tuple[int, str, int, int]]:
+    for nsid, namespace in sorted(subsystem.namespaces.items()):
+        yield nsid, namespace.uuid, namespace.bdev.block_size, namespace.bdev.num_blocks
+
+
+def _trid(controller: Controller, way: Address) -> dict[str, Json]:
+    return {**way.dump(), "subnqn": controller.subnqn}
+
+
+def _shown(controller: Controller) -> dict[str, Json]:
+    return {
+        "nvme": [{"trid": _trid(controller, way)} for way in controller.ways],
+        "mp_policy": controller.policy,
+    }
+
+
+def get_controllers(target: Target, *, name: str | None = None) -> Json:
+    if name is not None and name not in target.controllers:
+        raise RpcError(-errno.EINVAL, f"Controller {name} does not exist")
+    found = [target.controllers[name]] if name is not None else list(target.controllers.values())
+    return [
+        {
+            "name": controller.name,
+            "ctrlrs": [
+                {
+                    "state": "enabled" if _find(way, controller.subnqn) else "reconnect_is_delayed",
+                    "trid": _trid(controller, way),
+                    "cntlid": 1,
+                    "host": {"nqn": controller.hostnqn, "addr": "", "svcid": "", "no_shn_notification": False},
+                }
+                for way in controller.ways
+            ],
+        }
+        for controller in found
+    ]
+
+
+def detach(target: Target, *, name: str, **where: str) -> Steps:
+    """One way, or all; the devices go with the last."""
+    controller = target.controllers.get(name)
+    if controller is None:
+        raise failed(errno.ENODEV)
+    gone = [way for way in controller.ways if all(way.dump().get(k, v) == v for k, v in where.items())]
+    if not gone:
+        raise failed(errno.ENXIO)
+    yield Pause.IO
+    controller.ways = [way for way in controller.ways if way not in gone]
+    if not controller.ways:
+        del target.controllers[name]
+        for bdev in controller.bdevs:
+            target.bdevs.remove(bdev)
+    return True
+
+
+def set_policy(target: Target, *, name: str, policy: str, **_how: Json) -> Json:
+    target.bdevs.get(name, "nvme")
+    controller = next(c for c in target.controllers.values() if any(b.name == name for b in c.bdevs))
+    controller.policy = policy
+    return True
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "bdev_nvme_attach_controller": attach,
+    "bdev_nvme_detach_controller": detach,
+    "bdev_nvme_get_controllers": get_controllers,
+    "bdev_nvme_set_multipath_policy": set_policy,
+}

@@ -1,0 +1,92 @@
+"""NVMe controllers that the target attaches: the ways to them, and the namespace that is the device."""
+
+from __future__ import annotations
+
+from backends.contract import Bdev, Guard, NvmePath, ObjectKind
+from reconciler.desired import DeviceWish
+from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
+from reconciler.planner.draft import Draft, Proposal, Standing, absent, missing_drift
+from reconciler.planner.view import View
+
+ADDRESSES = "spec.nvme.multipath.addresses"
+
+
+def plan_paths(view: View, draft: Draft, wish: DeviceWish) -> Standing | None:
+    """Every declared way to the controller, and no other. A Standing where the device is not to be relied on."""
+    resource = wish.wish.key
+    if why := view.unread(ObjectKind.NVME_PATH):
+        return Standing(why=f"the target's NVMe controllers could not be read: {why}")
+    wanted = {path.key: path for path in wish.paths}
+    present = {path.key: path for path in view.paths_of(wish.paths[0].controller)}
+    other = [path for key, path in present.items() if key in wanted and path.subsystem != wanted[key].subsystem]
+    if other:
+        message = f"controller {other[0].controller} leads to {other[0].subsystem}, not to {wish.paths[0].subsystem}"
+        draft.remark(resource, "TargetIdentityMismatch", message, stalled=True)
+        return Standing(why=message)
+    for path in wanted.values():
+        if path.key in present:
+            _keep(draft, wish, path, present[path.key])
+        else:
+            _attach(view, draft, wish, path)
+    going_on = [key for key, path in present.items() if key in wanted and path.enabled]
+    for key, path in sorted(present.items(), key=lambda item: item[0]):
+        if key not in wanted and going_on:
+            _detach(view, draft, wish, path)
+    return None
+
+
+def _keep(draft: Draft, wish: DeviceWish, wanted: NvmePath, live: NvmePath) -> None:
+    draft.own(wanted, wish.wish)
+    if wanted.host and live.host != wanted.host:
+        message = f"SPDK cannot change this while it is attached: spec.nvme.hostNQN: {live.host} → {wanted.host}"
+        draft.remark(wish.wish.key, "RestartRequired", message, ready=True)
+    if not live.enabled:
+        draft.remark(wish.wish.key, "PathDown", f"{live.address} does not answer; SPDK goes on trying", ready=True)
+
+
+def _attach(view: View, draft: Draft, wish: DeviceWish, path: NvmePath) -> None:
+    cause = view.cause(view.records.get(path.key))
+    drift = missing_drift(path.key, wish.wish.key, cause, f"{ADDRESSES}[{path.address}]")
+    reason = absent(f"the way over {path.address}", cause)
+    draft.propose(Proposal(created(path), wish.wish.key, cause, reason, drift=drift))
+
+
+def _detach(view: View, draft: Draft, wish: DeviceWish, path: NvmePath) -> None:
+    """One way of several: I/O goes on over the others."""
+    recorded = path.key in view.records
+    found = Difference(f"{ADDRESSES}[{path.address}]", "absent", "present")
+    extra = Drift(path.key, wish.wish.key, DriftClass.EXTRA, (found,), "Corrected")
+    draft.propose(
+        Proposal(
+            deleted(path),
+            wish.wish.key,
+            Cause.CHANGE if recorded else Cause.DRIFT,
+            f"{path.address} is no way that is declared",
+            drift=None if recorded else extra,
+        )
+    )
+
+
+def plan_namespace(view: View, draft: Draft, wish: DeviceWish, live: Bdev | None) -> Standing | None:
+    """The device itself: it comes with its controller. None when it is there and is the one that is known."""
+    if live is None:
+        attached = any(view.paths_of(wish.paths[0].controller))
+        message = (
+            f"the controller is attached, but has no namespace {wish.bdev.name.rpartition('n')[2]}"
+            if attached
+            else "its controller is being attached"
+        )
+        draft.remark(wish.wish.key, "NamespaceMissing" if attached else "DeviceNotReady", message)
+        return Standing(why=message)
+    record = view.records.get(live.key)
+    if record and record.uid and record.uid != live.uuid:
+        message = f"namespace {live.name} was device {record.uid}, and is {live.uuid} now"
+        draft.remark(wish.wish.key, "TargetIdentityMismatch", message, stalled=True)
+        return Standing(why=message)
+    return None
+
+
+def detach_controller(view: View, device: Bdev) -> tuple[tuple[NvmePath, ...], tuple[Guard, ...]]:
+    """All ways to a device that is to go, and what must still be so right before each is taken."""
+    ways = tuple(path for path in view.all_paths if device.name.startswith(f"{path.controller}n"))
+    return ways, (Guard(device.key, {"uuid": device.uuid, "claimed": False}),)

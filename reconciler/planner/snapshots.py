@@ -1,0 +1,111 @@
+"""Snapshots: taken at most once, never again under the same name, and kept when their volume is no longer declared."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from backends.contract import Guard, Lvol, LvolStore, ObjectKey, ObjectKind
+from reconciler.desired import SnapshotWish
+from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created
+from reconciler.planner.draft import Draft, Ground, Proposal, Standing
+from reconciler.planner.pools import low
+from reconciler.planner.view import View
+
+
+def plan_snapshot(view: View, draft: Draft, wish: SnapshotWish, ground: Ground, *, needed: bool = True) -> Standing:
+    """How a snapshot stands. `needed` False: it has served its purpose, and is neither taken nor missed."""
+    record = view.record_of(wish.wish, ObjectKind.LVOL)
+    if record is None or record.phase is Phase.CREATING:
+        return _new_snapshot(view, draft, wish, record, ground) if needed or record else Standing()
+    live = view.lvols.get(record.uid)
+    if live is None or record.phase is Phase.DESTROYED:
+        return _absent_snapshot(view, draft, wish, record, ground.pool) if needed else Standing()
+    return _own(draft, wish, record, live)
+
+
+def _new_snapshot(  # one return for each way in which it stands
+    view: View, draft: Draft, wish: SnapshotWish, record: Record | None, ground: Ground
+) -> Standing:
+    key, pool = wish.wish.key, ground.pool
+    if not pool.usable:
+        return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {pool.why}")
+    store = pool.live or pool.making
+    wanted = Lvol(store.name if isinstance(store, LvolStore) else wish.pool.name, wish.name)
+    if why := view.unread(ObjectKind.LVOL, wanted.store):
+        return _wait(draft, wish, "Unknown", f"the pool's volumes could not be read: {why}")
+    if key in view.owned.elsewhere:
+        where = view.owned.elsewhere[key]
+        return _wait(draft, wish, "RecordedElsewhere", f"this snapshot is on target {where}; it is never taken twice")
+    live = view.live.get(wanted.key)
+    if isinstance(live, Lvol) and record:  # the request that we never heard the end of
+        return _own(draft, wish, record, live)
+    if live:
+        known = f"lvol {wanted.alias} is ours by its name, but the ledger does not know it"
+        return _wait(draft, wish, "Recovering", known)
+    return _take(view, draft, wish, wanted, ground)
+
+
+def _take(view: View, draft: Draft, wish: SnapshotWish, wanted: Lvol, ground: Ground) -> Standing:
+    volume = ground.source
+    source = (volume.live or volume.making) if volume else None
+    if not isinstance(source, Lvol):
+        why = volume.why if volume else "it is not declared"
+        return _wait(draft, wish, "SourceNotReady", f"waits for the volume that it is a snapshot of: {why}")
+    if source.read_only or source.store != wanted.store:
+        wrong = "cannot be written" if source.read_only else f"is in store {source.store}, not in {wanted.store}"
+        draft.remark(wish.wish.key, "SourceUnfit", f"lvol {source.alias} {wrong}", stalled=True)
+        return Standing(why=wrong)
+    wanted = dataclasses.replace(wanted, snapshot_of=source.alias)
+    proposal = Proposal(
+        created(wanted),
+        wish.wish.key,
+        Cause.CHANGE,
+        "the snapshot is new",
+        guards=_as_seen(source),
+        requires=(LvolStore(wanted.store, "").key, source.key),
+        touches=kin(view, source),
+        subject=str(wish.wish.key),
+    )
+    if message := low(wish.pool, ground.pool.live):
+        draft.hold(proposal, "PoolLow", f"{message}: no snapshot is taken")
+        return _wait(draft, wish, "PoolLow", f"{message}: no snapshot is taken")
+    draft.propose(proposal)
+    return Standing(making=wanted)
+
+
+def _as_seen(source: Lvol) -> tuple[Guard, ...]:
+    return (Guard(source.key, {"uuid": source.uuid}),) if source.uuid else ()
+
+
+def kin(view: View, lvol: Lvol) -> tuple[ObjectKey, ...]:
+    """An lvol with what it lies on and what lies on it: an operation on one of them works on all."""
+    names = (lvol.name, *filter(None, (lvol.parent,)), *lvol.clones)
+    image = view.devices.get(lvol.image or "")
+    below = (image.key,) if image else ()
+    return (*(ObjectKey(ObjectKind.LVOL, f"{lvol.store}/{name}") for name in names), *below)
+
+
+def _absent_snapshot(view: View, draft: Draft, wish: SnapshotWish, record: Record, pool: Standing) -> Standing:
+    why = view.unread(ObjectKind.LVOL, record.key.name.partition("/")[0])
+    if not isinstance(pool.live, LvolStore) or why:
+        return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {why or pool.why}")
+    destroyed = record.phase is Phase.DESTROYED
+    how = "was destroyed, as a Removal consented" if destroyed else "is gone from the pool"
+    message = f"the snapshot with uid {record.uid} {how}; what it held is gone: declare a snapshot of another name"
+    draft.remark(wish.wish.key, "DataMissing", message, stalled=True)
+    if not destroyed:
+        missing = Difference("spec", record.uid, "absent")
+        draft.drifts.append(Drift(record.key, wish.wish.key, DriftClass.DATA_MISSING, (missing,), "Held"))
+    return Standing(why=message)
+
+
+def _own(draft: Draft, wish: SnapshotWish, record: Record, live: Lvol) -> Standing:
+    of = record.applied.get("snapshot_of")
+    applied = Lvol(live.store, live.name, live.uuid, live.size, snapshot_of=str(of) if of else None)
+    draft.own(applied, wish.wish, uid=live.uuid or "")
+    return Standing(live=live)
+
+
+def _wait(draft: Draft, wish: SnapshotWish, reason: str, message: str) -> Standing:
+    draft.remark(wish.wish.key, reason, message)
+    return Standing(why=message)
