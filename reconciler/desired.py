@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+from analyzer.hazards import former_names
 from backends.contract import Bdev, Listener, QosLimits, Subsystem, Transport
 from reconciler import identity
 from reconciler.policy import BUILT_IN, Policy
@@ -20,7 +21,6 @@ from schemas.resources import Resource, ResourceKey
 
 ADOPT = "holdfast.dev/adopt"
 DRIFT_IGNORE = "holdfast.dev/drift-ignore"
-RENAMED_FROM = "holdfast.dev/renamed-from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def desired_state(revision: str, resources: Iterable[Resource], policy: Policy, 
         policy=policy,
         targets={target.name: target for target in (house.target(r) for r in house.of("Target"))},
         consents=tuple(_consent(r) for r in house.of("Removal")),
-        declared=frozenset(house.resources) | {former for r in house.resources.values() for former in _aliases(r)},
+        declared=frozenset(house.resources) | frozenset(house.former.values()),
     )
 
 
@@ -160,6 +160,7 @@ class _House:
 
     def __init__(self, resources: Mapping[ResourceKey, Resource], policy: Policy, site: str) -> None:
         self.resources, self.policy, self.site = resources, policy, site
+        self.former = former_names(resources)
         self._made: dict[ResourceKey, Any] = {}
 
     def of(self, kind: str) -> list[Resource]:
@@ -280,7 +281,7 @@ class _House:
             drift_ignore=frozenset(notes.get(DRIFT_IGNORE, "").replace(",", " ").split()),
             adopt=notes.get(ADOPT) == "true",
             reclaim=spec.get("reclaimPolicy", ""),
-            aliases=_aliases(resource),
+            aliases=(self.former[resource.key],) if resource.key in self.former else (),
         )
 
     def _target_policy(self, resource: Resource, spec: Mapping[str, Any]) -> str:
@@ -358,13 +359,6 @@ def _consent(resource: Resource) -> Consent:
         reason=spec["reason"],
         expires=date.fromisoformat(spec["expires"]),
     )
-
-
-def _aliases(resource: Resource) -> tuple[ResourceKey, ...]:
-    """The name it had before: `team-a/db` or, for a cluster-scoped kind, `db`."""
-    namespace, slash, name = resource.annotations.get(RENAMED_FROM, "").rpartition("/")
-    key = resource.key
-    return (ResourceKey(key.kind, namespace if slash else key.namespace, name, key.group),) if name else ()
 
 
 def _moment(text: str) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backends.contract import (
@@ -16,6 +16,7 @@ from backends.contract import (
     Applied,
     Backend,
     BackendError,
+    Bdev,
     GuardMismatch,
     Namespace,
     ObjectKey,
@@ -28,11 +29,12 @@ from reconciler.clock import Clock
 from reconciler.journal import Journal
 from reconciler.ledger import Ledger
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
-from reconciler.planner.view import Spending
+from reconciler.planner.view import Spending, device_identity
 from reconciler.store import Store
 from schemas.resources import ResourceKey
 
 IN_FLIGHT = 256  # calls at once; a store fails from 512 on (observed on v26.05)
+TOGETHER = 128  # steps that are written down and sent together, while the target works on those before
 PATIENCE = 5.0  # seconds without any answer before the rest is left to a later tick
 
 
@@ -84,15 +86,17 @@ class Executor:
 
         `owner` is the uuid of our marker on this life of the target; `reclaim` what each resource declares.
         """
-        run = _Run(plan.steps)
+        run = _Run(plan.steps, {sent.step.serial for sent in self._flying.values()})
         unsent: list[tuple[_Sent, Applied]] = []
+        more = False  # steps may be left that can go at once
         while True:
-            ended = self.backend.wait(self.patience) if self._flying and not unsent else ()
+            ended = self.backend.wait(0.0 if more or unsent else self.patience) if self._flying else ()
             with self.store.writing():
                 run.note(self._settle([*((self._flying.pop(a.ticket), a) for a in ended), *unsent]))
-                batch = run.ready(IN_FLIGHT - len(self._flying))
+                batch = run.ready(min(TOGETHER, IN_FLIGHT - len(self._flying)))
                 prepared = self._prepare(plan, batch, owner, reclaim)
-            idle = not (ended or unsent or batch)
+            idle = not (ended or unsent or batch or more)
+            more = len(batch) == TOGETHER
             unsent = self._send(prepared)
             if idle:
                 break
@@ -112,6 +116,7 @@ class Executor:
         self.ledger.write(self.target, [_creating(s.after, s.before) for s in sent if s.after and _is_create(s.step)])
         made = [step.change.after for step in batch]
         self.ledger.show({n.uuid: n.bdev for n in made if isinstance(n, Namespace) and n.uuid and n.uuid != n.bdev})
+        self.ledger.show({device_identity(b): b.path for b in made if isinstance(b, Bdev) and b.path})
         self.ledger.spend(self.target, plan.revision, [_spending(step, now) for step in batch if _counts(step)])
         for name in sorted({step.released_by for step in batch} - {""}):
             self.ledger.spend_approval(name, now)
@@ -168,17 +173,19 @@ class Executor:
 class _Run:
     """Which steps of one plan have ended and which may go. Every step and every need is looked at once."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], busy: Collection[str]) -> None:
         self.results: list[StepResult] = []
         self._steps = {step.id: step for step in steps}
-        self._left = {step.id: {n for n in (*step.needs, *step.after) if n in self._steps} for step in steps}
+        self._left = {
+            name: {n for n in (*step.needs, *step.after) if n in self._steps} for name, step in self._steps.items()
+        }
         self._dependents: defaultdict[str, list[str]] = defaultdict(list)
         for name, needs in self._left.items():
             for need in needs:
                 self._dependents[need].append(name)
         self._ready = deque(name for name, needs in self._left.items() if not needs)
         self._parked: defaultdict[str, deque[str]] = defaultdict(deque)  # serial → steps that wait for it
-        self._busy: set[str] = set()
+        self._busy = set(busy)  # serials of what is in flight, also from an earlier tick
         self._begun: set[str] = set()
         self._ended: set[str] = set()
 
@@ -186,14 +193,15 @@ class _Run:
         """Steps that may go now: at most `room`, and one at a time for each serial."""
         found: list[Step] = []
         while self._ready and len(found) < room:
-            step = self._steps[self._ready.popleft()]
-            if step.id in self._ended:
+            name = self._ready.popleft()
+            step = self._steps[name]
+            if name in self._ended:
                 continue
             if step.serial and step.serial in self._busy:
-                self._parked[step.serial].append(step.id)
+                self._parked[step.serial].append(name)
                 continue
             self._busy.add(step.serial)
-            self._begun.add(step.id)
+            self._begun.add(name)
             found.append(step)
         return found
 

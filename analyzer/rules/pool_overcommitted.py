@@ -29,9 +29,9 @@ def _judge(pool: Manifest, capacity: int, volumes: Sequence[Manifest]) -> Iterat
     if thick > usable:
         message = f"{pool.key} has room for {format_bytes(usable)}; its thick volumes take {format_bytes(thick)}"
         yield _hit(pool, volumes, message, "declare fewer or thin volumes here, or build the pool on a larger device")
-    elif declared > usable * ratio:
-        limit = f"{format_bytes(usable)} at overcommitRatio {ratio:g}"
-        message = f"{pool.key} may promise {limit}; its volumes declare {format_bytes(declared)}"
+    elif declared > (limit := int(usable * ratio) // cluster * cluster):
+        sum_ = f"{format_bytes(usable)} × overcommitRatio {ratio:g}"
+        message = f"{pool.key} may promise {format_bytes(limit)} ({sum_}); its volumes declare {format_bytes(declared)}"
         yield _hit(pool, volumes, message, "declare fewer bytes, or raise spec.overcommitRatio knowingly")
 
 

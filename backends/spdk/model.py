@@ -5,7 +5,8 @@ Types are checked, too: a null flag is not false, and an object where a list bel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -44,6 +45,18 @@ class LvolBdev:
     claimed: bool
     clones: tuple[str, ...]
     limits: QosLimits
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLvol:
+    """What `bdev_lvol_get_lvols` knows of an lvol."""
+
+    store: str
+    name: str
+    uuid: str
+    thin: bool
+    snapshot: bool
+    allocated_clusters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +140,38 @@ def lvol_stores(answer: Json) -> tuple[LvolStore, ...]:
         )
 
 
-def lvols(answer: Json, known: Bdevs) -> tuple[Lvol, ...]:
-    """Every lvol of a store; one whose bdev is not there (yet) has no size."""
+def listed_lvols(answer: Json) -> tuple[ListedLvol, ...]:
     with _shape("bdev_lvol_get_lvols"):
-        return tuple(_lvol(raw, known.lvols.get(_text(raw, "uuid"))) for raw in _objects(answer))
+        return tuple(
+            ListedLvol(
+                store=_text(_object(raw["lvs"]), "name"),
+                name=_text(raw, "name"),
+                uuid=_text(raw, "uuid"),
+                thin=_flag(raw, "is_thin_provisioned"),
+                snapshot=_flag(raw, "is_snapshot"),
+                allocated_clusters=_number(raw, "num_allocated_clusters"),
+            )
+            for raw in _objects(answer)
+        )
 
 
-def _lvol(raw: Raw, bdev: LvolBdev | None) -> Lvol:
+def lvols(listed: Iterable[ListedLvol], known: Bdevs) -> tuple[Lvol, ...]:
+    """Both answers about each lvol of a store joined; one whose bdev is not there (yet) has no size."""
+    return tuple(_lvol(lvol, known.lvols.get(lvol.uuid)) for lvol in listed)
+
+
+def _lvol(lvol: ListedLvol, bdev: LvolBdev | None) -> Lvol:
     return Lvol(
-        store=_text(_object(raw["lvs"]), "name"),
-        name=_text(raw, "name"),
-        uuid=_text(raw, "uuid"),
+        store=lvol.store,
+        name=lvol.name,
+        uuid=lvol.uuid,
         size=bdev.size if bdev else None,
-        thin=_flag(raw, "is_thin_provisioned"),
+        thin=lvol.thin,
         read_only=bdev.read_only if bdev else False,
-        snapshot=_flag(raw, "is_snapshot"),
+        snapshot=lvol.snapshot,
         clones=bdev.clones if bdev else (),
         claimed=bdev.claimed if bdev else False,
-        allocated_clusters=_number(raw, "num_allocated_clusters"),
+        allocated_clusters=lvol.allocated_clusters,
         limits=bdev.limits if bdev else None,
     )
 
@@ -163,14 +190,14 @@ def transports(answer: Json) -> tuple[Transport, ...]:
         )
 
 
-def subsystems(answer: Json, uuids: Mapping[str, str]) -> tuple[LiveObject, ...]:
-    """Subsystems with what they contain; the discovery subsystem is SPDK's own and left out."""
+def subsystems(answer: Json) -> tuple[LiveObject, ...]:
+    """Subsystems with what they contain, namespaces by their bdev's name; SPDK's own discovery one is left out."""
     found: list[LiveObject] = []
     with _shape("nvmf_get_subsystems"):
         for raw in _objects(answer):
             match raw["subtype"]:
                 case "NVMe":
-                    found += _subsystem(raw, uuids)
+                    found += _subsystem(raw)
                 case "Discovery":
                     pass
                 case other:
@@ -178,7 +205,7 @@ def subsystems(answer: Json, uuids: Mapping[str, str]) -> tuple[LiveObject, ...]
     return tuple(found)
 
 
-def _subsystem(raw: Raw, uuids: Mapping[str, str]) -> Iterator[LiveObject]:
+def _subsystem(raw: Raw) -> Iterator[LiveObject]:
     nqn = _text(raw, "nqn")
     yield Subsystem(
         nqn=nqn,
@@ -192,11 +219,11 @@ def _subsystem(raw: Raw, uuids: Mapping[str, str]) -> Iterator[LiveObject]:
     for host in _objects(raw["hosts"]):
         yield AllowedHost(nqn, _text(host, "nqn"))
     for ns in _objects(raw["namespaces"]):
-        bdev, uuid, nguid = _text(ns, "bdev_name"), ns.get("uuid"), ns.get("nguid")
+        uuid, nguid = ns.get("uuid"), ns.get("nguid")
         yield Namespace(
             nqn,
             _number(ns, "nsid"),
-            uuids.get(bdev, bdev),
+            _text(ns, "bdev_name"),
             None if uuid is None else _typed(uuid, str),
             None if nguid is None else _typed(nguid, str),
         )
@@ -204,8 +231,22 @@ def _subsystem(raw: Raw, uuids: Mapping[str, str]) -> Iterator[LiveObject]:
         yield _listener(nqn, address)
 
 
+def by_uuid(things: Iterable[LiveObject], uuids: Mapping[str, str]) -> tuple[LiveObject, ...]:
+    """The same with the bdev of each namespace by its uuid, where that is known (the name of an lvol is its uuid)."""
+
+    def named(thing: LiveObject) -> LiveObject:
+        if not isinstance(thing, Namespace):
+            return thing
+        uuid = uuids.get(thing.bdev, thing.bdev)
+        return thing if uuid == thing.bdev else dataclasses.replace(thing, bdev=uuid)
+
+    return tuple(map(named, things))
+
+
 def _listener(nqn: str, address: Raw) -> Listener:
-    return Listener(nqn, _text(address, "trtype").upper(), _text(address, "traddr"), int(_text(address, "trsvcid")))
+    service = _text(address, "trsvcid")
+    port = int(service) if service.isdecimal() else 0  # not every transport has ports
+    return Listener(nqn, _text(address, "trtype").upper(), _text(address, "traddr"), port)
 
 
 def connections(nqn: str, controllers: Json, qpairs: Json) -> Mapping[str, frozenset[str]]:

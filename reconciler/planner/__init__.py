@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from backends.contract import OWNER_MARKER, Action, ObjectKey, ObjectKind
 from reconciler.plan import Difference, Drift, DriftClass, Hazard, Held, Plan
 from reconciler.planner.devices import plan_devices, plan_transports
-from reconciler.planner.draft import Draft
+from reconciler.planner.doubts import remark_doubts
+from reconciler.planner.draft import BEARS_DATA, Draft
 from reconciler.planner.exports import plan_exports
+from reconciler.planner.foreign import plan_foreign
 from reconciler.planner.leftovers import plan_leftovers
 from reconciler.planner.order import order
 from reconciler.planner.pools import plan_pools, unproven
-from reconciler.planner.view import Owned, Spending, View, Writer
+from reconciler.planner.view import Doubt, Owned, Spending, View, Writer
 from reconciler.planner.volumes import plan_volumes
 from reconciler.planner.withhold import used_drift, withhold
 
-__all__ = ["Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven"]
+__all__ = ["BEARS_DATA", "Doubt", "Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven"]
 
 
 def plan(view: View) -> Plan:
@@ -60,7 +62,9 @@ def _attempt(view: View) -> Plan:
     volumes = plan_volumes(view, draft, pools)
     plan_exports(view, draft, devices, volumes)
     plan_leftovers(view, draft)
+    plan_foreign(view, draft)
     going, questions = withhold(view, draft)
+    remark_doubts(view, draft)
     return Plan(
         target=view.target.name,
         revision=view.desired.revision,

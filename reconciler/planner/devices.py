@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from backends.contract import Bdev, ObjectKind
 from reconciler.desired import DeviceWish
-from reconciler.plan import Difference, Drift, DriftClass, Hazard, created
+from reconciler.plan import Difference, Drift, DriftClass, Hazard, Phase, created
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
-from reconciler.planner.view import View
+from reconciler.planner.view import View, device_identity
 from schemas.resources import ResourceKey
 
 _PATHS = {
@@ -63,6 +64,14 @@ def _missing_device(view: View, draft: Draft, wish: DeviceWish) -> Standing:
     cause = view.cause(view.records.get(wanted.key))
     drift = missing_drift(wanted.key, resource, cause, "spec")
     proposal = Proposal(created(wanted), resource, cause, absent("the device", cause), drift=drift)
+    former = view.owned.shown.get(device_identity(wanted), wanted.path)
+    if former != wanted.path:
+        message = (
+            f"uuid {wanted.uuid} was that of {former}; hosts would take one for the other: declare another spec.uuid"
+        )
+        draft.hold(proposal, "IdentityReused", message)
+        draft.remark(resource, "IdentityReused", message, stalled=True)
+        return Standing(why=message)
     rival = next((d for d in view.devices.values() if _same_bytes(d, wanted)), None)
     if rival:
         twice = "which is not ours; two writers would destroy it"
@@ -70,8 +79,25 @@ def _missing_device(view: View, draft: Draft, wish: DeviceWish) -> Standing:
         draft.hold(proposal, "DeviceOpenedTwice", message)
         draft.remark(resource, "DeviceOpenedTwice", message, stalled=True)
         return Standing(why=message)
+    if other := _opened_elsewhere(view, wish):
+        message = (
+            f"the ledger has {wanted.path or wanted.uuid} open on target {other}, and two processes would destroy it; "
+            "have it detached there, or approve if that process is gone"
+        )
+        draft.propose(dataclasses.replace(proposal, doubt=("DeviceOpenedTwice", message)))
+        draft.remark(resource, "DeviceOpenedTwice", message)
+        return Standing(why=message)
     draft.propose(proposal)
     return Standing(making=wanted)
+
+
+def _opened_elsewhere(view: View, wish: DeviceWish) -> str:
+    """The other target that has the device, unless a person once let it be opened here all the same."""
+    wanted, record = wish.bdev, view.records.get(wish.bdev.key)
+    if wish.volatile or (record is not None and record.phase is Phase.CREATED):
+        return ""
+    names = (name for name in (wanted.uuid, wanted.path) if name)
+    return next((where for name in names if (where := view.owned.opened.get(name))), "")
 
 
 def _same_bytes(live: Bdev, wanted: Bdev) -> bool:

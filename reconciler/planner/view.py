@@ -24,12 +24,17 @@ from backends.contract import (
     Subsystem,
 )
 from reconciler import identity
-from reconciler.desired import DesiredState, TargetWish, Wish
+from reconciler.desired import DesiredState, SubsystemWish, TargetWish, Wish
 from reconciler.plan import Cause, Phase, Record
 from reconciler.policy import BUILT_IN, Policy
-from schemas.resources import ResourceKey
+from schemas.resources import JsonObject, ResourceKey
 
 T = TypeVar("T")
+
+
+def device_identity(device: Bdev) -> str:
+    """Under what the ledger remembers which path a device's uuid belongs to."""
+    return f"bdev {device.uuid}"
 
 
 class Writer(enum.StrEnum):
@@ -50,6 +55,18 @@ class Spending:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A request without a known end. It may still come about, so nothing may meet it that it could harm."""
+
+    action: Action
+    after: JsonObject  # what it asks for
+    sent: float  # seconds since 1970
+    flying: bool = False  # the connection still is the same and its answer may come
+    again: bool = False  # the very same may be sent once more: long unanswered, and harmless twice
+    landed: bool = False  # its effect is there, but it was sent twice: one of the two may be on its way
+
+
 @dataclass(frozen=True)
 class Owned:
     """What the ledger says about one target."""
@@ -60,15 +77,21 @@ class Owned:
     recovering: bool = False  # the ledger is younger than what the target shows
     marker: str = ""  # uuid of the owner marker: ours, or the one to claim with
     alive_since: float = 0.0  # when this life of the target was first met, seconds since 1970
-    quarantined: Mapping[ObjectKey, float] = field(default_factory=dict)  # what an unanswered request may be at → sent
+    quarantined: Mapping[ObjectKey, Doubt] = field(default_factory=dict)  # what an unanswered request may be at
     not_before: Mapping[ResourceKey, float] = field(default_factory=dict)  # back-off, seconds since 1970
     corrections: Mapping[tuple[ObjectKey, str], tuple[float, ...]] = field(default_factory=dict)
     elsewhere: Mapping[ResourceKey, str] = field(default_factory=dict)  # what bears data on other targets → which
+    opened: Mapping[str, str] = field(default_factory=dict)  # uuid or path of a device, uuid of a store → other target
+    split: Mapping[str, str] = field(default_factory=dict)  # uuid of a store that is open here → other target
+    twin: str = ""  # the target whose process this is as well
+    moved_from: str = ""  # address of the process that was kept before, when it may still be alive
     spent: tuple[Spending, ...] = ()
     approvals: frozenset[str] = frozenset()  # ids granted, not expired, not spent
     held_under: Mapping[str, Policy] = field(default_factory=dict)  # step id → policy in force when it was first held
     removals_spent: frozenset[str] = frozenset()  # uids whose Removal was used
-    shown: Mapping[str, str] = field(default_factory=dict)  # chosen namespace uuid → uid of the bytes it was used for
+    shown: Mapping[str, str] = field(
+        default_factory=dict
+    )  # chosen namespace uuid → uid of the bytes it was used for; device_identity → its path
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
 
@@ -109,6 +132,11 @@ class View:
         return {item.wish.key: item.wish.drift_policy for part in parts for item in part}
 
     @cached_property
+    def subsystem_wishes(self) -> Mapping[str, SubsystemWish]:
+        """What is wanted of each subsystem, by its NQN."""
+        return {wish.subsystem.nqn: wish for wish in self.target.subsystems}
+
+    @cached_property
     def stores(self) -> Mapping[str, LvolStore]:
         """Loaded lvol stores by uuid."""
         return {store.uuid: store for store in self._all(LvolStore) if store.uuid}
@@ -124,18 +152,36 @@ class View:
         return {device.uuid: device for device in self._all(Bdev) if device.uuid}
 
     @cached_property
+    def foreign_sites(self) -> Mapping[str, tuple[str, ...]]:
+        """Lvols that carry another site's name and that no record knows, by store."""
+        ours = identity.site_mark(self.owned.site)
+        found: dict[str, list[str]] = defaultdict(list)
+        for lvol in self._all(Lvol):
+            if identity.site_of(lvol.name) not in (None, ours) and not self.recorded(lvol):
+                found[lvol.store].append(lvol.name)
+        return {store: tuple(sorted(names)) for store, names in found.items()}
+
+    @cached_property
     def inside(self) -> Mapping[str, tuple[AllowedHost | Namespace | Listener, ...]]:
         """What each live subsystem contains, in the order of keys."""
         found: dict[str, list[AllowedHost | Namespace | Listener]] = defaultdict(list)
         for thing in self.live.values():
             if isinstance(thing, (AllowedHost, Namespace, Listener)):
                 found[thing.nqn].append(thing)
-        return {nqn: tuple(sorted(things, key=lambda t: t.key)) for nqn, things in found.items()}
+        return {nqn: tuple(sorted(things, key=lambda t: t.key.rank)) for nqn, things in found.items()}
 
     @cached_property
     def exported(self) -> Mapping[str, Namespace]:
         """The live namespace of each exported bdev, by the bdev's uuid."""
         return {thing.bdev: thing for thing in self._all(Namespace)}
+
+    @cached_property
+    def showing(self) -> Mapping[str, tuple[Namespace, ...]]:
+        """Live namespaces by the uuid that hosts see."""
+        found: dict[str, list[Namespace]] = defaultdict(list)
+        for thing in self._all(Namespace):
+            found[thing.uuid or ""].append(thing)
+        return {uuid: tuple(namespaces) for uuid, namespaces in found.items()}
 
     def subsystem(self, nqn: str) -> Subsystem | None:
         found = self.live.get(ObjectKey(ObjectKind.SUBSYSTEM, nqn))
@@ -150,10 +196,11 @@ class View:
         """Whether the ledger is older than the target: it holds bytes under our names that no record knows."""
         ours = identity.site_mark(self.owned.site)
         named: list[Lvol | LvolStore] = [*self._all(Lvol), *self._all(LvolStore)]
-        unknown = (thing for thing in named if identity.site_of(thing.name) == ours and not self._recorded(thing))
+        unknown = (thing for thing in named if identity.site_of(thing.name) == ours and not self.recorded(thing))
         return self.owned.recovering or next(unknown, None) is not None
 
-    def _recorded(self, thing: Lvol | LvolStore) -> bool:
+    def recorded(self, thing: Lvol | LvolStore) -> bool:
+        """Whether the ledger knows these bytes, under whatever name."""
         return thing.key in self.records or thing.uuid in self._uids
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import Final
 from backends.spdk.simulator.bdevs import Bdev
 from backends.spdk.simulator.crypto import CryptoKey
 from backends.spdk.simulator.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError, failed
+from backends.spdk.simulator.layer_methods import derived_uuid
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
 from schemas.resources import Json
@@ -95,6 +96,7 @@ def wait_for(target: Target, base: Bdev) -> None:
 
 
 def _put_on(target: Target, name: str, key: str, base: Bdev) -> None:
+    material = str(target.crypto.keys.get(key))
     shown: dict[str, Json] = {"base_bdev_name": base.name, "name": name, "key_name": key}
     bdev = Bdev(
         name,
@@ -102,10 +104,12 @@ def _put_on(target: Target, name: str, key: str, base: Bdev) -> None:
         "crypto",
         base.block_size,
         base.num_blocks,
-        target.mint(),
-        CRYPTO_IO,
+        derived_uuid("crypto", base),
+        [kind for kind in CRYPTO_IO if kind in frozenset(base.io_types)],
         lambda: {"crypto": dict(shown)},
         numa_id=base.numa_id,
+        domains=lambda: ["ACCEL"],
+        media=lambda: tuple(window.veiled(material) for window in base.media()),
     )
     base.take(bdev, partial(target.bdevs.remove, bdev))
     target.register(bdev)

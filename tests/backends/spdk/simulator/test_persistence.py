@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from simulated import MIB, Rig
 
 from backends.spdk.simulator.lvols import Geometry
+from backends.spdk.simulator.media import Medium, Window
 from backends.spdk.simulator.persistence import Journal
 
 NQN = "nqn.2026-01.io.example:s"
@@ -145,12 +147,11 @@ def test_a_replaced_file_is_what_it_is_now(rig: Rig) -> None:
 
 
 def end_of_journal(path: Path) -> int:
-    found = Journal.open(str(path), writable=True)
+    medium = Medium(os.open(path, os.O_RDONLY), writable=False)
+    found = Journal.open(lambda: (Window(medium, 0, medium.size()),))
     assert found is not None
-    journal, _ = found
-    end = journal._position
-    journal.close()
-    return end
+    medium.close()
+    return found[0]._position
 
 
 def test_what_a_killed_process_did_not_finish_writing_is_as_if_it_had_not_begun(rig: Rig) -> None:

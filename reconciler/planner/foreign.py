@@ -1,0 +1,36 @@
+"""What is on the target and not ours: named, never changed."""
+
+from __future__ import annotations
+
+from backends.contract import OWNER_MARKER, Bdev, LiveObject, Lvol, LvolStore, ObjectKey, Subsystem
+from reconciler.planner.draft import Draft
+from reconciler.planner.view import View
+
+TOLD = 3  # objects that are named; the others are counted
+
+
+def plan_foreign(view: View, draft: Draft) -> None:
+    """Say what nobody declares and no record knows."""
+    ours = view.records.keys() | draft.records.keys() | _declared(view)
+    foreign = [thing for key, thing in view.live.items() if key not in ours and _stands_alone(view, thing)]
+    if foreign:
+        names = [str(thing.key) for thing in sorted(foreign, key=lambda thing: thing.key)]
+        more = [f"and {len(names) - TOLD} more"] if len(names) > TOLD else []
+        message = f"not ours, and left alone: {', '.join([*names[:TOLD], *more])}"
+        draft.remark(view.target.key, "ForeignObjects", message, ready=True)
+
+
+def _declared(view: View) -> set[ObjectKey]:
+    return {wish.bdev.key for wish in view.target.devices} | {wish.subsystem.key for wish in view.target.subsystems}
+
+
+def _stands_alone(view: View, thing: LiveObject) -> bool:
+    """Whether it is something by itself, known to nobody under another name."""
+    match thing:
+        case Bdev():
+            return thing.name != OWNER_MARKER
+        case Lvol() | LvolStore():
+            return not view.recorded(thing)
+        case Subsystem():
+            return True
+    return False
