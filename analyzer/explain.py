@@ -1,4 +1,4 @@
-"""What a word of a manifest or a report means: kinds and fields out of their schemas, rules out of their pages."""
+"""What a word means: kinds, fields, settings from their schemas, rules from their pages, reasons from their table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from analyzer.rule import Rule
 from analyzer.rules import RULES
-from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Reference, Transition, our_kinds
+from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Reference, Settings, Transition, our_kinds, settings
+from schemas.reasons import Reason, reasons
 from schemas.resources import Json
 from schemas.validation import did_you_mean, quoted
 
@@ -24,7 +25,7 @@ class FieldTopic:
     field: Field
 
 
-Topic: TypeAlias = "Kind | FieldTopic | Rule"
+Topic: TypeAlias = "Kind | FieldTopic | Rule | Reason | Settings"
 
 
 class UnknownTopic(Exception):
@@ -32,28 +33,36 @@ class UnknownTopic(Exception):
 
 
 def find(subject: str) -> Topic:
-    """What a subject means: `Volume`, `vol`, `Volume.size`, `dangling-reference`. Raises UnknownTopic."""
+    """What a subject means: `Volume`, `vol`, `Volume.size`, `dangling-reference`, `KeptLarger`. Raises UnknownTopic."""
     rules = {rule.id: rule for rule in RULES}
     if subject in rules:
         return rules[subject]
+    if reason := next((reason for name, reason in reasons().items() if name.casefold() == subject.casefold()), None):
+        return reason
+    if subject in settings():
+        return settings()[subject]
     name, _, path = subject.partition(".")
     kind = _kind_names().get(name.casefold())
     if kind is None:
-        known = [*rules, *(kind.name for kind in our_kinds().values())]
-        raise UnknownTopic(f"no kind or rule is called {quoted(name)}{did_you_mean(name, known)}")
+        known = [*rules, *reasons(), *(kind.name for kind in our_kinds().values())]
+        raise UnknownTopic(f"no kind, rule or reason is called {quoted(name)}{did_you_mean(name, known)}")
     return FieldTopic(kind, _field(kind, path)) if path else kind
 
 
-def children(kind: Kind, path: FieldPath) -> tuple[Field, ...]:
+def children(whole: Kind | Settings, path: FieldPath) -> tuple[Field, ...]:
     """The fields directly inside a field, looking through lists."""
-    inside = (*path, ITEM) if (*path, ITEM) in kind.fields else path
-    return tuple(field for field in kind.fields.values() if field.path[:-1] == inside and field.path[-1] != ITEM)
+    inside = (*path, ITEM) if (*path, ITEM) in whole.fields else path
+    return tuple(field for field in whole.fields.values() if field.path[:-1] == inside and field.path[-1] != ITEM)
 
 
 def to_json(topic: Topic) -> dict[str, Json]:
     match topic:
         case Rule():
             return {"rule": topic.id, "severity": str(topic.severity), "fixed": topic.fixed, "page": topic.page}
+        case Settings():
+            return {"file": topic.name, "fields": [_setting_json(field) for field in topic.fields.values()]}
+        case Reason():
+            return {"reason": topic.name, "meaning": topic.meaning, "act": topic.act}
         case FieldTopic():
             return field_json(topic.kind, topic.field)
     return kind_json(topic)
@@ -68,6 +77,7 @@ def kind_json(kind: Kind) -> dict[str, Json]:
         "shortNames": [*kind.short_names],
         "description": kind.description,
         "example": kind.example,
+        "onCreate": kind.schema.get("x-create", {"hazard": "safe", "reason": ""}),
         "onDelete": kind.schema["x-delete"],
         "references": [_reference_json(field) for field in kind.references],
         "fields": [field_json(kind, field) for field in kind.fields.values() if field.path[0] == "spec"],
@@ -75,16 +85,9 @@ def kind_json(kind: Kind) -> dict[str, Json]:
 
 
 def field_json(kind: Kind, field: Field) -> dict[str, Json]:
-    schema = field.schema
     return {
         "kind": kind.name,
-        "field": str(field),
-        "description": field.description,
-        "type": type_name(field),
-        "required": field.required,
-        "unit": schema.get("x-unit"),
-        "default": schema.get("default"),
-        "example": next(iter(schema.get("examples", ())), None),
+        **_setting_json(field),
         "reference": reference.kind if (reference := reference_of(kind, field)) else None,
         "onChange": [
             {"direction": direction, "update": meaning.update, "hazard": meaning.hazard, "reason": meaning.reason}
@@ -94,9 +97,22 @@ def field_json(kind: Kind, field: Field) -> dict[str, Json]:
     }
 
 
-def reference_of(kind: Kind, field: Field) -> Reference | None:
+def _setting_json(field: Field) -> dict[str, Json]:
+    schema = field.schema
+    return {
+        "field": str(field),
+        "description": field.description,
+        "type": type_name(field),
+        "required": field.required,
+        "unit": schema.get("x-unit"),
+        "default": schema.get("default"),
+        "example": next(iter(schema.get("examples", ())), None),
+    }
+
+
+def reference_of(whole: Kind | Settings, field: Field) -> Reference | None:
     """What a field names, or what the items of a list name."""
-    item = kind.field((*field.path, ITEM))
+    item = whole.fields.get((*field.path, ITEM))
     return field.reference or (item.reference if item else None)
 
 
@@ -151,5 +167,6 @@ def _field(kind: Kind, path: str) -> Field:
 
 
 def index() -> dict[str, Json]:
-    """Every kind and every rule by name."""
-    return {"kinds": [*our_kinds()], "rules": [*sorted(rule.id for rule in RULES)]}
+    """Every kind, rule, reason and configuration file by name."""
+    rules = sorted(rule.id for rule in RULES)
+    return {"kinds": [*our_kinds()], "rules": [*rules], "reasons": [*sorted(reasons())], "settings": [*settings()]}

@@ -59,15 +59,16 @@ class Finding:
     path: Path = ()
     related: tuple[Note, ...] = ()
     help: str = ""
+    follows: bool = False  # perhaps only from something else that was found; told after it
 
     def __lt__(self, other: Finding) -> bool:
         return self._order < other._order
 
     @property
     def _order(self) -> tuple[object, ...]:
-        """Total: by place first, then by everything else that tells two findings apart."""
+        """Total: causes first, then by place, then by everything else that tells two findings apart."""
         subject = (str(self.resource or ""), tuple(map(str, self.path)))
-        return (self.location, self.rule, self.message, -self.severity, *subject, self.related, self.help)
+        return (self.follows, self.location, self.rule, self.message, -self.severity, *subject, self.related, self.help)
 
     def to_json(self) -> dict[str, Json]:
         return {

@@ -7,16 +7,16 @@ have a key (`x-list-key`) item by item, so that reordering or spelling out a def
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Transition, kinds
+from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Transition, item_name, kinds
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
-from schemas.resources import NOTHING, Json, Resource, ResourceKey
+from schemas.resources import Json, Resource, ResourceKey
 from schemas.validation import Path
 
-Hazard: TypeAlias = Literal["safe", "disruptive", "data-loss"]
-HAZARDS: Final[tuple[Hazard, ...]] = ("safe", "disruptive", "data-loss")
+Hazard: TypeAlias = Literal["safe", "refused", "disruptive", "data-loss"]
+HAZARDS: Final[tuple[Hazard, ...]] = ("safe", "refused", "disruptive", "data-loss")  # refused: nothing comes of it
 RENAMED_FROM = "holdfast.dev/renamed-from"
 
 _AMOUNTS = {"quantity": parse_bytes, "duration": parse_seconds, "percent": parse_percent}
@@ -25,7 +25,8 @@ _AMOUNTS = {"quantity": parse_bytes, "duration": parse_seconds, "percent": parse
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field that differs. An empty path means the resource as a whole. `path` counts list items as they are written
-    (where they are now, or where they were); `name` says which item it is: `spec.portals[front].port`.
+    (where they are now, or where they were); `name` says which item it is: `spec.portals[name=front].port`. `alone`: it
+    concerns the resource itself and nobody who refers to it.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class FieldChange:
     update: str
     hazard: Hazard
     reason: str
+    alone: bool = False
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -47,6 +49,7 @@ class FieldChange:
             "update": self.update,
             "hazard": self.hazard,
             "reason": self.reason,
+            "alone": self.alone,
         }
 
 
@@ -75,9 +78,21 @@ def pairs(base: Mapping[ResourceKey, Resource], head: Mapping[ResourceKey, Resou
 def _renames(
     base: Mapping[ResourceKey, Resource], head: Mapping[ResourceKey, Resource]
 ) -> dict[ResourceKey, ResourceKey]:
-    """New key → former key; each former key goes to one resource."""
-    claims = {former_key(head[key]): key for key in sorted(head.keys() - base.keys(), reverse=True)}
-    return {key: former for former, key in claims.items() if former and former in base and former not in head}
+    """New key → former key, of what was renamed in between."""
+    return {key: former for key, former in former_names(head).items() if former in base and key not in base}
+
+
+def former_names(head: Mapping[ResourceKey, Resource]) -> dict[ResourceKey, ResourceKey]:
+    """Key → the key that it had before, where that name is free: nobody bears it, and one resource lays claim to it.
+
+    Identity follows the name, and with it the bytes: they never pass to another tenant this way.
+    """
+    claims = {former_key(head[key]): key for key in sorted(head, reverse=True)}
+    return {
+        key: former
+        for former, key in claims.items()
+        if former and former not in head and former.namespace == key.namespace
+    }
 
 
 def former_key(resource: Resource) -> ResourceKey | None:
@@ -99,7 +114,7 @@ def changes(before: Resource | None, after: Resource | None) -> tuple[FieldChang
         case None, None:
             return ()
         case None, Resource():
-            return (FieldChange((), "", "add", None, dict(after.spec), "create", "safe", ""),)
+            return (_creation(after),)
         case Resource(), None:
             return (_deletion(before),)
         case Resource(), Resource():
@@ -122,6 +137,12 @@ def deletion_hazard(resource: Resource) -> Transition:
     return kind.on_delete(resource.spec) if kind else Transition("delete", "safe", "this kind is not applied")
 
 
+def _creation(resource: Resource) -> FieldChange:
+    kind = kind_of(resource)
+    meaning = kind.on_create if kind else Transition("create")
+    return FieldChange((), "", "add", None, dict(resource.spec), meaning.update, _hazard(meaning), meaning.reason)
+
+
 def _deletion(resource: Resource) -> FieldChange:
     meaning = deletion_hazard(resource)
     return FieldChange((), "", "remove", dict(resource.spec), None, meaning.update, _hazard(meaning), meaning.reason)
@@ -140,7 +161,7 @@ def _metadata_changes(before: Resource, after: Resource) -> Iterator[FieldChange
 
 def _plain(path: tuple[str, ...], before: Json, after: Json, reason: str) -> FieldChange:
     direction: Direction = "add" if before is None else "remove" if after is None else "change"
-    return FieldChange(path, ".".join(path), direction, before, after, "in-place", "safe", reason)
+    return FieldChange(path, ".".join(path), direction, before, after, "in-place", "safe", reason, alone=True)
 
 
 def _spec_changes(before: Resource, after: Resource) -> Iterator[FieldChange]:
@@ -165,28 +186,23 @@ _MISSING: Final = _Missing()
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """Where the comparison is: in the schema, in the values, in words, and in which item."""
+    """Where the comparison is: in the schema, in the values, and in words."""
 
     fields: Mapping[FieldPath, Field]
     schema: FieldPath
     path: Path
     name: str
-    identity: str = ""
-    item: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
 
     @property
     def field(self) -> Field:
         return self.fields[self.schema]
 
     def child(self, name: str) -> _Spot:
-        return _Spot(
-            self.fields, (*self.schema, name), (*self.path, name), f"{self.name}.{name}", self.identity, self.item
-        )
+        return _Spot(self.fields, (*self.schema, name), (*self.path, name), f"{self.name}.{name}")
 
-    def at(self, index: int, identity: str, item: Json) -> _Spot:
-        known = item if isinstance(item, Mapping) else {}
-        schema, path, name = (*self.schema, ITEM), (*self.path, index), f"{self.name}[{identity}]"
-        return _Spot(self.fields, schema, path, name, identity, known)
+    def at(self, index: int, item: Any) -> _Spot:  # noqa: ANN401  # JSON
+        name = f"{self.name}{item_name(self.field.list_key, index, item)}"
+        return _Spot(self.fields, (*self.schema, ITEM), (*self.path, index), name)
 
 
 def _compare(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange]:  # noqa: ANN401  # JSON, or missing
@@ -199,7 +215,7 @@ def _compare(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange]:  # 
     elif spot.field.list_key is not None:
         yield from _compare_items(spot, before, after)
     elif (old := _amount(schema, before)) != (new := _amount(schema, after)):
-        yield _change(spot, _direction(old, new), before, after)
+        yield _told(spot, spot.field, _direction(old, new), before, after)
 
 
 def _opens_up(schema: Mapping[str, Any], before: Any, after: Any) -> bool:  # noqa: ANN401
@@ -213,9 +229,10 @@ def _compare_items(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange
     for identity in dict.fromkeys([*old, *new]):
         _, was = old.get(identity, (0, _MISSING))
         index, now = new.get(identity, (old.get(identity, (0,))[0], _MISSING))
-        place = spot.at(index, identity, was if now is _MISSING else now)
+        place = spot.at(index, was if now is _MISSING else now)
         if _MISSING in (was, now):
-            yield _item_change(spot, place, was, now)
+            direction: Direction = "add" if was is _MISSING else "remove"
+            yield _told(place, spot.field, direction, was, now)  # the list says what that means
         elif key:
             yield from _compare(place, was, now)
 
@@ -225,31 +242,17 @@ def _by_identity(key: str | None, items: Any) -> dict[str, tuple[int, Any]]:  # 
     return {str(item[key] if key else item): (index, item) for index, item in enumerate(listed)}
 
 
-def _change(spot: _Spot, direction: Direction, before: Any, after: Any) -> FieldChange:  # noqa: ANN401
-    return _told(spot, spot.field.transition(direction), direction, before, after)
-
-
-def _item_change(spot: _Spot, place: _Spot, before: Any, after: Any) -> FieldChange:  # noqa: ANN401
-    """An item that came or went: the list says what that means."""
-    direction: Direction = "add" if before is _MISSING else "remove"
-    return _told(place, spot.field.transition(direction), direction, before, after)
-
-
-def _told(spot: _Spot, meaning: Transition, direction: Direction, before: Any, after: Any) -> FieldChange:  # noqa: ANN401
-    old, new = _json(before), _json(after)
-    reason = meaning.reason.format_map(_Words(spot.item, before=_word(old), after=_word(new), item=spot.identity))
-    return FieldChange(spot.path, spot.name, direction, old, new, meaning.update, _hazard(meaning), reason)
-
-
-class _Words(dict[str, object]):
-    """What a reason may mention: the fields of the item at hand, and before, after, item."""
-
-    def __missing__(self, name: str) -> str:
-        return f"<{name}>"
+def _told(place: _Spot, field: Field, direction: Direction, before: Any, after: Any) -> FieldChange:  # noqa: ANN401
+    meaning = field.transition(direction)
+    return FieldChange(
+        place.path, place.name, direction, _json(before), _json(after),
+        meaning.update, _hazard(meaning), meaning.reason, field.alone,
+    )  # fmt: skip
 
 
 def _hazard(meaning: Transition) -> Hazard:
-    return next(hazard for hazard in HAZARDS if hazard == meaning.hazard)
+    """What the schema says; what is refused is never done, so it can cost nothing."""
+    return "refused" if meaning.update == "refuse" else next(hazard for hazard in HAZARDS if hazard == meaning.hazard)
 
 
 def _get(value: Any, name: str) -> Any:  # noqa: ANN401
@@ -275,7 +278,3 @@ def _direction(before: Any, after: Any) -> Direction:  # noqa: ANN401
 def _json(value: Any) -> Json:  # noqa: ANN401
     absent = value is _MISSING or value is None
     return None if absent else value
-
-
-def _word(value: Json) -> object:
-    return "nothing" if value is None else value

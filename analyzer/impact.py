@@ -1,19 +1,23 @@
 """What a change of the repository does: every changed resource, its hazard, and who would notice. Pure.
 
 A side that cannot be made out is reported as that: what is not seen there is unknown, never deleted.
+
+The radius of a hazard is what its fields touch, and no more. A field or a reference inside an item of a list touches
+that item alone: the limit of one volume touches one namespace of a subsystem, all of its hosts, and no other volume.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from analyzer.finding import Location
-from analyzer.graph import Dependent, Reference, ResourceGraph
-from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs, worst
+from analyzer.finding import Finding, Location
+from analyzer.graph import Reference, ResourceGraph
+from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs, removal_ref, worst
 from analyzer.manifest import OUR_GROUP
 from analyzer.volumes import resolved
 from schemas.kinds import ITEM, our_kinds
@@ -24,17 +28,34 @@ Action: TypeAlias = Literal["create", "update", "delete"]
 Side: TypeAlias = Literal["base", "head"]
 
 UNKNOWN = "unknown"
+REMOVAL = "Removal"
+TOUCHING: Final[tuple[Hazard, ...]] = ("data-loss", "disruptive", "safe")  # what is refused touches nothing
+ANYBODY = ResourceKey("Host", "", "*")  # any host may connect
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Somebody who would notice, and the references that lead from them to what changes."""
+
+    key: ResourceKey
+    path: tuple[Reference, ...]
+    names: tuple[str, ...]  # the fields of those references in words
+
+    def to_json(self) -> dict[str, Json]:
+        steps = zip(self.path, self.names, strict=True)
+        return {"resource": self.key.to_json(), "path": [_reference_json(step, name) for step, name in steps]}
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceChange:
-    """One resource that differs, and everybody that leads to it."""
+    """One resource that differs, and everybody that it reaches."""
 
     action: Action
     key: ResourceKey
     location: Location  # in the head; of a deleted resource in the base
     fields: tuple[FieldChange, ...]
-    dependents: tuple[Dependent, ...]
+    dependents: tuple[Reached, ...]
+    destroys: ResourceKey | None = None  # whose bytes it destroys
 
     @property
     def hazard(self) -> Hazard:
@@ -47,24 +68,31 @@ class ResourceChange:
             "hazard": self.hazard,
             "location": self.location.to_json(),
             "fields": [field.to_json() for field in self.fields],
-            "dependents": [_dependent_json(dependent) for dependent in self.dependents],
+            "dependents": [dependent.to_json() for dependent in self.dependents],
+            "destroys": self.destroys.to_json() if self.destroys else None,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Radius:
-    """What the changes of one hazard reach. None: cannot be known, because any host may connect."""
+    """What the changes of one hazard touch. None: cannot be known. Hosts: any may connect. Bytes: of a volume that
+    neither revision declares.
+    """
 
     volumes: int
-    bytes: int
+    bytes: int | None
     subsystems: int
     hosts: int | None
     tenants: tuple[str, ...]
+    pools: int = 0
+    devices: int = 0
 
     def to_json(self) -> dict[str, Json]:
         return {
+            "devices": self.devices,
+            "pools": self.pools,
             "volumes": self.volumes,
-            "bytes": self.bytes,
+            "bytes": UNKNOWN if self.bytes is None else self.bytes,
             "subsystems": self.subsystems,
             "hosts": UNKNOWN if self.hosts is None else self.hosts,
             "tenants": list(self.tenants),
@@ -85,13 +113,17 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Impact:
-    """The difference between two revisions, worst first. With something unreadable there are no changes to show."""
+    """The difference between two revisions, worst first. With something unreadable there are no changes to show.
+
+    `rejected`: why the head does not pass, so that nothing of all this would happen.
+    """
 
     base: str
     head: str
     changes: tuple[ResourceChange, ...]
     radius: Mapping[Hazard, Radius]
     unreadable: tuple[Unreadable, ...] = ()
+    rejected: tuple[Finding, ...] = ()
 
     @property
     def hazard(self) -> Hazard:
@@ -112,19 +144,20 @@ class Impact:
             "radius": {hazard: radius.to_json() for hazard, radius in self.radius.items()},
             "live": {"bytesInUse": UNKNOWN, "connectedHosts": UNKNOWN},
             "unreadable": [place.to_json() for place in self.unreadable],
+            "rejected": [finding.to_json() for finding in self.rejected],
         }
 
 
-def impact(base: ResourceGraph, head: ResourceGraph) -> Impact:
-    """Compare two revisions."""
+def impact(base: ResourceGraph, head: ResourceGraph, rejected: tuple[Finding, ...] = ()) -> Impact:
+    """Compare two revisions. `rejected`: the findings for which the head would not be accepted."""
     unreadable = (*_unreadable("base", base), *_unreadable("head", head))
     if unreadable:
-        return Impact(base.revision, head.revision, (), {}, unreadable)
-    found = [_change(pair, base, head) for pair in pairs(base.resources, head.resources) if pair.before != pair.after]
-    real = (change for change in found if change.fields)
-    ordered = tuple(sorted(real, key=lambda change: (-HAZARDS.index(change.hazard), change.key)))
-    radius = {hazard: _radius(ordered, hazard, base, head) for hazard in reversed(HAZARDS)}
-    return Impact(base.revision, head.revision, ordered, radius)
+        return Impact(base.revision, head.revision, (), {}, unreadable, rejected)
+    differing = (pair for pair in pairs(base.resources, head.resources) if pair.before != pair.after)
+    found = [change for pair in differing if (change := _change(pair, base, head)).fields]
+    ordered = tuple(sorted(found, key=lambda change: (-HAZARDS.index(change.hazard), change.key)))
+    radius = {hazard: _radius(ordered, hazard, base, head) for hazard in TOUCHING}
+    return Impact(base.revision, head.revision, ordered, radius, (), rejected)
 
 
 def _unreadable(side: Side, graph: ResourceGraph) -> Iterator[Unreadable]:
@@ -140,86 +173,125 @@ def _unreadable(side: Side, graph: ResourceGraph) -> Iterator[Unreadable]:
 def _change(pair: Pair, base: ResourceGraph, head: ResourceGraph) -> ResourceChange:
     before = resolved(base, pair.before) if pair.before and not pair.after else pair.before
     fields = changes(before, pair.after)
-    if pair.after is None:
-        location = base.manifests[pair.key].position_of(("metadata", "name"))
-        return ResourceChange(
-            "delete", pair.key, replace(location, revision=base.revision), fields, _reach(pair, base, head, fields)
-        )
-    action: Action = "update" if pair.before else "create"
-    location = head.manifests[pair.key].position_of(("metadata", "name"))
-    return ResourceChange(action, pair.key, location, fields, _reach(pair, base, head, fields))
+    graph = head if pair.after else base
+    location = replace(
+        graph.manifests[pair.key].position_of(("metadata", "name")), revision="" if pair.after else base.revision
+    )
+    action: Action = "delete" if pair.after is None else "update" if pair.before else "create"
+    return ResourceChange(
+        action, pair.key, location, fields, _reach(pair, base, head, fields), _destroyed(pair, fields)
+    )
 
 
-def _reach(
-    pair: Pair, base: ResourceGraph, head: ResourceGraph, fields: Sequence[FieldChange]
-) -> tuple[Dependent, ...]:
+def _destroyed(pair: Pair, fields: Sequence[FieldChange]) -> ResourceKey | None:
+    """Whose bytes are gone afterwards: what a Removal names, or what was deleted itself."""
+    if worst(field.hazard for field in fields) != "data-loss":
+        return None
+    return removal_ref(pair.after) if pair.after and pair.key.kind == REMOVAL else pair.key
+
+
+def _reach(pair: Pair, base: ResourceGraph, head: ResourceGraph, fields: Sequence[FieldChange]) -> tuple[Reached, ...]:
     """Who leads to the resource at either revision, by the way of the newer one where there are two."""
-    found: dict[ResourceKey, Dependent] = {}
+    felt = [field for field in fields if not field.alone and field.hazard != "refused"]
+    found: dict[ResourceKey, Reached] = {}
     for graph, resource in ((base, pair.before), (head, pair.after)):
-        if resource:
-            found |= {d.key: d for d in graph.dependents(resource.key, _concerned_by(fields))}
-    return tuple(sorted(found.values(), key=lambda dependent: (len(dependent.path), dependent.key)))
+        if resource and felt:
+            dependents = graph.dependents(resource.key, _concerned_by(felt))
+            found |= {d.key: Reached(d.key, d.path, tuple(_name(graph, r) for r in d.path)) for d in dependents}
+    return tuple(sorted(found.values(), key=lambda reached: (len(reached.path), reached.key)))
+
+
+def _name(graph: ResourceGraph, reference: Reference) -> str:
+    """The field of a reference in words; one that a selector makes is where the labels are that it picks by."""
+    if reference.path[0] != "spec":
+        return ".".join(map(str, reference.path))
+    source = graph.manifests[reference.source]
+    assert source.kind is not None  # noqa: S101  # only kinds of ours have references
+    return source.kind.name_of(reference.path, source.resource.spec)
 
 
 def _concerned_by(fields: Sequence[FieldChange]) -> Callable[[Reference], bool]:
     """Which references lead to something that changes. A change of one portal concerns those who name that portal."""
 
     def concerned(reference: Reference) -> bool:
-        lists = _lists_of_parts(reference.target.kind)
-        inside = tuple(f"{name}[{reference.part}]" if reference.part else f"{name}[" for name in lists)
+        parts = _parts(reference.target.kind)
+        inside = tuple(f"{part}{reference.part}]" for part in parts) if reference.part else parts
         return any(field.name.startswith(inside) == bool(reference.part) for field in fields)
 
     return concerned
 
 
 @functools.cache
-def _lists_of_parts(kind: str) -> tuple[str, ...]:
-    """The lists of a kind whose items others refer to by name, such as a Target's `spec.portals`."""
+def _parts(kind: str) -> tuple[str, ...]:
+    """How names of a kind's items begin that others refer to, such as a Target's `spec.portals[name=`."""
     found = (field.reference for other in our_kinds().values() for field in other.references)
     names = (r.names for r in found if r and r.kind == kind and ITEM in r.names)
-    return tuple(sorted({".".join(("spec", *path[: path.index(ITEM)])) for path in names}))
+    return tuple(sorted({f"spec.{'.'.join(path[: (at := path.index(ITEM))])}[{path[at + 1]}=" for path in names}))
+
+
+# --- the radius
 
 
 def _radius(changed: Sequence[ResourceChange], hazard: Hazard, base: ResourceGraph, head: ResourceGraph) -> Radius:
-    """At most this much: everything that the changes reach, and what the subsystems among it offer to whom."""
     concerned = [change for change in changed if change.hazard == hazard]
-    keys = {key for change in concerned for key in (change.key, *(d.key for d in change.dependents))}
-    offered = {
-        reference.target
-        for graph in (base, head)
-        for key in _of_kind(keys, "Subsystem")
-        for reference in graph.references(key)
-        if reference.target.kind in ("Volume", "Host") and reference.target in graph.manifests
-    }
-    keys |= offered
+    keys = {key for change in concerned for key in _touched(change, hazard, base, head)}
     volumes = _of_kind(keys, "Volume")
     return Radius(
         volumes=len(volumes),
-        bytes=sum(_size(volume, base, head) for volume in volumes),
+        bytes=_bytes(volumes, base, head),
         subsystems=len(_of_kind(keys, "Subsystem")),
-        hosts=None if _anybody(_of_kind(keys, "Subsystem"), base, head) else len(_of_kind(keys, "Host")),
+        hosts=None if ANYBODY in keys else len(_of_kind(keys, "Host")),
         tenants=tuple(sorted({key.namespace for key in keys if key.namespace})),
+        pools=len(_of_kind(keys, "StoragePool")),
+        devices=len(_of_kind(keys, "BlockDevice")),
     )
+
+
+def _touched(change: ResourceChange, hazard: Hazard, base: ResourceGraph, head: ResourceGraph) -> Iterator[ResourceKey]:
+    """The resource (or what it destroys), who leads to it, and what the subsystems among them offer to whom there."""
+    yield change.destroys or change.key
+    for field in change.fields:
+        if field.hazard == hazard and not field.alone:
+            yield from _offered(change.key, field.name, base, head)
+    for reached in change.dependents:
+        yield reached.key
+        yield from _offered(reached.key, reached.names[0], base, head)
+
+
+def _offered(key: ResourceKey, place: str, base: ResourceGraph, head: ResourceGraph) -> Iterator[ResourceKey]:
+    """Volumes and hosts of a subsystem that something at this place of its manifest touches."""
+    if key.kind != "Subsystem":
+        return
+    for graph in (base, head):
+        if key in graph.manifests and graph.manifests[key].spec["hosts"]["any"]:
+            yield ANYBODY
+        for reference in graph.references(key):
+            declared = reference.target in graph.manifests and reference.target.kind in ("Volume", "Host")
+            if declared and not _beside(place, _name(graph, reference)):
+                yield reference.target
+
+
+def _beside(place: str, other: str) -> bool:
+    """Whether two places are in two items of one list."""
+    pairs_of_steps = zip(_STEP.findall(place), _STEP.findall(other), strict=False)
+    differing = next(((one, two) for one, two in pairs_of_steps if one != two), ("", ""))
+    return all(step.startswith("[") for step in differing)
+
+
+_STEP = re.compile(r"\[[^]]*\]|[^.[]+")
 
 
 def _of_kind(keys: Iterable[ResourceKey], kind: str) -> list[ResourceKey]:
     return [key for key in keys if key.kind == kind and key.group == OUR_GROUP]
 
 
-def _size(volume: ResourceKey, base: ResourceGraph, head: ResourceGraph) -> int:
-    manifest = head.manifests.get(volume) or base.manifests.get(volume)
-    return parse_bytes(manifest.spec["size"]) if manifest else 0
+def _bytes(volumes: Iterable[ResourceKey], base: ResourceGraph, head: ResourceGraph) -> int | None:
+    """What they declare; None when one of them is declared in neither revision, so that its size is not known."""
+    declared = [head.manifests.get(volume) or base.manifests.get(volume) for volume in volumes]
+    sizes = [parse_bytes(manifest.spec["size"]) for manifest in declared if manifest]
+    return sum(sizes) if len(sizes) == len(declared) else None
 
 
-def _anybody(subsystems: Iterable[ResourceKey], base: ResourceGraph, head: ResourceGraph) -> bool:
-    found = (graph.manifests.get(key) for graph in (base, head) for key in subsystems)
-    return any(manifest.spec["hosts"]["any"] for manifest in found if manifest)
-
-
-def _dependent_json(dependent: Dependent) -> Json:
-    return {"resource": dependent.key.to_json(), "path": [_reference_json(step) for step in dependent.path]}
-
-
-def _reference_json(reference: Reference) -> Json:
+def _reference_json(reference: Reference, name: str) -> Json:
     source, target = reference.source.to_json(), reference.target.to_json()
-    return {"from": source, "to": target, "field": list(reference.path), "part": reference.part}
+    return {"from": source, "to": target, "field": list(reference.path), "name": name, "part": reference.part}

@@ -90,6 +90,7 @@ class Hit:
     related: tuple[Note, ...] = ()
     help: str = ""
     severity: Severity | None = None  # when it is worse than the rule's own
+    follows: bool = False  # perhaps only from something else that is found
 
 
 def hit(manifest: Manifest, path: Path, message: str, advice: str, *related: Note) -> Hit:
@@ -132,4 +133,5 @@ class Rule:
                 path=found.path,
                 related=found.related,
                 help=found.help,
+                follows=found.follows,
             )

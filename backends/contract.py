@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -47,6 +48,11 @@ class ObjectKey:
 
     def __lt__(self, other: ObjectKey) -> bool:
         return (BUILD_ORDER[self.kind], self.name) < (BUILD_ORDER[other.kind], other.name)
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Sorts as the key itself does, but faster: for where there are many."""
+        return BUILD_ORDER[self.kind], self.name
 
 
 def fact(default: Any) -> Any:  # noqa: ANN401  # dataclasses.field is typed so
@@ -315,16 +321,17 @@ def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
     if thing is None:
         return {}
     found: dict[str, Json] = {}
-    for f in dataclasses.fields(thing):
-        value = None if f.metadata.get("fact") else getattr(thing, f.name)
+    kind: Any = type(thing)
+    for name in _declared(kind):
+        value = getattr(thing, name)
         if isinstance(value, QosLimits):
             found |= fields_of(value)
         elif isinstance(value, Latency):
             found |= {name: getattr(value, name) for name in Latency.__slots__}
         elif isinstance(value, tuple):
-            found[f.name] = [*value]
+            found[name] = [*value]
         elif value is not None:
-            found[f.name] = value
+            found[name] = value
     return found
 
 
@@ -340,6 +347,12 @@ def feature_of(thing: LiveObject) -> str:
         case Lvol(image=str()):
             return f"{thing.kind}/image"
     return str(thing.kind)
+
+
+@functools.cache
+def _declared(kind: type[Any]) -> tuple[str, ...]:
+    """Names of the fields of a kind that are no facts."""
+    return tuple(f.name for f in dataclasses.fields(kind) if not f.metadata.get("fact"))
 
 
 class Action(enum.StrEnum):
@@ -456,6 +469,9 @@ class Backend(Protocol):
 
     def hurry(self, since: int) -> tuple[int, bool]:
         """Cheap look for news: (newest notification id, whether anything happened since that id)."""
+
+    def deserted(self) -> bool:
+        """Whether the process that listened there is certainly gone. Silence proves nothing, nor does a forwarder."""
 
     def close(self) -> None:
         """Let go of the connection. What was sent goes on running in the target."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,29 +46,45 @@ def serve_simulator(  # noqa: PLR0913  # how a process is started
 ) -> None:
     """Run a simulated target until SIGTERM or SIGINT. CommandError: it cannot start, or died as a live one would."""
     from backends.spdk.simulator import Simulator, SocketInUseError  # noqa: PLC0415  # only this verb needs it
-    from backends.spdk.simulator.http_proxy import HttpProxy  # noqa: PLC0415  # see above
 
-    simulator = Simulator(
-        socket_path,
-        tcp=tcp,
-        state_dir=state_dir,
-        bind_listeners=True,
-        wait_for_rpc=wait_for_rpc,
-        poll_interval=poll_interval,
-        breath=0.002,
-        mint=mint_uuid,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: simulator.end())
     try:
+        simulator = Simulator(
+            socket_path,
+            tcp=tcp,
+            state_dir=state_dir,
+            bind_listeners=True,
+            wait_for_rpc=wait_for_rpc,
+            poll_interval=poll_interval,
+            breath=0.002,
+            mint=mint_uuid,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: simulator.end())
         with ExitStack() as stack:
             if http is not None:
-                stack.enter_context(HttpProxy(http.address, socket_path, http.user, http.password))
+                stack.enter_context(_http_proxy(http, socket_path))
             simulator.serve()
-    except (OSError, SocketInUseError) as error:
+    except SocketInUseError as error:
         raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"it cannot start: {_why(error)}") from error
     if simulator.died is not None:
         raise CommandError(f"the target died: {simulator.died!r}")
+
+
+def _http_proxy(http: HttpAccess, socket_path: Path) -> AbstractContextManager[object]:
+    """Raises CommandError when its address is taken."""
+    from backends.spdk.simulator.http_proxy import HttpProxy  # noqa: PLC0415  # only --http needs it
+
+    try:
+        return HttpProxy(http.address, socket_path, http.user, http.password)
+    except OSError as error:
+        raise CommandError(f"{http.address[0]}:{http.address[1]}: {_why(error)}") from error
+
+
+def _why(error: OSError) -> str:
+    """What the system says, and of which file."""
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
 
 
 def call_raw(address: Path | str, method: str, params: Mapping[str, Json] | None, timeout: float) -> Json:
@@ -82,7 +98,8 @@ def call_raw(address: Path | str, method: str, params: Mapping[str, Json] | None
 
     try:
         transport = connect_unix(str(address)) if isinstance(address, Path) else connect_tcp(address)
-        return Client(transport).call(Call(method, params, mutates=True, timeout=timeout)).result()
+        with closing(Client(transport)) as client:
+            return client.call(Call(method, params, mutates=True, timeout=timeout)).result()
     except RpcError as error:
         raise RawError(error.code, error.message) from error
     except (BackendError, Disconnected) as error:
@@ -144,21 +161,23 @@ def _password(http: Mapping[str, Any]) -> str:
 def opened(config: Config) -> Iterator[Daemon]:
     """The daemon of a configuration, its state locked, not yet running. Raises CommandError."""
     try:
-        state = open_state(config.state)
+        with closing(open_state(config.state)) as state:
+            house = House.open(state.site, state.store, SystemClock())
+            connect = partial(backend_for, secrets=house.vault)
+            yield Daemon(config, house, GitSource(config.source, state.copy), connect, telemetry.logger())
     except StateError as error:
         raise CommandError(str(error)) from error
-    try:
-        house = House.open(state.site, state.store, SystemClock())
-        connect = partial(backend_for, secrets=house.vault)
-        yield Daemon(config, house, GitSource(config.source, state.copy), connect, telemetry.logger())
-    finally:
-        state.close()
 
 
 @contextmanager
-def standalone(config: Config) -> Iterator[Daemon]:
-    """For one command without a daemon: state locked, repository read, nothing scheduled. Raises CommandError."""
-    with opened(config) as daemon:
+def standalone(config: Config, *, rehearse: bool) -> Iterator[Daemon]:
+    """For one command without a daemon: state locked, repository read, nothing scheduled. Raises CommandError.
+
+    To rehearse is to keep nothing of it: neither is the newest revision accepted nor anything else remembered.
+    Nothing is logged: what there is to tell is the command's own answer.
+    """
+    telemetry.silence()
+    with opened(config) as daemon, daemon.house.store.rehearsal() if rehearse else nullcontext():
         daemon.resume()
         daemon.poll()
         if daemon.gate.desired is None:
@@ -179,17 +198,21 @@ def run(config: Config, ready: Callable[[Daemon], None] = lambda _: None) -> Non
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    with opened(config) as daemon:
+    with opened(config) as daemon, ExitStack() as stack:
         try:
             secret = read_secret(config.webhook_secret_file) if config.webhook_secret_file else ""
-            sock = listen(config.listen)
-        except (ConfigError, ListenError) as error:
+            sock = stack.enter_context(listen(config.listen))
+        except ConfigError as error:
             raise CommandError(str(error)) from error
+        except ListenError as error:
+            raise CommandError(f"[serve] listen: {error}") from error
         server = Server(application(daemon, secret, hosts_of(config.listen)), sock)
         daemon.start()
         server.start()
         telemetry.logger().info("started", site=daemon.house.site, listen=config.listen, source=config.source.url)
         ready(daemon)
         done.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # a second one does not wait for what is going on
         server.stop()
         daemon.stop()

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from analyzer.snapshot import SnapshotError
-from backends.contract import Backend
+from backends.contract import Backend, BackendError
+from reconciler.address import connection_of
 from reconciler.config import Config
 from reconciler.dates import iso
 from reconciler.desired import DesiredState, TargetWish
 from reconciler.gate import APPROVAL_LASTS, Gate
 from reconciler.history import Event
-from reconciler.plan import Plan, held_json, plan_json, result_json
+from reconciler.plan import Plan, Record, held_json, plan_json, result_json
 from reconciler.policy import DAY
 from reconciler.reconcile import House, Keeper, Tick, Verdict
 from reconciler.scheduler import Scheduler
@@ -29,7 +31,12 @@ MISSED = 3  # intervals without an answer, after which what was seen last no lon
 GRACE = 10.0  # seconds that a look may take by itself
 BUSY_LIMIT = 20  # ticks in a row that may each find something to do, before it is called a storm
 POLL = "poll"
+PATIENCE = 5.0  # seconds that a question of a person waits for a tick that is going on
 KEPT = 90 * DAY  # how long spent safety and ended requests are remembered
+
+
+class Occupied(Exception):
+    """A target is at work for longer than whoever asks would wait. What is asked may be asked again."""
 
 
 class NotReady(Exception):
@@ -46,11 +53,20 @@ class _Kept:
 
     keeper: Keeper
     connection: str
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock  # of the target's name: one keeper at a time, also while one takes over from another
     last: Tick | None = None
     last_seen: float | None = None
     busy: int = 0  # ticks in a row that had something to do
     waits: int = 0  # ticks in a row that waited for something
+
+
+@dataclass(frozen=True)
+class _Leaving:
+    """A target, or a connection to it, that is let go as soon as nobody is at it."""
+
+    name: str
+    kept: _Kept
+    farewell: Callable[[], None]
 
 
 @dataclass
@@ -74,6 +90,8 @@ class Daemon:
         self._source, self._connect = source, connect
         self._scheduler = Scheduler(house.clock)
         self._targets: dict[str, _Kept] = {}
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._leaving: list[_Leaving] = []
         self._polling = threading.Lock()
         self._tidied = 0.0
 
@@ -95,7 +113,7 @@ class Daemon:
 
     def stop(self) -> None:
         self._scheduler.stop()
-        for kept in self._targets.values():
+        for kept in (*self._targets.values(), *(leaving.kept for leaving in self._leaving)):
             kept.keeper.backend.close()
 
     # --- the repository
@@ -137,7 +155,7 @@ class Daemon:
         now = self.house.clock.now()
         if now - self._tidied > DAY:
             self._tidied = now
-            self.house.journal.forget_before(now - KEPT)
+            self.house.journal.forget_before(now - KEPT, self.targets)
             self.house.ledger.prune(now - KEPT)
             self.house.history.prune()
 
@@ -157,31 +175,62 @@ class Daemon:
     def _adopt_targets(self) -> None:
         """Keep the targets that the accepted revision declares, each through its own connection."""
         wanted = self.gate.desired.targets if self.gate.desired else {}
+        self._see_off()
         for name in self._targets.keys() - wanted.keys():
-            self._release(name)
-            self.house.history.forget_target(name, self.house.clock.now())
+            self._release(name, partial(self._farewell, name))
         for name, wish in wanted.items():
             connection = canonical(dict(wish.connection))
             known = self._targets.get(name)
             if known and known.connection == connection:
                 continue
             if known:
-                self._release(name)
-            keeper = Keeper(name, self._connect(wish), self.house, self.log.info)
-            self._targets[name] = _Kept(keeper, connection)
+                self._release(name, lambda: None)
+            keeper = Keeper(name, self._connect(wish), self.house, self.log.info, self._is_deserted)
+            self._targets[name] = _Kept(keeper, connection, self._locks[name])
             self._scheduler.add(name, partial(self._tick_job, name))
             self._scheduler.add(f"watch {name}", partial(self._watch_job, name))
 
-    def _release(self, name: str) -> None:
+    def _release(self, name: str, farewell: Callable[[], None]) -> None:
+        """Let it go without waiting for a tick that may be going on: whoever is at it does the rest."""
         self._scheduler.remove(name)
         self._scheduler.remove(f"watch {name}")
-        kept = self._targets.pop(name)
-        with kept.lock:
-            kept.keeper.backend.close()
+        self._leaving.append(_Leaving(name, self._targets.pop(name), farewell))
+        self._see_off()
 
-    def tick(self, name: str) -> Tick:
-        """One tick of one target, now. Raises NotReady."""
-        with self._turn(name) as (desired, kept), span("holdfast.reconcile", target=name, revision=desired.revision):
+    def _see_off(self) -> None:
+        """Close what was released and is no longer at work."""
+        for leaving in list(self._leaving):
+            if leaving.kept.lock.acquire(blocking=False):
+                try:
+                    if leaving in self._leaving:
+                        self._leaving.remove(leaving)
+                        leaving.kept.keeper.backend.close()
+                        leaving.farewell()
+                finally:
+                    leaving.kept.lock.release()
+
+    def _farewell(self, name: str) -> None:
+        if name not in self._targets:  # else it is declared again meanwhile
+            self.house.history.forget_target(name, self.house.clock.now())
+            self._emit(_let_go(name, self.house.ledger.records(name)))
+
+    def _is_deserted(self, wish: TargetWish, address: str) -> bool:
+        """Whether the process that a target was once kept at is certainly gone."""
+        try:
+            backend = self._connect(replace(wish, connection=connection_of(address)))
+        except BackendError:
+            return False
+        try:
+            return backend.deserted()
+        finally:
+            backend.close()
+
+    def tick(self, name: str, patience: float | None = None) -> Tick:
+        """One tick of one target, once nobody else is at it. Raises NotReady, Occupied."""
+        with (
+            self._turn(name, patience) as (desired, kept),
+            span("holdfast.reconcile", target=name, revision=desired.revision),
+        ):
             tick = kept.keeper.tick(desired)
             before, kept.last = kept.last, tick
             if tick.observed:
@@ -227,19 +276,22 @@ class Daemon:
                     self._scheduler.hurry(name)
             finally:
                 kept.lock.release()
+                self._see_off()
         return self.config.watch
 
     def _note_convergence(self, desired: DesiredState) -> None:
-        ticks = [kept.last for kept in self._targets.values()]
-        if all(tick and tick.settled and tick.plan.revision == desired.revision for tick in ticks) and (
-            self.house.ledger.converge(desired.revision, self.house.clock.now())
+        ticks = {name: kept.last for name, kept in self._targets.copy().items()}
+        settled = [tick and tick.settled and tick.plan.revision == desired.revision for tick in ticks.values()]
+        if (
+            ticks.keys() == desired.targets.keys()
+            and all(settled)
+            and (self.house.ledger.converge(desired.revision, self.house.clock.now()))
         ):
             self._emit(
                 Event("Converged", f"every target is as {desired.revision[:12]} declares", revision=desired.revision)
             )
 
     def _defect(self, name: str, error: Exception) -> None:
-        self.house.ledger.reread()
         self.log.error("defect", target=name, exc_info=error)
         self._emit(Event("Defect", f"{type(error).__name__}: {error}; please report it", name, warning=True))
 
@@ -253,24 +305,29 @@ class Daemon:
         return desired, kept
 
     @contextmanager
-    def _turn(self, name: str) -> Iterator[tuple[DesiredState, _Kept]]:
-        """A target for oneself, with what is wanted of it once one's turn has come. Raises NotReady."""
+    def _turn(self, name: str, patience: float | None = None) -> Iterator[tuple[DesiredState, _Kept]]:
+        """A target for oneself, with what is wanted of it once one's turn has come. Raises NotReady, Occupied."""
         _, awaited = self._ready(name)
-        with awaited.lock:
+        if not awaited.lock.acquire(timeout=-1 if patience is None else patience):
+            raise Occupied(f"target {name} has been at work for {patience:g} s or longer; ask again later")
+        try:
             desired, kept = self._ready(name)
             if kept is not awaited:
                 raise NotReady(f"the connection of {name} has changed meanwhile; ask again")
             yield desired, kept
+        finally:
+            awaited.lock.release()
+            self._see_off()
 
     # --- what people ask
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return tuple(sorted(self._targets))
+        return tuple(sorted(self._targets.copy()))
 
-    def preview(self, name: str) -> Plan:
-        """What the next tick would do. Raises NotReady, BackendError."""
-        with self._turn(name) as (desired, kept):
+    def preview(self, name: str, patience: float | None = None) -> Plan:
+        """What the next tick would do. Raises NotReady, Occupied, BackendError."""
+        with self._turn(name, patience) as (desired, kept):
             return kept.keeper.preview(desired)
 
     def nothing_accepted(self) -> NotReady:
@@ -287,19 +344,39 @@ class Daemon:
         return {"error": self.source_state.error or None, "rejected": rejected.to_json() if rejected else None}
 
     def approve(self, name: str, by: str) -> None:
+        """Let held changes through, as the plan names them. Raises NotReady when no plan names them so."""
+        if not self._waits_for(name):
+            raise NotReady(f"nothing waits for approval {name}; `holdfast plan` shows what does, and its id")
         now = self.house.clock.now()
         self.house.ledger.approve(name, by, now, now + APPROVAL_LASTS)
         self._emit(Event("Approved", f"{name} by {by}, for {APPROVAL_LASTS / 3600:.0f} h"))
         self.reconcile()
 
+    def _waits_for(self, approval: str) -> bool:
+        """Whether a target's last plan, or the one it would make now, asks for an approval."""
+        last = (kept.last for kept in self._targets.copy().values())
+        if any(tick is not None and tick.plan.approval_id == approval for tick in last):
+            return True
+        return any(self._asks(target) == approval for target in self.targets)
+
+    def _asks(self, target: str) -> str:
+        try:
+            return self.preview(target, PATIENCE).approval_id
+        except (NotReady, Occupied, BackendError):
+            return ""
+
     def confirm(self) -> dict[str, int]:
-        """After the ledger was lost: take what carries our names into it again. Raises NotReady, BackendError."""
+        """After the ledger was lost: take what carries our names into it again.
+
+        Raises NotReady, Occupied, BackendError.
+        """
         if self.gate.desired is None:
             raise self.nothing_accepted()
         found: dict[str, int] = {}
         for name in self.targets:
-            with self._turn(name) as (desired, kept):
+            with self._turn(name, PATIENCE) as (desired, kept):
                 found[name] = len(kept.keeper.confirm(desired))
+        self.gate.resolve_again()
         self.reconcile()
         return found
 
@@ -324,7 +401,9 @@ class Daemon:
                 "convergedAt": iso(at) if at else None,
                 "rejected": rejected.to_json() if rejected else None,
             },
-            "targets": [self._target_status(*named, resources=resources) for named in sorted(self._targets.items())],
+            "targets": [
+                self._target_status(*named, resources=resources) for named in sorted(self._targets.copy().items())
+            ],
         }
 
     def _target_status(self, name: str, kept: _Kept, *, resources: bool) -> dict[str, Any]:
@@ -363,6 +442,14 @@ class Daemon:
         self.house.history.emit([event], self.house.clock.now())
         write = self.log.warning if event.warning else self.log.info
         write(event.reason, message=event.message, target=event.target, revision=event.revision)
+
+
+def _let_go(name: str, left: Sequence[Record]) -> Event:
+    """A Target's manifest is gone: what stands on it goes on as it is, without us."""
+    kinds = Counter(record.resource.kind for record in left if not record.key.name.partition("#")[1])
+    what = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "nothing of ours"
+    message = f"no longer declared: nothing on it changes any more, not even drift; there stays {what}"
+    return Event("TargetReleased", message, name, warning=bool(left))
 
 
 def _looks(tick: Tick) -> tuple[object, ...]:

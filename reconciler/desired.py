@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Any
 
+from analyzer.hazards import former_names
 from backends.contract import DISCOVERY, Bdev, Listener, NvmePath, QosLimits, Referral, Subsystem, Transport
 from reconciler import devices, identity
 from reconciler.policy import BUILT_IN, Policy
@@ -22,7 +23,6 @@ from schemas.resources import JsonObject, Resource, ResourceKey
 
 ADOPT = "holdfast.dev/adopt"
 DRIFT_IGNORE = "holdfast.dev/drift-ignore"
-RENAMED_FROM = "holdfast.dev/renamed-from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +207,7 @@ def desired_state(
         policy=policy,
         targets={target.name: target for target in (house.target(r) for r in house.of("Target"))},
         consents=tuple(_consent(r) for r in house.of("Removal")),
-        declared=frozenset(house.resources)
-        | {former for r in house.resources.values() for former in _aliases(r)}
-        | {source_snapshot(r.key) for r in house.of("Volume") if "volumeRef" in _source(r)},
+        declared=frozenset(house.declared()),
         quotas=tuple(house.quota(r) for r in house.of("Quota")),
     )
 
@@ -226,11 +224,23 @@ class _House:
     ) -> None:
         self.resources, self.policy, self.site, self.placed = resources, policy, site, placed
         self.policies = Policies(self.of("QoSPolicy"))
-        self.former = {former: key for key, resource in resources.items() for former in _aliases(resource)}
+        self.former = former_names(resources)
+        self._renamed = {former: key for key, former in self.former.items()}
         self._made: dict[ResourceKey, Any] = {}
 
     def of(self, kind: str) -> list[Resource]:
         return [self.resources[key] for key in sorted(self.resources) if key.kind == kind and _is_ours(key)]
+
+    def declared(self) -> Iterator[ResourceKey]:
+        """Every name that bytes may be known by: present and former ones, and those of what copies are made through."""
+        yield from self.resources
+        yield from self.former.values()
+        copies = (r.key for r in self.of("Volume") if "volumeRef" in _source(r))
+        yield from (source_snapshot(name) for key in copies for name in (key, *self._aliases(key)))
+
+    def _aliases(self, key: ResourceKey) -> tuple[ResourceKey, ...]:
+        """The name that a resource had before."""
+        return (self.former[key],) if key in self.former else ()
 
     def target(self, resource: Resource) -> TargetWish:
         spec, key = _spec(resource), resource.key
@@ -361,7 +371,7 @@ class _House:
     def _through(self, resource: Resource, pool: PoolWish, volume: VolumeWish) -> SnapshotWish:
         """The snapshot that a copy of a volume is made through; it is the copy's own."""
         key = source_snapshot(resource.key)
-        former = tuple(source_snapshot(alias) for alias in _aliases(resource))
+        former = tuple(source_snapshot(alias) for alias in self._aliases(resource.key))
         wish = Wish(key, self._wish(resource, _spec(resource)).drift_policy, reclaim="Retain", aliases=former)
         return SnapshotWish(wish, pool, identity.object_name(self.site, key), volume)
 
@@ -391,11 +401,11 @@ class _House:
 
     def _placed(self, key: ResourceKey) -> Placement | None:
         """Where the ledger has the bytes of a resource, also under a former name; the pool by its present name."""
-        names = (key, *_aliases(self.resources[key]))
+        names = (key, *self._aliases(key))
         found = next((self.placed[name] for name in names if name in self.placed), None)
         if found is None:
             return None
-        pool = found.pool if found.pool in self.resources else self.former.get(found.pool)
+        pool = found.pool if found.pool in self.resources else self._renamed.get(found.pool)
         return Placement(pool, found.thin) if pool else None
 
     def _pool_of(self, key: ResourceKey) -> Resource:
@@ -448,7 +458,7 @@ class _House:
             drift_ignore=frozenset(notes.get(DRIFT_IGNORE, "").replace(",", " ").split()),
             adopt=notes.get(ADOPT, ""),
             reclaim=spec.get("reclaimPolicy", ""),
-            aliases=_aliases(resource),
+            aliases=self._aliases(resource.key),
         )
 
     def _target_policy(self, resource: Resource, spec: Mapping[str, Any]) -> str:
@@ -514,9 +524,7 @@ def _transport(entry: Mapping[str, Any]) -> Transport:
 
 
 def _referral(entry: Mapping[str, Any]) -> Referral:
-    return Referral(
-        entry["transport"], entry["address"], entry["port"], entry["subsystemNQN"], entry["secureChannel"]
-    )
+    return Referral(entry["transport"], entry["address"], entry["port"], entry["subsystemNQN"], entry["secureChannel"])
 
 
 def _listener(nqn: str, portal: Mapping[str, Any]) -> Listener:
@@ -546,13 +554,6 @@ def _consent(resource: Resource) -> Consent:
         reason=spec["reason"],
         expires=date.fromisoformat(spec["expires"]),
     )
-
-
-def _aliases(resource: Resource) -> tuple[ResourceKey, ...]:
-    """The name it had before: `team-a/db` or, for a cluster-scoped kind, `db`."""
-    namespace, slash, name = resource.annotations.get(RENAMED_FROM, "").rpartition("/")
-    key = resource.key
-    return (ResourceKey(key.kind, namespace if slash else key.namespace, name, key.group),) if name else ()
 
 
 def _moment(text: str) -> float:

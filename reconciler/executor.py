@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backends.contract import (
@@ -16,6 +16,7 @@ from backends.contract import (
     Applied,
     Backend,
     BackendError,
+    Bdev,
     GuardMismatch,
     Namespace,
     ObjectKey,
@@ -28,11 +29,13 @@ from reconciler.clock import Clock
 from reconciler.journal import Journal
 from reconciler.ledger import Ledger, seals
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
-from reconciler.planner.view import Spending
+from reconciler.planner.order import serial_of
+from reconciler.planner.view import Spending, device_identity
 from reconciler.store import Store
 from schemas.resources import ResourceKey
 
 IN_FLIGHT = 256  # calls at once; a store fails from 512 on (observed on v26.05)
+TOGETHER = 128  # steps that are written down and sent together, while the target works on those before
 PATIENCE = 5.0  # seconds without any answer before the rest is left to a later tick
 
 
@@ -84,15 +87,17 @@ class Executor:
 
         `owner` is the uuid of our marker on this life of the target; `reclaim` what each resource declares.
         """
-        run = _Run(plan.steps)
+        run = _Run(plan.steps, {serial for sent in self._flying.values() for serial in _serials(sent.step)})
         unsent: list[tuple[_Sent, Applied]] = []
+        more = False  # steps may be left that can go at once
         while True:
-            ended = self.backend.wait(self.patience) if self._flying and not unsent else ()
+            ended = self.backend.wait(0.0 if more or unsent else self.patience) if self._flying else ()
             with self.store.writing():
                 run.note(self._settle([*((self._flying.pop(a.ticket), a) for a in ended), *unsent]))
-                batch = run.ready(IN_FLIGHT - len(self._flying))
+                batch = run.ready(min(TOGETHER, IN_FLIGHT - len(self._flying)))
                 prepared = self._prepare(plan, batch, owner, reclaim)
-            idle = not (ended or unsent or batch)
+            idle = not (ended or unsent or batch or more)
+            more = len(batch) == TOGETHER
             unsent = self._send(prepared)
             if idle:
                 break
@@ -114,6 +119,7 @@ class Executor:
         made = [step.change.after for step in batch]
         self.ledger.seal(seals(map(fields_of, made)))
         self.ledger.show({n.uuid: n.bdev for n in made if isinstance(n, Namespace) and n.uuid and n.uuid != n.bdev})
+        self.ledger.show({device_identity(b): b.path for b in made if isinstance(b, Bdev) and b.path})
         self.ledger.spend(self.target, plan.revision, [_spending(step, now) for step in batch if _counts(step)])
         for name in sorted({step.released_by for step in batch} - {""}):
             self.ledger.spend_approval(name, now)
@@ -170,10 +176,12 @@ class Executor:
 class _Run:
     """Which steps of one plan have ended and which may go. Every step and every need is looked at once."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], busy: Collection[str]) -> None:
         self.results: list[StepResult] = []
         self._steps = {step.id: step for step in steps}
-        self._left = {step.id: {n for n in (*step.needs, *step.after) if n in self._steps} for step in steps}
+        self._left = {
+            name: {n for n in (*step.needs, *step.after) if n in self._steps} for name, step in self._steps.items()
+        }
         self._dependents: defaultdict[str, list[str]] = defaultdict(list)
         for name, needs in self._left.items():
             for need in needs:
@@ -181,7 +189,7 @@ class _Run:
         self._ready = deque(name for name, needs in self._left.items() if not needs)
         self._serials = {step.id: _serials(step) for step in steps}
         self._parked: defaultdict[str, deque[str]] = defaultdict(deque)  # serial → steps that wait for it
-        self._busy: set[str] = set()
+        self._busy = set(busy)  # serials of what is in flight, also from an earlier tick
         self._begun: set[str] = set()
         self._ended: set[str] = set()
 
@@ -189,16 +197,17 @@ class _Run:
         """Steps that may go now: at most `room`, and one at a time for each serial."""
         found: list[Step] = []
         while self._ready and len(found) < room:
-            step = self._steps[self._ready.popleft()]
-            if step.id in self._ended:
+            name = self._ready.popleft()
+            step = self._steps[name]
+            if name in self._ended:
                 continue
-            serials = self._serials[step.id]
+            serials = self._serials[name]
             if busy := next((serial for serial in serials if serial in self._busy), ""):
-                self._parked[busy].append(step.id)
+                self._parked[busy].append(name)
                 self._release(serial for serial in serials if serial not in self._busy)
                 continue
             self._busy.update(serials)
-            self._begun.add(step.id)
+            self._begun.add(name)
             found.append(step)
         return found
 
@@ -246,7 +255,7 @@ class _Run:
 
 def _serials(step: Step) -> tuple[str, ...]:
     """All that a step wants for itself."""
-    return tuple(dict.fromkeys(filter(None, (step.serial, *(key.name for key in step.touches)))))
+    return tuple(dict.fromkeys(filter(None, (step.serial, *map(serial_of, step.touches)))))
 
 
 def _outcome(error: BackendError | None) -> Outcome:

@@ -9,6 +9,7 @@ from analyzer import git
 from analyzer.analyze import analyze
 from analyzer.finding import Finding
 from analyzer.report import Report
+from analyzer.snapshot import SnapshotError
 from reconciler.dates import day_of
 from reconciler.desired import DesiredState, desired_state
 from reconciler.history import Event
@@ -30,10 +31,12 @@ class Rejected:
     reason: str
     message: str
     findings: Sequence[Finding] = ()
+    subject: str = ""  # the first line of the commit message
 
     def to_json(self) -> dict[str, Json]:
         return {
             "revision": self.revision,
+            "subject": self.subject,
             "reason": self.reason,
             "message": self.message,
             "findings": [finding.to_json() for finding in self.findings],
@@ -60,6 +63,8 @@ class Gate:
     def consider(self, revision: str) -> bool:
         """Judge a revision; whether it is news that is now enforced. Raises git.GitError when it cannot be read."""
         today = day_of(self.house.clock.now())
+        if self.desired is None and self._is_at_hand(self.house.ledger.accepted()):
+            self.resume()  # the copy was lost, and has come back with what was fetched
         if self.desired and self.desired.revision == revision:
             self._forgive()
             return False
@@ -75,17 +80,26 @@ class Gate:
             message = (
                 f"{revision[:12]} does not descend from the applied {accepted[:12]}: history was rewritten or rewound"
             )
-            self._reject(Rejected(revision, "NotDescendant", message))
+            self._reject(Rejected(revision, "NotDescendant", message, subject=self._subject(revision)))
             return False
         report = self._read(revision, self.report)
         if report.blocks:
             found = report.at_least(report.config.fail_on)
             quoted = "; ".join(f"{f.location}: {f.message} [{f.rule}]" for f in found[:SHOWN])
             more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-            self._reject(Rejected(revision, "RevisionRejected", f"{quoted}{more}", found))
+            self._reject(Rejected(revision, "RevisionRejected", f"{quoted}{more}", found, self._subject(revision)))
             return False
         self._accept(report, accepted)
         return True
+
+    def _subject(self, revision: str) -> str:
+        return git.subject(self.source.copy, revision)
+
+    def _is_at_hand(self, revision: str) -> bool:
+        try:
+            return bool(revision and self._subject(revision) is not None)
+        except SnapshotError:
+            return False
 
     def _descends(self, older: str, newer: str) -> bool:
         return git.is_ancestor(self.source.copy, older, newer)
@@ -97,7 +111,7 @@ class Gate:
     def _accept(self, report: Report, before: str) -> None:
         now, ledger = self.house.clock.now(), self.house.ledger
         policy = policy_of(report.config.settings)
-        subject = git.subject(self.source.copy, report.revision)
+        subject = self._subject(report.revision)
         with self.house.store.writing():
             for commit in self.source.between(before, report.revision):
                 for name, value in git.trailers(self.source.copy, commit):
@@ -109,6 +123,11 @@ class Gate:
         self._enforce(report)
         message = f"{report.revision[:12]} {subject}"
         self.house.history.emit([Event("RevisionAccepted", message, revision=report.revision)], now)
+
+    def resolve_again(self) -> None:
+        """The ledger has learned where bytes lie: what is wanted of which target may follow from that."""
+        if self.report:
+            self._enforce(self.report)
 
     def _enforce(self, report: Report) -> None:
         policy = policy_of(report.config.settings)

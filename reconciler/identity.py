@@ -11,13 +11,13 @@ import uuid
 from schemas.resources import ResourceKey
 
 _NAMESPACE = uuid.UUID("6f1c2a4e-6f5e-5d2b-9b7e-2f1f6d0c9a11")
-_OURS = re.compile(r"hf-([0-9a-f]{6})([0-9a-f]{6})-")
+_OURS = re.compile(r"hf-([0-9a-f]{6})[0-9a-f]{12}-")
 NAME_LIMIT = 63  # characters of an lvol or lvol store name (bdev_lvol_create)
 
 
 def object_name(site: str, key: ResourceKey) -> str:
-    """`hf-SSSSSSKKKKKK-name`: whose it is (site), which resource (key), and a name to read, cut to fit."""
-    return f"hf-{_short(site)}{_short(site, key)}-{key.name}"[:NAME_LIMIT]
+    """`hf-SSSSSSKKKKKKKKKKKK-name`: whose it is (site), which resource (key), and a name to read, cut to fit."""
+    return f"hf-{site_mark(site)}{_digest(site, key)[:12]}-{key.name}"[:NAME_LIMIT]
 
 
 def site_of(name: str) -> str | None:
@@ -28,7 +28,7 @@ def site_of(name: str) -> str | None:
 
 def site_mark(site: str) -> str:
     """What `site_of` finds in the names of this site."""
-    return _short(site)
+    return _digest(site, None)[:6]
 
 
 def derived_uuid(site: str, key: ResourceKey) -> str:
@@ -69,7 +69,3 @@ def is_owner_of(site: str, marker: str) -> bool:
 
 def _digest(site: str, key: ResourceKey | None) -> str:
     return hashlib.sha256(f"{site}/{key.kind}/{key.path}".encode() if key else site.encode()).hexdigest()
-
-
-def _short(site: str, key: ResourceKey | None = None) -> str:
-    return _digest(site, key)[:6]

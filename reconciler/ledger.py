@@ -6,18 +6,24 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from backends.contract import ObjectKey, ObjectKind
+from reconciler.address import machine_of
 from reconciler.desired import Placement
 from reconciler.plan import Phase, Record
-from reconciler.planner.view import Spending
+from reconciler.planner.view import Spending, attaching, reading
 from reconciler.policy import BUILT_IN, Policy, policy_of
 from reconciler.store import Store
 from schemas.resources import JsonObject, ResourceKey, canonical
 
 _OUTLIVES_THE_PROCESS = (ObjectKind.LVOL.value, ObjectKind.LVOL_STORE.value)
 _INSIDE_A_SUBSYSTEM = (ObjectKind.HOST.value, ObjectKind.NAMESPACE.value, ObjectKind.LISTENER.value)
+_OPENED = (
+    "SELECT r.target, r.kind, r.uid, r.applied, s.address FROM records r LEFT JOIN sessions s USING (target)"
+    " WHERE r.target != ? AND r.kind IN ('bdev', 'lvolstore') AND r.phase != 'destroyed' ORDER BY r.target"
+)
 _RECORD = (
     "INSERT OR REPLACE INTO records (target, kind, name, resource_kind, resource_namespace, resource_name, phase, uid,"
     " applied, reclaim, revision, replay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -32,26 +38,36 @@ class Session:
     pid: int | None
     since: float
     claimed: bool = False  # our marker has been seen on it
+    address: str = ""  # where it was met
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The records of one target as they are on disk. Never changed: another takes its place."""
+
+    by_key: Mapping[ObjectKey, Record]
+
+    @cached_property
+    def in_order(self) -> tuple[Record, ...]:
+        return tuple(sorted(self.by_key.values(), key=lambda record: record.key.rank))
 
 
 class Ledger:
-    """The ledger of one site."""
+    """The ledger of one site. Any thread may read it; one thread at a time writes about a target."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._records: dict[str, dict[ObjectKey, Record]] = {}  # what is on disk, by target
-        self._sorted: dict[str, tuple[Record, ...]] = {}
+        self._known: dict[str, _Known] = {}  # by target; looked at and replaced only while alone with the store
+        store.undone.append(self._known.clear)
 
     # --- records
 
     def records(self, target: str) -> tuple[Record, ...]:
         """All records of a target, in the order of keys."""
-        if target not in self._sorted:
-            self._sorted[target] = tuple(sorted(self._all(target).values(), key=lambda record: record.key))
-        return self._sorted[target]
+        return self._all(target).in_order
 
     def record(self, target: str, key: ObjectKey) -> Record | None:
-        return self._all(target).get(key)
+        return self._all(target).by_key.get(key)
 
     def inside(self, target: str, subsystem: ObjectKey) -> tuple[ObjectKey, ...]:
         """What the ledger has inside a subsystem: it goes when the subsystem goes."""
@@ -62,16 +78,13 @@ class Ledger:
         )
         return tuple(ObjectKey(ObjectKind(kind), name) for kind, name in rows)
 
-    def _all(self, target: str) -> dict[ObjectKey, Record]:
-        if target not in self._records:
-            rows = self._store.rows("SELECT * FROM records WHERE target = ?", target)
-            self._records[target] = {record.key: record for record in map(_record, rows)}
-        return self._records[target]
-
-    def reread(self) -> None:
-        """Forget what was read, after a transaction that may have been undone."""
-        self._records.clear()
-        self._sorted.clear()
+    def _all(self, target: str) -> _Known:
+        with self._store.alone():
+            known = self._known.get(target)
+            if known is None:
+                rows = self._store.rows("SELECT * FROM records WHERE target = ?", target)
+                known = self._known[target] = _Known({record.key: record for record in map(_record, rows)})
+            return known
 
     def elsewhere(self, target: str) -> Mapping[ResourceKey, str]:
         """What bears data on other targets, and on which."""
@@ -91,41 +104,83 @@ class Ledger:
         made = ((r, pools.get((where, r.key.name.partition("/")[0]))) for where, r in known)
         return {r.resource: Placement(pool, r.applied.get("thin") is True) for r, pool in made if pool}
 
+    def opened(self, target: str, address: str) -> Mapping[str, str]:
+        """Devices by uuid, and by path where it is the same machine, and stores by uuid: what other targets have."""
+        machine, found = machine_of(address), dict[str, str]()
+        for other, kind, uid, applied, where in self._store.rows(_OPENED, target):
+            fields, same_machine = json.loads(applied), where is not None and machine_of(where) == machine
+            if kind == ObjectKind.LVOL_STORE.value:
+                found[uid] = other
+            elif fields.get("driver") == "nvme":
+                found[attaching(uid or fields.get("uuid", ""))] = other
+            elif path := fields.get("path"):  # what has none is nobody else's, or stands on what has one
+                name = reading(path) if fields.get("read_only") else path
+                found |= {fields.get("uuid", ""): other} | ({name: other} if same_machine else {})
+        return found
+
     def write(self, target: str, records: Iterable[Record], forget: Iterable[ObjectKey] = ()) -> None:
         """Put records down and drop others, in one transaction."""
         put, gone = list(records), list(forget)
         if not put and not gone:
             return
-        known = self._all(target)
         with self._store.writing() as db:
+            known = dict(self._all(target).by_key)
             names = [(target, key.kind.value, key.name) for key in gone]
             db.executemany("DELETE FROM records WHERE target = ? AND kind = ? AND name = ?", names)
             db.executemany(_RECORD, [_row(target, record) for record in put])
-        for key in gone:
-            known.pop(key, None)
-        known |= {record.key: record for record in put}
-        self._sorted.pop(target, None)
+            for key in gone:
+                known.pop(key, None)
+            self._known[target] = _Known(known | {record.key: record for record in put})
 
     # --- lives of targets
 
     def session(self, target: str) -> Session | None:
-        rows = self._store.rows("SELECT owner, pid, since, claimed FROM sessions WHERE target = ?", target)
-        return Session(rows[0][0], rows[0][1], rows[0][2], bool(rows[0][3])) if rows else None
+        rows = self._store.rows("SELECT owner, pid, since, claimed, address FROM sessions WHERE target = ?", target)
+        if not rows:
+            return None
+        owner, pid, since, claimed, address = rows[0]
+        return Session(owner, pid, since, bool(claimed), address)
 
-    def claimed(self, target: str) -> None:
-        """Our marker has been seen on the target."""
-        self._store.write("UPDATE sessions SET claimed = 1 WHERE target = ?", [(target,)])
+    def keeper_of(self, owner: str) -> str:
+        """The target on which an owner marker of ours belongs; empty when it is not known."""
+        rows = self._store.rows("SELECT target FROM sessions WHERE owner = ?", owner)
+        return str(rows[0][0]) if rows else ""
+
+    def claimed(self, target: str, address: str) -> None:
+        """Our marker has been seen on the target, here."""
+        self._store.write("UPDATE sessions SET claimed = 1, address = ? WHERE target = ?", [(address, target)])
 
     def begin_session(self, target: str, session: Session) -> None:
         """A new life of the target: all that dies with a process waits to be made again."""
         with self._store.writing() as db:
-            row = (target, session.owner, session.pid, session.since, int(session.claimed))
-            db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)", row)
+            row = (target, session.owner, session.pid, session.since, int(session.claimed), session.address)
+            db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
             db.execute(
                 "UPDATE records SET replay = 1 WHERE target = ? AND kind NOT IN (?, ?)",
                 (target, *_OUTLIVES_THE_PROCESS),
             )
-        self.reread()
+            self._known.pop(target, None)
+
+    # --- which stores are open where
+
+    def note_stores(self, target: str, uuids: Iterable[str], now: float) -> None:
+        """The stores that a target has open now, which are all of them."""
+        seen = frozenset(uuids)
+        known = {row[0] for row in self._store.rows("SELECT uuid FROM stores WHERE target = ?", target)}
+        if seen == known:
+            return
+        with self._store.writing() as db:
+            db.executemany("DELETE FROM stores WHERE uuid = ? AND target = ?", [(u, target) for u in known - seen])
+            db.executemany("INSERT INTO stores VALUES (?, ?, ?)", [(u, target, now) for u in sorted(seen - known)])
+
+    def split(self, target: str) -> Mapping[str, str]:
+        """Stores of a target that another one had open when it was last seen, and which."""
+        rows = self._store.rows(
+            "SELECT mine.uuid, other.target FROM stores mine JOIN stores other USING (uuid)"
+            " WHERE mine.target = ? AND other.target != mine.target ORDER BY other.target",
+            target,
+        )
+        return dict(rows)
 
     # --- safety spent
 
@@ -278,9 +333,13 @@ class Ledger:
         return policy_of(json.loads(rows[0][0])) if rows else BUILT_IN
 
     def prune(self, before: float) -> None:
-        """Forget what can no longer matter: spendings and corrections from before a moment."""
-        self._store.write("DELETE FROM spending WHERE at < ?", [(before,)])
-        self._store.write("DELETE FROM corrections WHERE at < ?", [(before,)])
+        """Forget what can no longer matter: what was spent, granted, or failed before a moment, and old revisions."""
+        for table, moment in (
+            ("spending", "at"), ("corrections", "at"), ("approvals", "expires"), ("failures", "not_before"),
+        ):  # fmt: skip
+            self._store.write(f"DELETE FROM {table} WHERE {moment} < ?", [(before,)])  # noqa: S608  # names from above
+        in_use = (self.accepted(), self.converged()[0])
+        self._store.write("DELETE FROM revisions WHERE accepted < ? AND revision NOT IN (?, ?)", [(before, *in_use)])
 
     def get(self, key: str) -> str:
         rows = self._store.rows("SELECT value FROM meta WHERE key = ?", key)

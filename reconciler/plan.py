@@ -149,6 +149,15 @@ class Plan:
             :16
         ]
 
+    @property
+    def is_timeless(self) -> bool:
+        """Whether it asks for nothing and waits for nothing: the same inputs give the same plan at any later time.
+
+        What is not ready may get worse with age, as a request without an answer does, so it has to be looked at again.
+        """
+        waits = any(remark.stalled or not remark.ready for remark in self.remarks)
+        return not (waits or self.steps or self.held or self.drifts or self.records or self.forget or self.questions)
+
     @functools.cached_property
     def approval_id(self) -> str:
         """Names exactly the held changes that a person may let through; empty when there are none."""
@@ -206,7 +215,7 @@ def step_json(step: Step) -> dict[str, Json]:
         "before": _object_json(step.change.before),
         "after": _object_json(step.change.after),
         "needs": [*step.needs],
-        "after_steps": [*step.after],
+        "afterSteps": [*step.after],
         "guards": [{"object": str(guard.key), "facts": dict(guard.facts)} for guard in step.guards],
     }
 

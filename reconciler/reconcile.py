@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from backends.contract import (
@@ -12,7 +12,6 @@ from backends.contract import (
     Backend,
     BackendError,
     Interest,
-    Lvol,
     LvolStore,
     ObjectKey,
     ObjectKind,
@@ -20,22 +19,23 @@ from backends.contract import (
     Terminal,
     fields_of,
 )
-from reconciler import identity
 from reconciler.backoff import delay
 from reconciler.clock import Clock
 from reconciler.desired import DesiredState, TargetWish, Wish
 from reconciler.executor import Executor
 from reconciler.history import Event, History
-from reconciler.journal import Journal, settle
-from reconciler.ledger import Ledger, Session, seals
-from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, StepResult
-from reconciler.planner import Owned, View, Writer, plan, unproven
+from reconciler.journal import Entry, Journal, Patience, is_seen, settle
+from reconciler.ledger import Ledger, seals
+from reconciler.lives import Life, Lives
+from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
+from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven
 from reconciler.policy import DAY
+from reconciler.recovery import recovered
 from reconciler.secrets import SecretError, Vault
 from reconciler.status import conditions, unreachable
 from reconciler.store import Store
-from schemas.resources import ResourceKey
 
+TOLD = 3  # steps that an event names; the others are counted
 PLANS = 3  # a plan may ask for connected hosts before it is final
 
 
@@ -83,26 +83,31 @@ class House:
         return cls(site, store, Ledger(store), Journal(store), History(store), clock, Vault(site))
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
-    """The life of a target process that was met, and what we may do to it."""
-
-    session: Session
-    writer: Writer
-    recovering: bool
+def _unknown(_: TargetWish, __: str) -> bool:
+    """Nothing is known of other places."""
+    return False
 
 
 class Keeper:
     """Keeps one target. Used by one thread at a time."""
 
     def __init__(
-        self, target: str, backend: Backend, house: House, log: Callable[..., None] = lambda *_, **__: None
+        self,
+        target: str,
+        backend: Backend,
+        house: House,
+        log: Callable[..., None] = lambda *_, **__: None,
+        deserted: Callable[[TargetWish, str], bool] = _unknown,
     ) -> None:
         self.target, self.backend, self.house, self._log = target, backend, house, log
         self._executor = Executor(target, backend, house.store, house.ledger, house.journal, house.clock)
+        self._lives = Lives(target, house.site, house.ledger, house.journal, house.clock, deserted)
+        self._patience = Patience()
+        self._late: tuple[StepResult, ...] = ()  # ends of steps of earlier ticks that no tick has told yet
         self._clean: float | None = None  # last observation without drift
         self._down = ""  # why the target could not be reached the last time
         self._failures = 0
+        self._idle: tuple[View, Plan] | None = None  # of the last tick, when it left everything as it was
 
     # --- the tick
 
@@ -112,27 +117,40 @@ class Keeper:
             found = self.look(desired)
         except BackendError as error:
             return self._unreachable(desired, error)
-        view, todo, late = found
+        view, todo = found
         self._reached(view.observed)
+        if self._idle and view is self._idle[0]:
+            self._clean = self.house.clock.now()
+            return Tick(_verdict(todo, Execution()), todo, observed=view.observed)
+        self._vouched(view, todo)
         self._record(view, todo)
         owner = view.owned.marker
         reclaim = {wish.key: wish.reclaim for wish in _wishes(view.target)}
-        execution = Execution((*late, *self._executor.execute(todo, owner, reclaim).results))
+        execution = Execution((*self._late, *self._executor.execute(todo, owner, reclaim).results))
         self._after(view, todo, execution)
+        self._late = ()
+        self._idle = None if execution.results or not todo.is_timeless or view.owned.quarantined else (view, todo)
         return Tick(_verdict(todo, execution), todo, execution, observed=view.observed)
 
     def preview(self, desired: DesiredState) -> Plan:
         """The plan of the next tick. Raises BackendError when the target cannot be read."""
         return self.look(desired)[1]
 
-    def look(self, desired: DesiredState) -> tuple[View, Plan, tuple[StepResult, ...]]:
+    def look(self, desired: DesiredState) -> tuple[View, Plan]:
         """Observe and plan; nothing is sent to the target but questions."""
-        late = self._executor.collect()
+        self._late += self._executor.collect()
         wish = desired.targets[self.target]
         observed = self.backend.observe(Interest())
-        life = self._meet(observed)
-        self._settle(observed)
-        view = View(wish, desired, observed, self._owned(life, desired, wish), self.house.clock.now())
+        life = self._lives.meet(wish, desired.targets.keys(), observed)
+        if life.news:
+            self._emit(life.news)
+        entries = self._settled(observed) if life.is_certain else self.house.journal.open(self.target)
+        if life.is_certain and not any(gap.kind is ObjectKind.LVOL_STORE for gap in observed.gaps):
+            self.house.ledger.note_stores(self.target, _stores(observed), self.house.clock.now())
+        owned = self._owned(life, desired, entries, observed)
+        view = View(wish, desired, observed, owned, self.house.clock.now())
+        if self._idle and not self._late and _only_time_passed(self._idle[0], view):
+            return self._idle
         wanted = Interest(blank=unproven(view))
         for _ in range(PLANS):
             if wanted != Interest():
@@ -141,79 +159,45 @@ class Keeper:
             if not todo.questions:
                 break
             wanted = Interest(wanted.blank, wanted.connections | todo.questions)
-        return view, todo, late
+        if not life.is_certain:  # what is there says nothing about what the ledger has
+            todo = dataclasses.replace(todo, records=(), forget=())
+        return view, todo
 
-    # --- which life of the target, and who writes
+    # --- what the ledger and the journal say
 
-    def _meet(self, observed: Observed) -> Life:
-        ledger, house = self.house.ledger, self.house
-        known, marker, now = ledger.session(self.target), observed.incarnation.owner, house.clock.now()
-        recovering = ledger.get(f"recovering/{self.target}") == "true"
-        if marker is None:
-            return Life(self._new_life(known, observed), Writer.UNCLAIMED, recovering)
-        if known and marker == known.owner:
-            if not known.claimed:
-                ledger.claimed(self.target)
-            return Life(known, Writer.OURS, recovering)
-        session = Session(marker, observed.incarnation.pid, now, claimed=True)
-        if identity.is_owner_of(house.site, marker):  # an incarnation that this ledger does not remember
-            ledger.begin_session(self.target, session)
-            ledger.set(f"recovering/{self.target}", "true")
-            return Life(session, Writer.OURS, recovering=True)
-        return Life(session, Writer.FOREIGN, recovering)
+    def _settled(self, observed: Observed) -> tuple[Entry, ...]:
+        """The requests whose end is not known, once those are put away that are over."""
+        journal, flying, clock = self.house.journal, self._executor.flying, self.house.clock
+        waiting = [entry for entry in journal.open(self.target) if entry.key not in flying]
+        journal.end(settle(waiting, observed, self._patience.waited(waiting, clock.monotonic())), clock.now())
+        return journal.open(self.target)
 
-    def _new_life(self, known: Session | None, observed: Observed) -> Session:
-        """No marker: a new process (or the first contact). What was asked of the former one died with it."""
-        pid = observed.incarnation.pid
-        if known and not known.claimed and known.pid == pid:
-            return known
-        now = self.house.clock.now()
-        session = Session(identity.owner_uuid(self.house.site, self.house.clock.mint()), pid, now)
-        self.house.ledger.begin_session(self.target, session)
-        if known and self._died(known, observed):
-            self.house.journal.bury(self.target, now)
-        if known:
-            self._emit(
-                Event(
-                    "TargetRestarted",
-                    f"a new process (pid {pid}); everything but lvol stores is made again",
-                    warning=True,
-                )
-            )
-        return session
+    def _doubt(self, entry: Entry, observed: Observed) -> Doubt:
+        flying = entry.key in self._executor.flying
+        again = entry.repeatable and not flying and self._patience.is_over(entry, self.house.clock.monotonic())
+        landed = entry.twice_bears_data and not flying and is_seen(entry, observed)
+        touches = entry.touches
+        return Doubt(entry.action, entry.after, entry.sent, flying=flying, again=again, landed=landed, touches=touches)
 
-    def _died(self, known: Session, observed: Observed) -> bool:
-        """Whether the former process is certainly gone: another pid, or a transport is missing (none is ever removed).
-
-        In a container every process has the same pid; and somebody may have deleted the marker of one that lives on.
-        """
-        if None not in (known.pid, observed.incarnation.pid) and known.pid != observed.incarnation.pid:
-            return True
-        made = (r.key for r in self.house.ledger.records(self.target) if r.phase is Phase.CREATED)
-        return any(key.kind is ObjectKind.TRANSPORT and key not in observed.objects for key in made)
-
-    def _settle(self, observed: Observed) -> None:
-        entries = self.house.journal.open(self.target)
-        flying = self._executor.flying
-        waiting = [entry for entry in entries if entry.key not in flying]
-        self.house.journal.end(settle(waiting, observed, self.house.clock.now()), self.house.clock.now())
-
-    def _owned(self, life: Life, desired: DesiredState, wish: TargetWish) -> Owned:
+    def _owned(self, life: Life, desired: DesiredState, entries: Iterable[Entry], observed: Observed) -> Owned:
         ledger, now = self.house.ledger, self.house.clock.now()
-        keys, lost_keys = self._keys(wish)
+        records = ledger.records(self.target)
+        keys, lost_keys = self._keys(desired.targets[self.target])
         return Owned(
             site=self.house.site,
-            records=ledger.records(self.target),
+            records=tuple(map(_lost, records)) if life.moved_from else records,
             writer=life.writer,
             recovering=life.recovering,
             marker=life.session.owner,
             alive_since=life.session.since,
-            quarantined={
-                key: entry.sent for entry in self.house.journal.open(self.target) for key in (entry.key, *entry.touches)
-            },
+            quarantined={entry.key: self._doubt(entry, observed) for entry in entries},
             not_before={key: not_before for key, (_, not_before) in ledger.failures(self.target).items()},
             corrections=ledger.corrections(self.target, now - desired.policy.contested_within),
             elsewhere=ledger.elsewhere(self.target),
+            opened=ledger.opened(self.target, life.session.address),
+            split=ledger.split(self.target),
+            twin=life.twin,
+            moved_from=life.moved_from,
             spent=ledger.spent(self.target, now - 30 * DAY),
             approvals=ledger.approvals(now),
             held_under=ledger.held_under(self.target),
@@ -238,6 +222,15 @@ class Keeper:
 
     # --- writing down
 
+    def _vouched(self, view: View, todo: Plan) -> None:
+        """An approval that lets steps through although another process may be alive says that it is gone."""
+        if not any(step.released_by for step in todo.steps):
+            return
+        if view.owned.moved_from:
+            self._emit(self._lives.take_over(view.target, view.observed, view.owned.marker))
+        for other in set(view.owned.split.values()) - view.desired.targets.keys():
+            self.house.ledger.note_stores(other, (), view.now)
+
     def _record(self, view: View, todo: Plan) -> None:
         """What the plan knows without asking the target, and the policy under which things are first held."""
         ledger = self.house.ledger
@@ -246,9 +239,8 @@ class Keeper:
         ledger.seal(seals(record.applied for record in todo.records))
         risky = [f"{held.change.action} {held.change.key}" for held in todo.held if held.approvable]
         ledger.remember_held(self.target, risky, ledger.policy_in_force(), view.now)
-        for record in todo.records:
-            if event := _rebound(before.get(record.key), record):
-                self._emit(dataclasses.replace(event, revision=todo.revision))
+        rebound = (_rebound(before.get(record.key), record) for record in todo.records)
+        self._emit(*(dataclasses.replace(event, revision=todo.revision) for event in rebound if event))
 
     def _after(self, view: View, todo: Plan, execution: Execution) -> None:
         house, now = self.house, self.house.clock.now()
@@ -259,8 +251,7 @@ class Keeper:
         house.ledger.corrected(self.target, _corrected(todo, execution), now)
         names = [wish.key for wish in _wishes(view.target)]
         house.history.note_conditions(self.target, conditions(names, todo, execution), now, todo.revision)
-        for event in _step_events(execution):
-            self._emit(dataclasses.replace(event, revision=todo.revision))
+        self._emit(*(dataclasses.replace(event, revision=todo.revision) for event in _step_events(execution)))
 
     def _note_failures(self, execution: Execution, now: float) -> None:
         ledger = self.house.ledger
@@ -280,7 +271,8 @@ class Keeper:
         self.house.history.note_conditions(self.target, unreachable(names, message), now, desired.revision)
         if self._down != message:
             self._emit(Event("TargetUnreachable", message, warning=True, revision=desired.revision))
-        self._down, self._failures = message, self._failures + 1
+        self._lives.note_absence(wish)
+        self._down, self._failures, self._idle = message, self._failures + 1, None
         verdict = Verdict.STALLED if isinstance(error, Terminal) else Verdict.UNREACHABLE
         return Tick(verdict, Plan(self.target, desired.revision), message=message)
 
@@ -301,12 +293,11 @@ class Keeper:
         """Seconds until an unreachable target is tried again."""
         return min(30.0, delay(self._failures))
 
-    def _emit(self, event: Event) -> None:
-        event = dataclasses.replace(event, target=self.target)
-        self.house.history.emit([event], self.house.clock.now())
-        self._log(
-            event.reason, message=event.message, target=event.target, resource=event.resource, revision=event.revision
-        )
+    def _emit(self, *events: Event) -> None:
+        told = [dataclasses.replace(event, target=self.target) for event in events]
+        self.house.history.emit(told, self.house.clock.now())
+        for e in told:
+            self._log(e.reason, message=e.message, target=e.target, resource=e.resource, revision=e.revision)
 
     # --- after the ledger was lost
 
@@ -314,10 +305,11 @@ class Keeper:
         """Take the lvols and stores that carry this site's names into the ledger again, because a person says so."""
         wish = desired.targets[self.target]
         observed = self.backend.observe(Interest())
-        known = {record.key for record in self.house.ledger.records(self.target)}
-        records = [r for r in _recovered(self.house.site, wish, observed, desired.revision) if r.key not in known]
+        known = self.house.ledger.records(self.target)
+        records = recovered(self.house.site, wish, observed, known, desired)
         with self.house.store.writing():
             self.house.ledger.write(self.target, records)
+            self.house.ledger.seal(seals(record.applied for record in records))
             self.house.ledger.set(f"recovering/{self.target}", "false")
         self._emit(
             Event("Recovered", f"{len(records)} object(s) taken into the ledger again", revision=desired.revision)
@@ -327,6 +319,27 @@ class Keeper:
 
 def _wishes(target: TargetWish) -> Iterable[Wish]:
     return (target.wish, *target.wishes)
+
+
+def _stores(observed: Observed) -> list[str]:
+    """Uuids of the lvol stores that are open."""
+    return [thing.uuid for thing in observed.objects.values() if isinstance(thing, LvolStore) and thing.uuid]
+
+
+def _lost(record: Record) -> Record:
+    """What died with the process that was kept, if that is gone."""
+    return record if record.key.kind in BEARS_DATA else dataclasses.replace(record, replay=True)
+
+
+def _only_time_passed(before: View, now: View) -> bool:
+    """Whether the planner would look at the very same things again; what was observed is compared by identity."""
+    return (
+        before.observed is now.observed
+        and before.desired is now.desired
+        and before.target is now.target
+        and before.owned == now.owned
+        and before.is_suspended == now.is_suspended
+    )
 
 
 def _verdict(todo: Plan, execution: Execution) -> Verdict:
@@ -368,8 +381,7 @@ def _step_events(execution: Execution) -> list[Event]:
     told = [r for r in done if r.step.bears_data or r.step.hazard is not Hazard.SAFE]
     events = [_step_event(result) for result in told]
     if done:
-        drift = sum(result.step.cause is Cause.DRIFT for result in done)
-        events.append(Event("Applied", f"{len(done)} step(s) applied, {drift} of them to correct drift"))
+        events.append(Event("Applied", _summary([result.step for result in done])))
     failed = execution.of(Outcome.FAILED)
     return [
         *events,
@@ -378,6 +390,13 @@ def _step_events(execution: Execution) -> list[Event]:
             for r in failed
         ),
     ]
+
+
+def _summary(done: Sequence[Step]) -> str:
+    """What was done, in one sentence: the first steps in words, the others as a number."""
+    words = [f"{step.resource}: {step.reason}" for step in done[:TOLD]]
+    more = [f"and {len(done) - TOLD} more"] if len(done) > TOLD else []
+    return f"{len(done)} {'step' if len(done) == 1 else 'steps'}: {'; '.join([*words, *more])}"
 
 
 def _step_event(result: StepResult) -> Event:
@@ -392,23 +411,3 @@ def _step_event(result: StepResult) -> Event:
         resource=str(step.resource),
         warning=step.hazard is not Hazard.SAFE,
     )
-
-
-def _recovered(site: str, wish: TargetWish, observed: Observed, revision: str) -> Iterable[Record]:
-    """Records for what carries this site's names: declared again under their resource, the rest retained."""
-    ours = identity.site_mark(site)
-    named: dict[str, Wish] = {pool.name: pool.wish for pool in wish.pools}
-    named |= {volume.name: volume.wish for volume in wish.volumes}
-    named |= {snapshot.name: snapshot.wish for snapshot in wish.snapshots}
-    imported = {pool.lvstore_uuid: pool.wish for pool in wish.pools if pool.lvstore_uuid}
-    for thing in observed.objects.values():
-        if not isinstance(thing, (Lvol, LvolStore)):
-            continue
-        owner = imported.get(thing.uuid or "") or named.get(thing.name)
-        if owner or identity.site_of(thing.name) == ours:
-            kind = "Volume" if thing.kind is ObjectKind.LVOL else "StoragePool"
-            resource = owner.key if owner else ResourceKey(kind, "unknown" if kind == "Volume" else "", thing.name)
-            phase = Phase.CREATED if owner else Phase.RETAINED
-            yield Record(
-                thing.key, resource, phase, thing.uuid or "", fields_of(thing), owner.reclaim if owner else "", revision
-            )

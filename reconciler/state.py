@@ -48,13 +48,15 @@ def init(directory: Path, minted: str) -> str:
 def site_id(directory: Path) -> str:
     """Raises StateError when the directory holds no site."""
     try:
-        text = (directory / SITE_ID).read_text().strip()
-    except OSError as error:
+        text = (directory / SITE_ID).read_text(errors="replace").strip()
+    except FileNotFoundError as error:
         raise StateError(f"{directory} is not a site's state yet: run `holdfast init` first") from error
+    except OSError as error:
+        raise StateError(f"{directory / SITE_ID}: {error.strerror}") from error
     try:
         return str(uuid.UUID(text))
     except ValueError as error:
-        raise StateError(f"{directory / SITE_ID}: {text!r} is not a site id") from error
+        raise StateError(f"{directory / SITE_ID}: {text[:60]!r} is not a site id; restore the file") from error
 
 
 def open_state(directory: Path) -> State:

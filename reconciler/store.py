@@ -7,7 +7,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ CREATE TABLE records (
     PRIMARY KEY (target, kind, name)
 ) WITHOUT ROWID;
 CREATE TABLE sessions (target TEXT PRIMARY KEY, owner TEXT NOT NULL, pid INTEGER, since REAL NOT NULL,
-    claimed INTEGER NOT NULL) WITHOUT ROWID;
+    claimed INTEGER NOT NULL, address TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE stores (uuid TEXT NOT NULL, target TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (uuid, target))
+    WITHOUT ROWID;
 CREATE TABLE journal (
     id INTEGER PRIMARY KEY, target TEXT NOT NULL, owner TEXT NOT NULL, action TEXT NOT NULL, kind TEXT NOT NULL,
     name TEXT NOT NULL, change TEXT NOT NULL, sent REAL NOT NULL, ended REAL, outcome TEXT
@@ -72,48 +74,106 @@ class Store:
     """One connection, shared by threads, one at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        try:
+        self._path, self._lock = path, threading.RLock()
+        self.undone: list[Callable[[], None]] = []  # told, alone, when a transaction came to nothing
+        with self._at_work():
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._begin()
+        except StateError:
+            self._db.close()
+            raise
+
+    def _begin(self) -> None:
+        with self._at_work():
+            version = self._version()
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")  # a create is on disk as `creating` before it is sent
-            self._migrate()
-        except sqlite3.Error as error:
-            raise StateError(f"{path}: {error}; is the directory writable, and the file Holdfast's own?") from error
+            if version == 0:
+                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
-    def _migrate(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        elif version != VERSION:
-            raise StateError(f"the database has version {version}, this Holdfast writes version {VERSION}")
+    def _version(self) -> int:
+        """0 for a new ledger. Nothing is written to one that we do not understand: StateError."""
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):
+            raise StateError(
+                f"{self._path}: the ledger has version {version}, and this Holdfast knows version {VERSION}; use the "
+                "newer Holdfast that wrote it"
+            )
+        return version
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Alone, and with SQLite's errors as ours. Raises StateError."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StateError(f"{self._path}: {error}{_advice(error)}") from error
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # SQL values
-        with self._lock:
+        with self._at_work():
             return self._db.execute(sql, values).fetchall()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it or nothing. Nested use joins the outer one."""
-        with self._lock:
+        with self._at_work():
             if self._db.in_transaction:
                 yield self._db
                 return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._undo()
                 raise
-            self._db.execute("COMMIT")
+
+    def _undo(self) -> None:
+        """Nothing of the transaction counts, neither on disk nor in anybody's memory."""
+        try:
+            if self._db.in_transaction:  # a full disk ends it by itself
+                self._db.execute("ROLLBACK")
+        finally:
+            for forget in self.undone:
+                forget()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else reads or writes meanwhile, and no transaction of another is half done."""
+        with self._lock:
+            yield
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """A transaction of which nothing is kept: what would happen can be looked at."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                self._undo()
 
     def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self.writing() as db:
-            db.executemany(sql, rows)
+        if rows:
+            with self.writing() as db:
+                db.executemany(sql, rows)
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+
+def _advice(error: sqlite3.Error) -> str:
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # without the details
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return "; restore the file, or move it away, run again and see `holdfast import --help`"
+        case sqlite3.SQLITE_FULL:
+            return "; make room"
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY:
+            return "; is the directory writable?"
+    return ""
 
 
 class StateLock:

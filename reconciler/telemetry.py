@@ -39,6 +39,14 @@ def configure(log_format: str) -> None:
         trace.set_tracer_provider(provider)
 
 
+def silence() -> None:
+    """Log nothing but defects, and those to stderr: unconfigured, structlog would write to stdout."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
 def logger() -> Log:
     log: Log = structlog.get_logger()
     return log

@@ -6,8 +6,9 @@ the field they speak of:
     x-ref        kind that the value names; or {kind, via, names}: a name inside the resource that the field `via`
                  names; or {kind, outlives}: what is named may be gone while this one stays
     x-update     in-place | recreate | restart | refuse, or by direction: {add, remove, increase, decrease, change}
-    x-hazard     safe | disruptive | data-loss, or by direction
-    x-reason     why, in words ({before}, {after}, {item}), or by direction
+    x-hazard     safe | disruptive | data-loss, or by direction; nothing where it is refused, for then nothing is done
+    x-reason     why, in words that stand by themselves, or by direction
+    x-alone      a change concerns this resource alone: nobody who refers to it would notice
     x-list-key   field that identifies an item of the list; empty when the items identify themselves
     x-inherit    field that names a resource from which this one is taken where it is left out
     x-select     kind whose resources the value (a selector) picks by their labels; they depend on this one
@@ -17,6 +18,7 @@ the field they speak of:
 
 A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing} and x-delete: what removal
 means, {hazard, reason}; by the value of a field (`by`), and otherwise again where another field is given (`when`).
+Where the coming of a manifest is not safe by itself, x-create says what it means, {hazard, reason}.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from schemas.validation import Problem, Validator
 Direction: TypeAlias = Literal["add", "remove", "increase", "decrease", "change"]
 Scope: TypeAlias = Literal["Cluster", "Namespaced", "Either"]
 FieldPath: TypeAlias = tuple[str, ...]
+ValuePath: TypeAlias = tuple[str | int, ...]
 
 ITEM = "[]"
 HERE = Path(__file__).parent
@@ -77,6 +80,11 @@ class Field:
     def list_key(self) -> str | None:
         """Field that identifies an item; "" when items identify themselves; None for anything but such a list."""
         return self.schema.get("x-list-key")
+
+    @property
+    def alone(self) -> bool:
+        """Whether a change of it concerns nobody but the resource itself."""
+        return bool(self.schema.get("x-alone", False))
 
     @functools.cached_property
     def reference(self) -> Reference | None:
@@ -141,6 +149,18 @@ class Kind:
         """What is wrong with a whole manifest (apiVersion, kind, metadata, spec)."""
         return self.validator.problems(manifest)
 
+    def name_of(self, path: ValuePath, spec: JsonObject) -> str:
+        """A path into a spec in words, items by what identifies them: `spec.portals[name=front].port`."""
+        here: Any = {"spec": spec}
+        schema: FieldPath = ()
+        words: list[str] = []
+        for step in path:
+            here = here[step]
+            field = self.fields.get(schema)
+            words.append(item_name(field.list_key if field else None, step, here) if schema else str(step))
+            schema = (*schema, ITEM if isinstance(step, int) else step)
+        return "".join(words)
+
     def with_defaults(self, spec: JsonObject) -> dict[str, Json]:
         """The spec with the schema's defaults filled in, also inside objects and items that are given."""
         full: dict[str, Json] = _filled(self.schema["properties"]["spec"], spec)
@@ -165,6 +185,12 @@ class Kind:
                 full[name] = value
         return full
 
+    @property
+    def on_create(self) -> Transition:
+        """What the coming of a manifest means."""
+        entry = self.schema.get("x-create", {})
+        return Transition("create", entry.get("hazard", "safe"), entry.get("reason", ""))
+
     def on_delete(self, spec: JsonObject) -> Transition:
         """What the disappearance of this resource's manifest means."""
         entry = self.schema["x-delete"]
@@ -176,6 +202,18 @@ class Kind:
     def field(self, path: FieldPath) -> Field | None:
         """The field at a schema path (`[]` for items); None for one below a free-form mapping."""
         return self.fields.get(path)
+
+
+def item_name(key: str | None, step: str | int, item: Any) -> str:  # noqa: ANN401  # JSON
+    """How a step of a path is written: `.port`, `[nsid=3]`, `[web-1]`; by its number where nothing identifies it."""
+    if isinstance(step, str):
+        return f".{step}"
+    match key:
+        case None:
+            return f"[{step}]"
+        case "":
+            return f"[{item}]"
+    return f"[{key}={item[key]}]"
 
 
 @functools.cache
@@ -198,7 +236,31 @@ def our_kinds() -> Mapping[str, Kind]:
 @functools.cache
 def config_validator(name: str) -> Validator:
     """The validator of one of our configuration files: `daemon` (holdfast.toml) or `policy` (.holdfast.yaml)."""
-    return Validator(json.loads((HERE / "config" / f"{name}.schema.json").read_text()))
+    return Validator(_config_schema(name))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A configuration file of ours."""
+
+    name: str
+    schema: Mapping[str, Any]
+    fields: Mapping[FieldPath, Field]
+
+
+@functools.cache
+def settings() -> Mapping[str, Settings]:
+    """Our configuration files by name."""
+    schemas = [_config_schema(path.name.partition(".")[0]) for path in sorted((HERE / "config").glob("*.schema.json"))]
+    return {
+        schema["title"]: Settings(schema["title"], schema, {f.path: f for f in _fields(schema, (), required=True)})
+        for schema in schemas
+    }
+
+
+def _config_schema(name: str) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = json.loads((HERE / "config" / f"{name}.schema.json").read_text())
+    return schema
 
 
 def _load(path: Path) -> Kind:

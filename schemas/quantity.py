@@ -9,7 +9,9 @@ _FACTOR = {
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50,
 }  # fmt: skip
+LARGEST = 2**60 - 1  # bytes; SPDK computes sizes modulo 2**64, so that a larger one would be small
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?")
+_WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(i?)(?:b|bytes?)?\s*", re.IGNORECASE)
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 _DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)")
 SHORTEST, LONGEST = "10ms", "7d"  # of an interval
@@ -24,9 +26,23 @@ def parse_bytes(text: str | int) -> int:
     if not match:
         raise ValueError(f"{text!r} is not a quantity (write 100Gi, 1.5T or plain bytes)")
     value = Decimal(match[1]) * _FACTOR[match[2] or ""]
+    if value > LARGEST:
+        raise ValueError(f"{text!r} is more than {format_bytes(LARGEST + 1)}, which no device can have")
     if value != value.to_integral_value():
         raise ValueError(f"{text!r} is not a whole number of bytes")
     return int(value)
+
+
+def quantities_near(text: str) -> tuple[str, ...]:
+    """What somebody may have meant by a text that is no quantity: 256MB → 256M, 256Mi; 1 GiB → 1Gi."""
+    match = _WRITTEN.fullmatch(text)
+    if not match:
+        return ()
+    number, unit, binary = match[1], match[2].upper(), bool(match[3])
+    if not unit:
+        return (number,)
+    decimal = number + unit.replace("K", "k")
+    return (f"{number}{unit}i",) if binary else (decimal, f"{number}{unit}i")
 
 
 def format_bytes(value: int) -> str:

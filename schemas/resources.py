@@ -64,7 +64,7 @@ class Resource:
 
 def canonical(value: object) -> str:
     """The one JSON text of a value: sorted keys, no spaces, no escapes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    return _ENCODER.encode(value)
 
 
 def digest(value: object) -> str:
@@ -78,3 +78,6 @@ def _plain(value: object) -> object:
     if isinstance(value, (tuple, frozenset, set)):
         return sorted(value) if isinstance(value, (frozenset, set)) else list(value)
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)

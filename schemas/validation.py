@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from schemas.quantity import parse_bytes, parse_interval, parse_percent, parse_seconds
+from schemas.quantity import parse_bytes, parse_interval, parse_percent, parse_seconds, quantities_near
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -90,7 +90,7 @@ class Validator:
         for schema_path, schema in self._formats:
             for path, text in _values(value, schema_path, ()):
                 if _matches_pattern(schema, text) and not _has_format(schema["x-format"], text):
-                    yield Problem(path, "invalid-resource", f"{quoted(text)} is not {_expectation(schema)}")
+                    yield Problem(path, "invalid-resource", f"{quoted(text)} is not {_expectation(schema, text)}")
 
 
 def _matches_pattern(schema: Mapping[str, Any], value: object) -> bool:
@@ -145,7 +145,7 @@ def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -
         case "const":
             return f"{quoted(value)} is not {quoted(schema['const'])}"
         case "pattern":
-            return f"{quoted(value)} is not {_expectation(schema)}"
+            return f"{quoted(value)} is not {_expectation(schema, value)}"
         case "oneOf":
             return _choice(schema["oneOf"], value)
         case "minimum" | "maximum":
@@ -175,8 +175,10 @@ def _choice(branches: Iterable[Mapping[str, Any]], value: object) -> str:
     return f"exactly one of {', '.join(names)} is needed; {tail}"
 
 
-def _expectation(schema: Mapping[str, Any]) -> str:
-    return f"{schema.get('x-expects', 'of the form ' + schema.get('pattern', ''))}{_example(schema)}"
+def _expectation(schema: Mapping[str, Any], value: object) -> str:
+    expected = schema.get("x-expects", "of the form " + schema.get("pattern", ""))
+    near = [text for text in quantities_near(str(value)) if text != value] if expected == "a quantity" else []
+    return f"{expected}; did you mean {' or '.join(map(quoted, near))}?" if near else f"{expected}{_example(schema)}"
 
 
 def _example(schema: Mapping[str, Any]) -> str:

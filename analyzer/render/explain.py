@@ -11,28 +11,48 @@ from analyzer.explain import FieldTopic, Topic, children, reference_of, transiti
 from analyzer.rule import Rule
 from analyzer.rules import RULES
 from analyzer.scalar import resolve
-from schemas.kinds import ITEM, Field, FieldPath, Kind, Reference, Transition, our_kinds
+from schemas.kinds import ITEM, Field, FieldPath, Kind, Reference, Settings, Transition, our_kinds, settings
+from schemas.reasons import Reason, reasons
 from schemas.resources import Json
 
 WIDTH = 80
+FOLDED = {("severities",)}  # a key for each rule; the list of rules says them
 _PLAIN = re.compile(r"[A-Za-z0-9/][-A-Za-z0-9_./]*(:[-A-Za-z0-9_./]+)*")
 
 
 def render(topic: Topic) -> str:
-    """Everything about a kind, a field or a rule."""
+    """Everything about a kind, a field, a rule, a reason or a configuration file."""
     match topic:
         case Rule():
             return topic.page
+        case Settings():
+            return _text(_settings(topic))
+        case Reason():
+            return _text(_reason(topic))
         case FieldTopic():
             return _text(_field(topic.kind, topic.field))
     return _text(_kind(topic))
 
 
 def render_index() -> str:
-    """Every kind and every rule, a line each."""
+    """Every kind, every rule and every reason."""
     kinds = [(f"{kind.name} ({', '.join(kind.short_names)})", kind.description) for kind in our_kinds().values()]
     rules = [(rule.id, f"{rule.severity}: {rule.summary}") for rule in sorted(RULES, key=lambda rule: rule.id)]
-    return _text(["Kinds", *_table(kinds), "", "Rules", *_table(rules)])
+    words = textwrap.wrap(", ".join(sorted(reasons())), WIDTH - 2)
+    return _text(
+        [
+            "Kinds",
+            *_table(kinds),
+            "",
+            "Rules",
+            *_table(rules),
+            "",
+            "Reasons",
+            *(f"  {line}" for line in words),
+            "",
+            *_files(),
+        ]
+    )
 
 
 def _kind(kind: Kind) -> Iterator[str]:
@@ -41,9 +61,9 @@ def _kind(kind: Kind) -> Iterator[str]:
     yield from _prose(kind.description)
     yield from ("", "Fields of spec")
     yield from _table(_tree(kind, ("spec",)))
-    if kind.references:
-        yield from ("", "Refers to")
-        yield from _table((str(field), field.reference.kind) for field in kind.references if field.reference)
+    if "x-create" in kind.schema:
+        yield from ("", "When it is created")
+        yield from _table([("always", _meaning(kind.schema["x-create"]))])
     yield from ("", "When its manifest is removed")
     yield from _table(_deletions(kind))
     yield from ("", "Example")
@@ -53,11 +73,43 @@ def _kind(kind: Kind) -> Iterator[str]:
 _SCOPES = {"Cluster": "cluster-scoped", "Namespaced": "namespaced", "Either": "namespaced or not"}
 
 
-def _tree(kind: Kind, path: FieldPath, indent: str = "") -> Iterator[tuple[str, str]]:
-    for field in children(kind, path):
-        required = ", required" if field.required else ""
-        yield f"{indent}{field.path[-1]}", f"{type_name(field)}{required}"
-        yield from _tree(kind, field.path, f"{indent}  ")
+def _tree(whole: Kind | Settings, path: FieldPath, indent: str = "") -> Iterator[tuple[str, str]]:
+    for field in children(whole, path):
+        yield f"{indent}{field.path[-1]}", f"{field.description} [{'; '.join(_brief(whole, field))}]"
+        if field.path not in FOLDED:
+            yield from _tree(whole, field.path, f"{indent}  ")
+
+
+def _brief(whole: Kind | Settings, field: Field) -> Iterator[str]:
+    """A field's type, and whether it can be left out."""
+    reference = reference_of(whole, field)
+    form = "list of names" if field.schema.get("type") == "array" else "name"
+    yield f"{form}: {reference.kind}" if reference and not reference.via else type_name(field)
+    if field.required:
+        yield "required"
+    elif "default" in field.schema:
+        yield f"default {json.dumps(field.schema['default'], ensure_ascii=False)}"
+
+
+def _settings(file: Settings) -> Iterator[str]:
+    yield file.name
+    yield ""
+    yield from _prose(str(file.schema["description"]))
+    yield from ("", "Keys")
+    yield from _table(_tree(file, ()))
+
+
+def _files() -> Iterator[str]:
+    yield "Settings"
+    yield from _table((file.name, str(file.schema["description"])) for file in settings().values())
+
+
+def _reason(reason: Reason) -> Iterator[str]:
+    yield reason.name
+    yield ""
+    yield from _prose(reason.meaning)
+    if reason.act:
+        yield from ("", "What to do", *_prose(reason.act))
 
 
 def _deletions(kind: Kind) -> Iterator[tuple[str, str]]:
@@ -110,7 +162,8 @@ def _target(reference: Reference) -> str:
 
 
 def _transition(meaning: Transition) -> str:
-    return f"{_UPDATES[meaning.update]}, {meaning.hazard}{': ' + meaning.reason if meaning.reason else ''}"
+    hazard = f", {meaning.hazard}" if meaning.update != "refuse" else ""  # what is never done costs nothing
+    return f"{_UPDATES[meaning.update]}{hazard}{': ' + meaning.reason if meaning.reason else ''}"
 
 
 _UPDATES = {

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from analyzer.finding import Finding, Location
-from analyzer.graph import Dependent
 from analyzer.hazards import FieldChange, Hazard
-from analyzer.impact import UNKNOWN, Impact, Radius, ResourceChange
+from analyzer.impact import UNKNOWN, Impact, Radius, Reached, ResourceChange
 from analyzer.report import Report
 from schemas.quantity import format_bytes
 from schemas.resources import canonical
@@ -21,7 +20,10 @@ from schemas.validation import Path
 WIDTH = 80
 SHOWN = 5  # dependents of one change
 
-_COLOURS = {"error": "1;31", "warning": "1;33", "info": "1;36", "data-loss": "1;31", "disruptive": "1;33", "safe": "32"}
+_COLOURS = {
+    "error": "1;31", "warning": "1;33", "info": "1;36",
+    "data-loss": "1;31", "disruptive": "1;33", "refused": "1;36", "safe": "32",
+}  # fmt: skip
 _FAINT = "2"
 _CUT = ".."
 
@@ -75,8 +77,9 @@ def render_impact(impact: Impact, *, colour: bool = False, width: int = WIDTH) -
     if impact.unreadable:
         return "\n".join(_unreadable(impact, style)) + "\n"
     title = f"From {impact.base[:12]} to {impact.head[:12]}"
-    blocks = ["\n".join(_change(change, style)) for change in impact.changes]
-    return "\n\n".join([title, *blocks, "\n".join(_totals(impact, style))]) + "\n"
+    blocks = [_change(change, style) for change in impact.changes]
+    told = (_rejection(impact, style), *blocks, _totals(impact, style))
+    return "\n\n".join([title, *filter(None, map("\n".join, told))]) + "\n"
 
 
 def printable(text: str) -> str:
@@ -181,6 +184,8 @@ def _change(change: ResourceChange, style: Style) -> Iterator[str]:
     yield f"  {style.faint('-->')} {style.place(change.location)}"
     for field in change.fields:
         yield from _bulleted(_field(field), style)
+    if change.destroys:
+        yield from _bulleted(f"destroys {change.destroys}", style)
     for dependent in change.dependents[:SHOWN]:
         yield from _bulleted(_dependent(dependent), style)
     if len(change.dependents) > SHOWN:
@@ -196,7 +201,7 @@ def _field(field: FieldChange) -> str:
     if not field.path:
         return field.reason
     verdict = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}.get(field.update, "")
-    tail = "; ".join(filter(None, (verdict, field.reason)))
+    tail = ": ".join(filter(None, (verdict, field.reason)))
     return f"{field.name}: {_value(field.before)} -> {_value(field.after)}{f' ({tail})' if tail else ''}"
 
 
@@ -205,9 +210,9 @@ def _value(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _dependent(dependent: Dependent) -> str:
-    steps = (f"{step.target} ({dotted(step.path)})" for step in dependent.path)
-    return f"reaches {dependent.key} through {' < '.join(steps)}"
+def _dependent(dependent: Reached) -> str:
+    named = zip(dependent.path, dependent.names, strict=True)
+    return f"reaches {dependent.key} through {' < '.join(f'{step.target} ({name})' for step, name in named)}"
 
 
 def _totals(impact: Impact, style: Style) -> Iterator[str]:
@@ -216,16 +221,36 @@ def _totals(impact: Impact, style: Style) -> Iterator[str]:
         return
     worst_first: Mapping[Hazard, int] = {hazard: count for hazard, count in impact.tally().items() if count}
     for hazard, count in worst_first.items():
-        text = f"{plural(count, 'change')}: {_radius(impact.radius[hazard])}"
+        reach = _radius(impact.radius[hazard]) if hazard in impact.radius else "never carried out"
+        text = f"{plural(count, 'change')}: {reach}"
         yield from style.labelled(f"{hazard}: ", _COLOURS[hazard], text, "  ")
     yield "Bytes in use and connected hosts: unknown (no live data)."
 
 
 def _radius(radius: Radius) -> str:
+    size = f"size {UNKNOWN}" if radius.bytes is None else format_bytes(radius.bytes)
     hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else plural(radius.hosts, "host")
-    volumes = f"{plural(radius.volumes, 'volume')} ({format_bytes(radius.bytes)})"
-    tenants = f", tenants {', '.join(radius.tenants)}" if radius.tenants else ""
-    return f"reaches {volumes}, {plural(radius.subsystems, 'subsystem')}, {hosts}{tenants}"
+    parts = [
+        plural(radius.devices, "device") if radius.devices else "",
+        plural(radius.pools, "pool") if radius.pools else "",
+        plural(radius.volumes, "volume") + (f" ({size})" if radius.volumes else ""),
+        plural(radius.subsystems, "subsystem"),
+        hosts,
+        f"tenants {', '.join(radius.tenants)}" if radius.tenants else "",
+    ]
+    return f"reaches {', '.join(filter(None, parts))}"
+
+
+def _rejection(impact: Impact, style: Style) -> Iterator[str]:
+    """Why nothing of it would happen."""
+    if impact.rejected:
+        count = plural(len(impact.rejected), "finding")
+        text = f"the head does not pass lint ({count}), so nothing of this is carried out"
+        yield from style.labelled("rejected: ", _COLOURS["error"], text, "  ")
+    for finding in impact.rejected[:SHOWN]:
+        yield from _bulleted(f"{style.place(finding.location)}: {finding.message} [{finding.rule}]", style)
+    if len(impact.rejected) > SHOWN:
+        yield f"  - and {len(impact.rejected) - SHOWN} more"
 
 
 def _unreadable(impact: Impact, style: Style) -> Iterator[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
@@ -11,7 +12,8 @@ from schemas.validation import did_you_mean, quoted
 def check(case: Case) -> Iterator[Hit]:
     for reference in case.graph.dangling():
         manifest = case.graph.manifests[reference.source]
-        yield hit(manifest, reference.path, _message(case.graph, reference), _advice(case.graph, reference))
+        found = hit(manifest, reference.path, _message(case.graph, reference), _advice(case.graph, reference))
+        yield replace(found, follows=bool(case.graph.unread))
 
 
 def _message(graph: ResourceGraph, reference: Reference) -> str:

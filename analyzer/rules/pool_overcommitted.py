@@ -31,11 +31,12 @@ def _judge(graph: ResourceGraph, pool: Manifest, capacity: int, volumes: Sequenc
         message = f"{pool.key} has room for {format_bytes(usable)}; its thick volumes take {format_bytes(thick)}"
         advice = "declare fewer or thin volumes here, or build the pool on a larger device"
         yield _hit(graph, pool, volumes, message, advice)
-    elif declared > usable * ratio:
-        limit = f"{format_bytes(usable)} at overcommitRatio {ratio:g}"
+    elif declared > (limit := int(usable * ratio) // cluster * cluster):
+        sum_ = f"{format_bytes(usable)} × overcommitRatio {ratio:g}"
         also = f", {len(moments)} snapshot(s) of thick ones included" if moments else ""
-        message = f"{pool.key} may promise {limit}; its volumes declare {format_bytes(declared)}{also}"
-        yield _hit(graph, pool, volumes, message, "declare fewer bytes, or raise spec.overcommitRatio knowingly")
+        message = f"{pool.key} may promise {format_bytes(limit)} ({sum_}); its volumes declare {format_bytes(declared)}"
+        advice = "declare fewer bytes, or raise spec.overcommitRatio knowingly"
+        yield _hit(graph, pool, volumes, message + also, advice)
 
 
 def _hit(graph: ResourceGraph, pool: Manifest, volumes: Sequence[Manifest], message: str, advice: str) -> Hit:

@@ -200,7 +200,7 @@ def _update(change: Change) -> Conversation:
     try:
         match before, after:
             case Lvol(uuid=str(uuid), size=int(have)), Lvol(size=int(want)) if want > have and _only(change, "size"):
-                yield methods.lvol_resize(uuid, want)
+                yield from _grow(uuid, want)
             case LvolStore(uuid=str(uuid)), LvolStore() if _only(change, "size"):
                 yield methods.lvol_store_grow(uuid)
             case Bdev(driver="aio", size=int(have)), Bdev(size=int(want)) if want > have and _only(change, "size"):
@@ -219,6 +219,15 @@ def _update(change: Change) -> Conversation:
         if unseen or not _is((yield from _reread(change.key, after, error)), after):
             raise error.verdict() from error
     return None
+
+
+def _grow(uuid: str, size: int) -> Generator[Call | Pause, Json, None]:
+    """SPDK shrinks without asking, so it is asked for its size right before."""
+    live = model.bdevs((yield methods.bdev(uuid))).lvols.get(uuid)
+    if live is None:
+        raise GuardMismatch(f"{uuid} is no lvol")
+    if live.size < size:
+        yield methods.lvol_resize(uuid, size)
 
 
 def _rescan(device: Bdev, want: int) -> Generator[Call | Pause, Json, None]:
@@ -328,7 +337,7 @@ def read(key: ObjectKey) -> Reading:  # noqa: PLR0911  # one arm per kind
         case ObjectKind.TRANSPORT:
             return index(model.transports((yield methods.TRANSPORTS))).get(key)
     nqn, _, _ = key.name.partition("#")
-    return index(model.subsystems((yield methods.subsystem(nqn)), {})).get(key)
+    return index(model.subsystems((yield methods.subsystem(nqn)))).get(key)
 
 
 def _one_lvol(key: ObjectKey, found: model.Bdevs) -> LiveObject | None:
@@ -371,7 +380,7 @@ def _listed(thing: LiveObject | None) -> Generator[Call | Pause, Json, bool]:  #
             except RpcError:  # perhaps because the whole subsystem is gone
                 return (yield from _listed(Subsystem(thing.nqn)))
         case Subsystem():
-            return thing.key in index(model.subsystems((yield methods.SUBSYSTEMS), {}))
+            return thing.key in index(model.subsystems((yield methods.SUBSYSTEMS)))
     return True
 
 

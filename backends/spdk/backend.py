@@ -26,7 +26,7 @@ from backends.contract import (
 from backends.spdk import methods, model
 from backends.spdk.apply import Conversation, Pause, apply, read
 from backends.spdk.client import Call, Client, Reply
-from backends.spdk.errors import Disconnected, RpcError
+from backends.spdk.errors import Deserted, Disconnected, RpcError
 from backends.spdk.observe import Observer
 from backends.spdk.transport import Transport
 from schemas.resources import Json
@@ -49,6 +49,7 @@ class SpdkBackend:
 
     connect: Callable[[], Transport]
     monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
     secrets: Secrets = field(default_factory=NoSecrets)
     _observer: Observer | None = None
     _tickets: int = 0
@@ -89,6 +90,13 @@ class SpdkBackend:
         ended, self._ended = self._ended, []
         return ended
 
+    def deserted(self) -> bool:
+        try:
+            self.connect().close()
+        except (Disconnected, BackendError) as error:
+            return isinstance(error, Deserted)
+        return False
+
     def close(self) -> None:
         if self._observer:
             self._let_go(self._observer.client)
@@ -120,7 +128,7 @@ class SpdkBackend:
         if self._waiting:
             self._hear(self._client().replies(timeout))
         else:
-            time.sleep(min(0.05, timeout))
+            self.sleep(timeout)
 
     def _hear(self, replies: Iterable[Reply]) -> None:
         for reply in replies:
@@ -164,7 +172,7 @@ class SpdkBackend:
         if key.kind is ObjectKind.LVOL_STORE:
             live = index(model.lvol_stores((yield methods.LVOL_STORES))).get(key)
             if isinstance(live, LvolStore) and "lvols" in asked:
-                inside = model.lvols((yield methods.lvols(live.uuid or "")), model.Bdevs((), {}, {}))
+                inside = model.listed_lvols((yield methods.lvols(live.uuid or "")))
                 names: list[Json] = [*sorted(lvol.name for lvol in inside)]
                 return {**fields_of(live), "lvols": names}
             return fields_of(live)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from backends.contract import BackendError, Transient, Unknown
-from backends.spdk.errors import Disconnected, RpcError, TooLarge
+from backends.spdk.errors import Disconnected, RpcError
 from backends.spdk.transport import ANSWER_LIMIT, Transport
 from schemas.resources import Json
 
@@ -50,11 +50,16 @@ class Reply:
         """The result. Raises RpcError, Transient (nothing happened) or Unknown (sent, no readable answer)."""
         if self.error:
             raise self.error
+        if len(self.line) >= ANSWER_LIMIT:
+            raise self._unreadable(f"it reached {ANSWER_LIMIT >> 20} MiB, where the target cuts it off")
         try:
             return _result(self.call.method, json.loads(self.line))
         except (ValueError, TypeError, KeyError) as error:
-            why = f"{self.call.method}: the answer cannot be read: {self.line[:60]!r}"
-            raise (Unknown(why) if self.call.mutates else Transient(why)) from error
+            raise self._unreadable(repr(self.line[:60])) from error
+
+    def _unreadable(self, why: str) -> BackendError:
+        message = f"{self.call.method}: the answer cannot be read: {why}"
+        return Unknown(message) if self.call.mutates else Transient(message)
 
 
 def _result(method: str, message: dict[str, Json]) -> Json:
@@ -68,7 +73,10 @@ def _result(method: str, message: dict[str, Json]) -> Json:
 
 @dataclass
 class Lines:
-    """Splits a byte stream into lines in linear time. Raises TooLarge for a line that SPDK would have cut off."""
+    """Splits a byte stream into lines in linear time.
+
+    A line of ANSWER_LIMIT bytes has no end: SPDK cut it off there, and what follows is the next answer.
+    """
 
     _buffer: bytearray = field(default_factory=bytearray)
     _searched: int = 0
@@ -76,19 +84,19 @@ class Lines:
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._buffer += data
         end = self._buffer.rfind(b"\n", self._searched) + 1
-        whole = bytes(self._buffer[:end])
-        del self._buffer[:end]
+        whole = self._take(end)
+        cut_off = self._take(len(self._buffer) // ANSWER_LIMIT * ANSWER_LIMIT)
         self._searched = len(self._buffer)
-        for line in whole.split(b"\n"):
-            _check_length(len(line))
-            if line.strip():
-                yield line
-        _check_length(self._searched)
+        for line in (*whole.split(b"\n"), cut_off):
+            for start in range(0, len(line), ANSWER_LIMIT):
+                piece = line[start : start + ANSWER_LIMIT]
+                if piece.strip():
+                    yield piece
 
-
-def _check_length(length: int) -> None:
-    if length >= ANSWER_LIMIT:
-        raise TooLarge("an answer reached 32 MiB, where the target cuts it off: read the objects by name")
+    def _take(self, length: int) -> bytes:
+        taken = bytes(memoryview(self._buffer)[:length])  # copied once: answers may be many megabytes
+        del self._buffer[:length]
+        return taken
 
 
 class Client:
@@ -119,7 +127,7 @@ class Client:
         request: dict[str, Json] = {"jsonrpc": "2.0", "id": self._next_id, "method": call.method}
         if call.params is not None:
             request["params"] = dict(call.params)
-        self._unsent[self._next_id] = json.dumps(request, separators=(",", ":")).encode()
+        self._unsent[self._next_id] = _COMPACT.encode(request).encode()
         self._pending[self._next_id] = (call, self._monotonic() + call.timeout)
         return self._next_id
 
@@ -179,13 +187,10 @@ class Client:
             return
         first = min(deadline for _, deadline in self._pending.values())
         data = self._transport.receive(max(0.0, min(timeout, first - self._monotonic())))
-        try:
-            for line in self._lines.feed(data):
-                key = _id_of(line)
-                if key in self._pending:  # else its call was given up, or never made
-                    ended.append(Reply(key, self._pending.pop(key)[0], line))
-        except TooLarge as error:
-            raise Disconnected(str(error)) from error
+        for line in self._lines.feed(data):
+            key = _id_of(line)
+            if key in self._pending:  # else its call was given up, or never made
+                ended.append(Reply(key, self._pending.pop(key)[0], line))
 
     def _overdue(self) -> list[Reply]:
         now = self._monotonic()
@@ -215,6 +220,7 @@ def _head(key: int) -> bytes:
     return b'{"jsonrpc":"2.0","id":%d,' % key
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _HEAD = re.compile(rb'\{"jsonrpc":"2\.0","id":([0-9]{1,18}),')
 
 

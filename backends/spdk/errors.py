@@ -2,8 +2,8 @@
 
 RpcError        the target answered with an error: nothing can be said about state until it is read again
 Disconnected    the connection is gone: requests that were sent may run to their end all the same
+Deserted        there is no process at the other end
 Denied          the other end does not let us in
-TooLarge        an answer beyond SPDK's 32 MiB limit: the target cuts it off and never ends it
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Disconnected(Exception):
         return Transient(str(self))
 
 
+class Deserted(Disconnected):
+    """Nobody listens on a UNIX socket of this machine."""
+
+
 class Denied(Disconnected):
     """The other end does not accept who we say we are."""
 
     def verdict(self) -> BackendError:
         return Terminal(str(self))
-
-
-class TooLarge(Exception):
-    """An answer reached the 32 MiB at which SPDK cuts it off."""

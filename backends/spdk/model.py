@@ -5,7 +5,8 @@ Types are checked, too: a null flag is not false, and an object where a list bel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from backends.contract import (
@@ -21,7 +22,7 @@ from backends.contract import (
     Transport,
 )
 from backends.spdk import stacks
-from backends.spdk.shape import Raw, flag, items, mapping, number, objects, shape, text, typed
+from backends.spdk.shape import Raw, flag, items, mapping, number, objects, optional, shape, text, typed
 from schemas.resources import Json
 
 DRIVERS = {
@@ -50,6 +51,19 @@ class LvolBdev:
     parent: str | None
     image: str | None
     limits: QosLimits
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLvol:
+    """What `bdev_lvol_get_lvols` knows of an lvol."""
+
+    store: str
+    name: str
+    uuid: str
+    thin: bool
+    degraded: bool
+    snapshot: bool
+    allocated_clusters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,27 +148,42 @@ def lvol_stores(answer: Json) -> tuple[LvolStore, ...]:
         )
 
 
-def lvols(answer: Json, known: Bdevs) -> tuple[Lvol, ...]:
-    """Every lvol of a store; one whose bdev is not there (yet) has no size."""
+def listed_lvols(answer: Json) -> tuple[ListedLvol, ...]:
     with shape("bdev_lvol_get_lvols"):
-        return tuple(_lvol(raw, known.lvols.get(text(raw, "uuid"))) for raw in objects(answer))
+        return tuple(
+            ListedLvol(
+                store=text(mapping(raw["lvs"]), "name"),
+                name=text(raw, "name"),
+                uuid=text(raw, "uuid"),
+                thin=flag(raw, "is_thin_provisioned"),
+                degraded=flag(raw, "is_degraded"),
+                snapshot=flag(raw, "is_snapshot"),
+                allocated_clusters=number(raw, "num_allocated_clusters"),
+            )
+            for raw in objects(answer)
+        )
 
 
-def _lvol(raw: Raw, bdev: LvolBdev | None) -> Lvol:
+def lvols(listed: Iterable[ListedLvol], known: Bdevs) -> tuple[Lvol, ...]:
+    """Both answers about each lvol of a store joined; one whose bdev is not there (yet) has no size."""
+    return tuple(_lvol(lvol, known.lvols.get(lvol.uuid)) for lvol in listed)
+
+
+def _lvol(lvol: ListedLvol, bdev: LvolBdev | None) -> Lvol:
     return Lvol(
-        store=text(mapping(raw["lvs"]), "name"),
-        name=text(raw, "name"),
-        uuid=text(raw, "uuid"),
+        store=lvol.store,
+        name=lvol.name,
+        uuid=lvol.uuid,
         size=bdev.size if bdev else None,
-        thin=flag(raw, "is_thin_provisioned"),
+        thin=lvol.thin,
         image=bdev.image if bdev else None,
         read_only=bdev.read_only if bdev else False,
         parent=bdev.parent if bdev else None,
-        degraded=flag(raw, "is_degraded"),
-        snapshot=flag(raw, "is_snapshot"),
+        degraded=lvol.degraded,
+        snapshot=lvol.snapshot,
         clones=bdev.clones if bdev else (),
         claimed=bdev.claimed if bdev else False,
-        allocated_clusters=number(raw, "num_allocated_clusters"),
+        allocated_clusters=lvol.allocated_clusters,
         limits=bdev.limits if bdev else None,
     )
 
@@ -168,23 +197,26 @@ def transports(answer: Json) -> tuple[Transport, ...]:
                 max_io_qpairs_per_ctrlr=number(raw, "max_io_qpairs_per_ctrlr"),
                 in_capsule_data_size=number(raw, "in_capsule_data_size"),
                 max_io_size=number(raw, "max_io_size"),
-                max_aq_depth=raw.get("max_aq_depth"),
-                abort_timeout_sec=raw.get("abort_timeout_sec"),
-                c2h_success=raw.get("c2h_success"),
-                zcopy=raw.get("zcopy"),
+                max_aq_depth=optional(raw, "max_aq_depth", int),
+                abort_timeout_sec=optional(raw, "abort_timeout_sec", int),
+                c2h_success=optional(raw, "c2h_success", bool),
+                zcopy=optional(raw, "zcopy", bool),
             )
             for raw in objects(answer)
         )
 
 
-def subsystems(answer: Json, uuids: Mapping[str, str]) -> tuple[LiveObject, ...]:
-    """Subsystems with what they contain; of the discovery subsystem, which is SPDK's own, only where it listens."""
+def subsystems(answer: Json) -> tuple[LiveObject, ...]:
+    """Subsystems with what they contain, namespaces by their bdev's name.
+
+    The discovery subsystem is SPDK's own: of that, only where it listens.
+    """
     found: list[LiveObject] = []
     with shape("nvmf_get_subsystems"):
         for raw in objects(answer):
             match raw["subtype"]:
                 case "NVMe":
-                    found += _subsystem(raw, uuids)
+                    found += _subsystem(raw)
                 case "Discovery":
                     found += (_listener(text(raw, "nqn"), address) for address in objects(raw["listen_addresses"]))
                 case other:
@@ -192,7 +224,7 @@ def subsystems(answer: Json, uuids: Mapping[str, str]) -> tuple[LiveObject, ...]
     return tuple(found)
 
 
-def _subsystem(raw: Raw, uuids: Mapping[str, str]) -> Iterator[LiveObject]:
+def _subsystem(raw: Raw) -> Iterator[LiveObject]:
     nqn = text(raw, "nqn")
     yield Subsystem(
         nqn=nqn,
@@ -206,11 +238,11 @@ def _subsystem(raw: Raw, uuids: Mapping[str, str]) -> Iterator[LiveObject]:
     for host in objects(raw["hosts"]):
         yield AllowedHost(nqn, text(host, "nqn"))
     for ns in objects(raw["namespaces"]):
-        bdev, uuid, nguid = text(ns, "bdev_name"), ns.get("uuid"), ns.get("nguid")
+        uuid, nguid = ns.get("uuid"), ns.get("nguid")
         yield Namespace(
             nqn,
             number(ns, "nsid"),
-            uuids.get(bdev, bdev),
+            text(ns, "bdev_name"),
             None if uuid is None else typed(uuid, str),
             None if nguid is None else typed(nguid, str),
         )
@@ -218,8 +250,22 @@ def _subsystem(raw: Raw, uuids: Mapping[str, str]) -> Iterator[LiveObject]:
         yield _listener(nqn, address)
 
 
+def by_uuid(things: Iterable[LiveObject], uuids: Mapping[str, str]) -> tuple[LiveObject, ...]:
+    """The same with the bdev of each namespace by its uuid, where that is known (the name of an lvol is its uuid)."""
+
+    def named(thing: LiveObject) -> LiveObject:
+        if not isinstance(thing, Namespace):
+            return thing
+        uuid = uuids.get(thing.bdev, thing.bdev)
+        return thing if uuid == thing.bdev else dataclasses.replace(thing, bdev=uuid)
+
+    return tuple(map(named, things))
+
+
 def _listener(nqn: str, address: Raw) -> Listener:
-    return Listener(nqn, text(address, "trtype").upper(), text(address, "traddr"), int(text(address, "trsvcid")))
+    service = text(address, "trsvcid")
+    port = int(service) if service.isdecimal() else 0  # not every transport has ports
+    return Listener(nqn, text(address, "trtype").upper(), text(address, "traddr"), port)
 
 
 def connections(nqn: str, controllers: Json, qpairs: Json) -> Mapping[str, frozenset[str]]:

@@ -6,6 +6,7 @@ An answer that is byte for byte the one before (but for its id) is recognised by
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from backends.contract import (
     Incarnation,
     Interest,
     LiveObject,
-    Lvol,
+    LvolStore,
     ObjectKey,
     ObjectKind,
     Observed,
@@ -61,19 +62,16 @@ class Observer:
         notification = self._news()  # before the lists: what happens while they are read is news afterwards
         transports = self._read(methods.TRANSPORTS, model.transports, gaps, ObjectKind.TRANSPORT) or ()
         stores = self._read(methods.LVOL_STORES, model.lvol_stores, gaps, ObjectKind.LVOL_STORE, ObjectKind.LVOL) or ()
-        listed = {
-            store.name: self._read(methods.lvols(store.uuid or ""), _as_is, gaps, ObjectKind.LVOL, within=store.name)
-            for store in stores
-        }
+        listed = tuple(self._lvols(store, gaps) for store in stores)
         known = self._read(methods.BDEVS, model.bdevs, gaps, ObjectKind.BDEV, ObjectKind.LVOL) or NO_BDEVS
         others = [
             self._read(call, parse, gaps, kind, within=within) or ()
             for call, parse, kind, within in EXTRAS
             if offered is None or call.method in offered
         ]
-        lvols = self._joined("lvols", (listed, known), lambda: _lvols(listed, known))
-        raw = self._read(methods.SUBSYSTEMS, _as_is, gaps, *EXPORTS)
-        subsystems = self._joined("subsystems", (raw, known), lambda: model.subsystems(raw or [], known.uuids))
+        lvols = self._joined("lvols", (listed, known), lambda: model.lvols(itertools.chain(*listed), known))
+        named = self._read(methods.SUBSYSTEMS, model.subsystems, gaps, *EXPORTS) or ()
+        subsystems = self._joined("subsystems", (named, known), lambda: model.by_uuid(named, known.uuids))
         self._version, self._notification = version, notification
         things: tuple[tuple[LiveObject, ...], ...] = (transports, known.devices, stores, lvols, subsystems, *others)
         objects = self._joined("objects", things, lambda: index(thing for group in things for thing in group))
@@ -93,9 +91,12 @@ class Observer:
     def _offered(self) -> frozenset[str] | None:
         """The methods that the target has; None when it does not tell. They do not change while it lives."""
         if self._methods is None:
+            reply = self.client.call(stacks.METHODS)
+            if reply.error:
+                raise reply.error
             try:
-                self._methods = stacks.methods(self.client.call(stacks.METHODS).result())
-            except RpcError:
+                self._methods = stacks.methods(reply.result())
+            except (RpcError, BackendError):  # refused, or not of the shape that SPDK documents
                 return None
         return self._methods
 
@@ -137,19 +138,28 @@ class Observer:
         except RpcError:
             return -1
 
+    def _lvols(self, store: LvolStore, gaps: list[Gap]) -> tuple[model.ListedLvol, ...]:
+        call = methods.lvols(store.uuid or "")
+        return self._read(call, model.listed_lvols, gaps, ObjectKind.LVOL, within=store.name) or ()
+
     def _read(
         self, call: Call, parse: Callable[[Json], T], gaps: list[Gap], *kinds: ObjectKind, within: str = ""
     ) -> T | None:
-        """The parsed answer; None, and a gap for each kind it would tell of, when the target refuses."""
+        """The parsed answer; None, and a gap for each kind it would tell of, when it cannot be read.
+
+        Raises Transient or Terminal when there is no answer at all: the others would be waited for just as long.
+        """
         name = f"{call.method}:{within}"
         reply = self.client.call(call)
+        if reply.error:
+            raise reply.error
         digest = hashlib.blake2b(reply.body, digest_size=16).digest()
         last = self._seen.get(name)
-        if reply.error is None and last and last[0] == digest:
+        if last and last[0] == digest:
             return last[1]  # type: ignore[no-any-return]  # the same parser made it
         try:
             parsed = parse(reply.result())
-        except RpcError as error:
+        except (RpcError, BackendError) as error:  # refused, cut off, or not of the shape that SPDK documents
             gaps += (Gap(kind, within, str(error)) for kind in kinds)
             return None
         self._seen[name] = (digest, parsed)
@@ -174,21 +184,11 @@ class Observer:
 
 def _same(left: object, right: object) -> bool:
     """Whether two inputs consist of identical parts (compared by identity, not by content)."""
-    if isinstance(left, tuple) and isinstance(right, tuple):
-        return len(left) == len(right) and all(_same(a, b) for a, b in zip(left, right, strict=True))
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(left[k] is right[k] for k in left)
-    return left is right
-
-
-def _lvols(listed: Mapping[str, Json | None], known: model.Bdevs) -> tuple[Lvol, ...]:
-    return tuple(lvol for answer in listed.values() if answer is not None for lvol in model.lvols(answer, known))
+    if left is right or not (isinstance(left, tuple) and isinstance(right, tuple)):
+        return left is right
+    return len(left) == len(right) and all(map(_same, left, right))
 
 
 def _owner(objects: Mapping[ObjectKey, LiveObject]) -> str | None:
     marker = objects.get(ObjectKey(ObjectKind.BDEV, OWNER_MARKER))
     return marker.uuid if isinstance(marker, Bdev) else None
-
-
-def _as_is(answer: Json) -> Json:
-    return answer

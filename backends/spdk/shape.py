@@ -40,6 +40,11 @@ def number(raw: Raw, name: str) -> int:
     return typed(raw[name], int)
 
 
+def optional(raw: Raw, name: str, kind: type[T]) -> T | None:
+    """What not every version, or not every transport, tells."""
+    return typed(raw[name], kind) if name in raw else None
+
+
 def flag(raw: Raw, name: str) -> bool:
     return typed(raw[name], bool)
 

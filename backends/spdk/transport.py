@@ -17,7 +17,7 @@ import requests
 import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 
-from backends.spdk.errors import Denied, Disconnected
+from backends.spdk.errors import Denied, Deserted, Disconnected
 
 RECEIVE = 1 << 18  # bytes; a larger read saves no time
 ANSWER_LIMIT = 32 << 20  # bytes at which SPDK cuts an answer off (observed on v26.05)
@@ -129,7 +129,7 @@ class HttpTransport:
                 raise Disconnected(f"{self._endpoint.url}: no whole answer within {self._endpoint.timeout:g} s", sent=1)
             if len(body) >= ANSWER_LIMIT:
                 break  # which the client reports
-        return bytes(body)
+        return bytes(body[:ANSWER_LIMIT])
 
 
 def _never_met(error: Exception) -> bool:
@@ -168,7 +168,8 @@ def _connect(family: socket.AddressFamily, where: str | tuple[str, int], name: s
         connection.connect(where)
     except OSError as error:
         connection.close()
-        raise Disconnected(f"{name}: {error.strerror or error}") from error
+        gone = family == socket.AF_UNIX and isinstance(error, (ConnectionRefusedError, FileNotFoundError))
+        raise (Deserted if gone else Disconnected)(f"{name}: {error.strerror or error}") from error
     return SocketTransport(connection, name)
 
 

@@ -32,13 +32,31 @@ def configure(parser: ArgumentParser) -> None:
 def configuration(arguments: Namespace) -> Config:
     """The configuration that a verb was given or finds. Raises UsageError."""
     named = arguments.config or os.environ.get("HOLDFAST_CONFIG")
-    found = [Path(named)] if named else [path for path in map(Path, PLACES) if path.exists()]
+    found = [Path(named)] if named else [path for path in map(Path, PLACES) if _is_there(path)]
     if not found:
-        raise UsageError("there is no holdfast.toml here; name one with --config")
+        raise UsageError(f"there is no {' and no '.join(PLACES)}; name one with --config")
     try:
         return load(found[0])
     except ConfigError as error:
         raise UsageError(str(error)) from error
+
+
+def _is_there(path: Path) -> bool:
+    """Also when we may not look at it: then that is what has to be said."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def require_target(config: Config, name: str) -> None:
+    """Raises CommandError when this is no target: nothing to show would read as if all were well."""
+    known = [target["name"] for target in ask(config, "/status")["targets"]] if name else []
+    if name and name not in known:
+        raise CommandError(f"there is no target {name}; there are: {', '.join(known) or 'none'}")
 
 
 def ask(config: Config, path: str, *, method: str = "GET", **query: str) -> Any:  # noqa: ANN401  # JSON
@@ -50,9 +68,9 @@ def ask(config: Config, path: str, *, method: str = "GET", **query: str) -> Any:
         answer = connection.getresponse()
         body: dict[str, Any] = dict(json.loads(answer.read()))
     except OSError as error:
+        advice = _advice(error)
         raise CommandError(
-            f"the daemon does not answer on {config.listen} ({error.strerror or error}); start it with `holdfast run`, "
-            "or use --standalone where a verb offers it"
+            f"the daemon does not answer on {config.listen}: {error.strerror or error}{advice}"
         ) from error
     except (http.client.HTTPException, TypeError, ValueError) as error:
         raise CommandError(f"what answers on {config.listen} is not a holdfast daemon") from error
@@ -62,6 +80,15 @@ def ask(config: Config, path: str, *, method: str = "GET", **query: str) -> Any:
         code = Exit.FINDINGS if body.get("rejected") else Exit.UNAVAILABLE
         raise CommandError(body.get("error") or f"the daemon answered HTTP {answer.status}", code)
     return body
+
+
+def _advice(error: OSError) -> str:
+    match error:
+        case FileNotFoundError() | ConnectionRefusedError():
+            return "; start it with `holdfast run`, or use --standalone where a verb offers it"
+        case TimeoutError():
+            return "; what was asked may go on, and `holdfast status` will show it"
+    return ""
 
 
 class _UnixConnection(http.client.HTTPConnection):

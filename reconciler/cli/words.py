@@ -21,13 +21,18 @@ def _trouble(trouble: Mapping[str, Any]) -> Iterable[str]:
     if trouble["error"]:
         yield wrap(f"the repository cannot be read: {trouble['error']}", 0, 2)
     if rejected := trouble["rejected"]:
-        yield wrap(f"{rejected['revision'][:12]} is {rejected['reason']}: {rejected['message']}", 0, 2)
+        yield wrap(_rejected(rejected, " was rejected"), 0, 2)
+
+
+def _rejected(rejected: Mapping[str, Any], verdict: str = "") -> str:
+    commit = f"{rejected['revision'][:12]} {rejected['subject']}".rstrip()
+    return f"{commit}{verdict}: {rejected['reason']}: {rejected['message']}"
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
     """A plan as `holdfast plan` prints it."""
     if "error" in plan:
-        return f"{plan['target']}: cannot be read: {plan['error']}"
+        return wrap(f"{plan['target']}: cannot be read: {plan['error']}", 0, 2)
     steps, held = plan["steps"], plan["held"]
     head = f"{plan['target']} at {plan['revision'][:12] or 'no revision'}: {_count(steps, 'step')}, {len(held)} held"
     parts = [head, *(_step(step) for step in steps)]
@@ -45,7 +50,7 @@ def tick_text(tick: Mapping[str, Any]) -> str:
     """A tick as `holdfast apply` prints it."""
     results = [_result(result) for result in tick["results"]]
     held = [wrap(f"held: {h['object']}: {h['reason']}: {h['message']}", 2, 4) for h in tick["plan"]["held"]]
-    tail = [f"  {tick['message']}"] if tick["message"] else []
+    tail = [wrap(tick["message"], 2, 4)] if tick["message"] else []
     return "\n".join([f"{tick['target']}: {tick['verdict']}", *results, *held, *tail])
 
 
@@ -87,7 +92,7 @@ def status_text(status: Mapping[str, Any]) -> str:
         lines.append(wrap(f"error      {source['error']}", 0, 11))
     if revision["rejected"]:
         rejected = revision["rejected"]
-        lines.append(wrap(f"rejected   {rejected['revision'][:12]} {rejected['reason']}: {rejected['message']}", 0, 11))
+        lines.append(wrap(f"rejected   {_rejected(rejected)}", 0, 11))
     for target in status["targets"]:
         lines += ["", _target_text(target)]
     return "\n".join(lines)
@@ -96,8 +101,11 @@ def status_text(status: Mapping[str, Any]) -> str:
 def _target_text(target: Mapping[str, Any]) -> str:
     drift = f", {_count(range(target['openDrifts']), 'open drift')}" if target["openDrifts"] else ""
     head = f"{target['name']}  {target['verdict']}{drift}  (seen {target['lastSeen'] or 'never'})"
-    rows = [_resource_row(resource) for resource in target["resources"]]
-    lines = [head, *table(rows, 2)]
+    resources = target["resources"]
+    rows = table([_resource_row(resource) for resource in resources], 2)
+    lines = [head, wrap(target["message"], 2, 4)] if target["message"] else [head]
+    for row, resource in zip(rows, resources, strict=True):
+        lines += [row, *_resource_note(resource)]
     if target["approvalID"]:
         lines.append(f"  held changes wait for: holdfast approve {target['approvalID']}")
     return "\n".join(lines)
@@ -106,14 +114,19 @@ def _target_text(target: Mapping[str, Any]) -> str:
 def _resource_row(resource: Mapping[str, Any]) -> Sequence[str]:
     ready = resource["conditions"][0]
     sign = {"True": "ok", "False": "NO", "Unknown": "??"}[ready["status"]]
-    uid = f" uid {resource['uid']}" if resource["uid"] else ""
-    note = "" if ready["reason"] == "Converged" else f" {ready['reason']}"
-    return (sign, _name(resource), f"{note}{uid}".strip())
+    return (sign, _name(resource), f"uid {resource['uid']}" if resource["uid"] else "")
+
+
+def _resource_note(resource: Mapping[str, Any]) -> Iterable[str]:
+    """Why it is not simply as declared."""
+    ready = resource["conditions"][0]
+    if ready["reason"] != "Converged":
+        yield wrap(f"{ready['reason']}: {ready['message']}", 6)
 
 
 def events_text(events: Iterable[Mapping[str, Any]]) -> str:
     """Oldest first, so that the newest stands above the prompt."""
-    return "\n".join(_event(event) for event in reversed(list(events)))
+    return "\n".join(_event(event) for event in reversed(list(events))) or "no events"
 
 
 def _event(event: Mapping[str, Any]) -> str:

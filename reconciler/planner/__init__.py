@@ -9,8 +9,10 @@ from backends.contract import OWNER_MARKER, Action, ObjectKey, ObjectKind
 from reconciler.plan import Difference, Drift, DriftClass, Hazard, Held, Plan
 from reconciler.planner.capacity import tell_capacity
 from reconciler.planner.devices import plan_devices, plan_transports
-from reconciler.planner.draft import Draft
+from reconciler.planner.doubts import remark_doubts
+from reconciler.planner.draft import BEARS_DATA, Draft
 from reconciler.planner.exports import plan_exports
+from reconciler.planner.foreign import plan_foreign
 from reconciler.planner.images import plan_images
 from reconciler.planner.leftovers import plan_leftovers
 from reconciler.planner.lineage import plan_lineage
@@ -18,10 +20,10 @@ from reconciler.planner.order import order
 from reconciler.planner.pools import plan_pools, unproven_pools
 from reconciler.planner.stacks import unproven_members
 from reconciler.planner.target import plan_target
-from reconciler.planner.view import Owned, Spending, View, Writer
+from reconciler.planner.view import Doubt, Owned, Spending, View, Writer
 from reconciler.planner.withhold import used_drift, withhold
 
-__all__ = ["Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven"]
+__all__ = ["BEARS_DATA", "Doubt", "Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven"]
 
 
 def unproven(view: View) -> frozenset[str]:
@@ -70,8 +72,10 @@ def _attempt(view: View) -> Plan:
     volumes = plan_lineage(view, draft, pools, plan_images(view, draft))
     plan_exports(view, draft, devices, volumes)
     plan_leftovers(view, draft)
+    plan_foreign(view, draft)
     tell_capacity(view, draft)
     going, questions = withhold(view, draft)
+    remark_doubts(view, draft)
     return Plan(
         target=view.target.name,
         revision=view.desired.revision,

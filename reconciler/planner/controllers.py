@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from backends.contract import Bdev, Guard, NvmePath, ObjectKind
+from backends.contract import Bdev, NvmePath, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, missing_drift
+from reconciler.planner.sole import opened_elsewhere
 from reconciler.planner.view import View
 
 ADDRESSES = "spec.nvme.multipath.addresses"
@@ -48,7 +49,10 @@ def _attach(view: View, draft: Draft, wish: DeviceWish, path: NvmePath) -> None:
     cause = view.cause(view.records.get(path.key))
     drift = missing_drift(path.key, wish.wish.key, cause, f"{ADDRESSES}[{path.address}]")
     reason = absent(f"the way over {path.address}", cause)
-    draft.propose(Proposal(created(path), wish.wish.key, cause, reason, drift=drift))
+    doubt = opened_elsewhere(view, wish)
+    draft.propose(Proposal(created(path), wish.wish.key, cause, reason, drift=drift, doubt=doubt))
+    if doubt:
+        draft.remark(wish.wish.key, *doubt)
 
 
 def _detach(view: View, draft: Draft, wish: DeviceWish, path: NvmePath) -> None:
@@ -86,7 +90,6 @@ def plan_namespace(view: View, draft: Draft, wish: DeviceWish, live: Bdev | None
     return None
 
 
-def detach_controller(view: View, device: Bdev) -> tuple[tuple[NvmePath, ...], tuple[Guard, ...]]:
-    """All ways to a device that is to go, and what must still be so right before each is taken."""
-    ways = tuple(path for path in view.all_paths if device.name.startswith(f"{path.controller}n"))
-    return ways, (Guard(device.key, {"uuid": device.uuid, "claimed": False}),)
+def is_namespace_of(controller: str, device: Bdev) -> bool:
+    """Whether a device comes and goes with a controller."""
+    return device.driver == "nvme" and device.name.rpartition("n")[0] == controller

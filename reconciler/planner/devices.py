@@ -10,6 +10,7 @@ from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Record, created, updated
 from reconciler.planner.controllers import plan_namespace, plan_paths
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
+from reconciler.planner.sole import identity_reused, opened_elsewhere
 from reconciler.planner.stacks import keep_raid, keyed, make_stacked
 from reconciler.planner.view import View
 from schemas.resources import ResourceKey
@@ -32,6 +33,7 @@ IN_PLACE = {
     "policy": "spec.nvme.multipath.policy",
 }
 _IDENTITY = frozenset({"spec.uuid", "spec.aio.path", "spec", "spec.deviceRef", "spec.crypto.keyFrom"})
+_TWO_WRITERS = "which is not ours; two writers would destroy it"
 _TRANSPORT_PATHS = {
     "max_queue_depth": "spec.transports.maxQueueDepth",
     "max_io_qpairs_per_ctrlr": "spec.transports.maxIOQpairsPerController",
@@ -110,8 +112,11 @@ def _plan_crypto(
 
 
 def _not_ours(view: View, wish: DeviceWish, live: LiveObject | None) -> tuple[str, str] | None:
-    """Why a device that the ledger does not know is neither taken over nor made."""
-    if view.records.get(wish.bdev.key):
+    """Why a device that the ledger does not know, or knows as another's, is neither taken over nor made."""
+    record = view.records.get(wish.bdev.key)
+    if record and record.resource in view.desired.declared - {wish.wish.key, *wish.wish.aliases}:
+        return "NotAdoptable", f"bdev {wish.bdev.name} belongs to {record.resource}; bytes have one owner"
+    if record:
         return None
     if live is None:
         nothing = f"there is no bdev {wish.bdev.name} to adopt; what is to be adopted is never created"
@@ -126,15 +131,22 @@ def _missing_device(view: View, draft: Draft, wish: DeviceWish, standings: Mappi
     cause = view.cause(view.records.get(wanted.key))
     drift = missing_drift(wanted.key, resource, cause, "spec")
     proposal = Proposal(created(wanted), resource, cause, absent("the device", cause), drift=drift)
+    if message := identity_reused(view, wanted):
+        draft.hold(proposal, "IdentityReused", message)
+        draft.remark(resource, "IdentityReused", message, stalled=True)
+        return Standing(why=message)
     rival = next((d for d in view.devices.values() if _same_bytes(d, wanted)), None)
     if rival:
-        twice = "which is not ours; two writers would destroy it"
-        message = f"{wanted.path or wanted.uuid} is already open as bdev {rival.name}, {twice}"
+        message = f"{wanted.path or wanted.uuid} is already open as bdev {rival.name}, {_TWO_WRITERS}"
         draft.hold(proposal, "DeviceOpenedTwice", message)
         draft.remark(resource, "DeviceOpenedTwice", message, stalled=True)
         return Standing(why=message)
     if wish.bases:
         return make_stacked(view, draft, wish, wanted, standings)
+    if doubt := opened_elsewhere(view, wish):
+        draft.propose(dataclasses.replace(proposal, doubt=doubt))
+        draft.remark(resource, *doubt)
+        return Standing(why=doubt[1])
     draft.propose(proposal)
     return Standing(making=wanted)
 

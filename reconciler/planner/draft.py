@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from backends.contract import Action, Bdev, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
 from reconciler.desired import Wish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Held, Phase, Record, Remark
 from schemas.resources import Json, ResourceKey
 
+TOLERATED = {"warn": "Warned", "ignore": "Ignored"}  # drift policy → what is done about drift that is not corrected
 BEARS_DATA = frozenset({ObjectKind.LVOL, ObjectKind.LVOL_STORE})
 
 
@@ -28,6 +31,7 @@ class Proposal:
     waits_for: tuple[ObjectKey, ...] = ()  # creations that must have ended first, well or not
     gone: tuple[ObjectKey, ...] = ()  # objects that must have been deleted by then, where the plan deletes them
     touches: tuple[ObjectKey, ...] = ()  # other objects that it works on, so that nothing else may meanwhile
+    settled: tuple[ObjectKey, ...] = ()  # objects that this plan must have changed by then
     subject: str = ""
     drift: Drift | None = None
     doubt: tuple[str, str] | None = None  # (reason, message): goes ahead only when a person approves it
@@ -84,6 +88,14 @@ class Draft:
     remarks: list[Remark] = field(default_factory=list)
     records: dict[ObjectKey, Record] = field(default_factory=dict)
     forget: set[ObjectKey] = field(default_factory=set)
+    shown: dict[str, str] = field(default_factory=dict)  # namespace uuid → uuid of the bdev that it shows in this plan
+
+    @cached_property
+    def _with_uid(self) -> Mapping[str, list[Record]]:
+        found: dict[str, list[Record]] = defaultdict(list)
+        for record in self.known.values():
+            found[record.uid].append(record)
+        return found
 
     def propose(self, proposal: Proposal) -> None:
         self.proposals.setdefault(proposal.change.key, []).append(proposal)
@@ -124,11 +136,14 @@ class Draft:
 
     def own(self, thing: LiveObject, wish: Wish, *, uid: str = "") -> None:
         """Record something that is there as wanted and is ours; nothing where the ledger says so already."""
-        known = self.known.get(thing.key)
-        revision = known.revision if known else self.revision
-        record = Record(thing.key, wish.key, Phase.CREATED, uid, fields_of(thing), wish.reclaim, revision)
-        if record != known:
-            self.records[thing.key] = dataclasses.replace(record, revision=self.revision)
+        key, applied = thing.key, fields_of(thing)
+        if uid:
+            self.forget |= {other.key for other in self._with_uid.get(uid, ()) if other.key != key}
+        known = self.known.get(key)
+        if not known or (known.resource, known.phase, known.uid, known.applied, known.reclaim, known.replay) != (
+            wish.key, Phase.CREATED, uid, applied, wish.reclaim, False,
+        ):  # fmt: skip
+            self.records[key] = Record(key, wish.key, Phase.CREATED, uid, applied, wish.reclaim, self.revision)
 
 
 def differences(

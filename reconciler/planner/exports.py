@@ -55,6 +55,8 @@ class Inside:
     absent: tuple[NamespaceWish, ...]
     reused: tuple[tuple[NamespaceWish, str], ...] = ()  # of the absent, those whose identity showed other bytes
     parent: Cause | None = None  # why the subsystem itself is made anew; None: it stands
+    uninvited: tuple[ObjectKey, ...] = ()  # hosts that are to go before they see another namespace
+    closing: tuple[ObjectKey, ...] = ()  # the subsystem, when it is to be closed to other hosts first
 
     @property
     def wanted(self) -> tuple[LiveObject, ...]:
@@ -67,7 +69,7 @@ def plan_exports(
 ) -> None:
     """Bring every subsystem of the target, and the limits of what it exports, to its wish."""
     for wish in view.target.subsystems:
-        inside = _inside(view, wish, devices, volumes)
+        inside = _inside(view, draft, wish, devices, volumes)
         for entry, why in inside.reused:
             draft.remark(wish.wish.key, "IdentityReused", f"nsid {entry.nsid}: {why}", stalled=True)
         if why := view.unread(ObjectKind.SUBSYSTEM, wish.subsystem.nqn):
@@ -153,7 +155,11 @@ def _in_place(
 
 
 def _inside(
-    view: View, wish: SubsystemWish, devices: Mapping[ResourceKey, Standing], volumes: Mapping[ResourceKey, Standing]
+    view: View,
+    draft: Draft,
+    wish: SubsystemWish,
+    devices: Mapping[ResourceKey, Standing],
+    volumes: Mapping[ResourceKey, Standing],
 ) -> Inside:
     offered: list[Namespace] = []
     absent: list[NamespaceWish] = []
@@ -161,7 +167,7 @@ def _inside(
     for entry in wish.namespaces:
         standing = volumes.get(entry.volume.wish.key, ELSEWHERE) if entry.volume else _device_of(entry, devices)
         namespace = _namespace(view, wish.subsystem.nqn, entry, standing)
-        why = _reuses(view, namespace) if namespace else ""
+        why = _reuses(view, draft, namespace) if namespace else ""
         if namespace and not why:
             offered.append(namespace)
         else:
@@ -171,14 +177,20 @@ def _inside(
     return Inside(wish, tuple(offered), tuple(absent), tuple(reused))
 
 
-def _reuses(view: View, namespace: Namespace) -> str:
+def _reuses(view: View, draft: Draft, namespace: Namespace) -> str:
     """Why a namespace may not be offered: hosts would take its bytes for others that they know."""
-    known = view.owned.shown.get(namespace.uuid or "")
-    if known in (None, namespace.bdev):
+    shown, bytes_ = namespace.uuid, namespace.bdev
+    if shown is None:
         return ""
-    return (
-        f"namespace uuid {namespace.uuid} was used for other bytes ({known}); give the volume another spec.uid, or none"
-    )
+    another = "give the volume another spec.uid, or none"
+    known = view.owned.shown.get(shown, bytes_)
+    if known != bytes_:
+        return f"namespace uuid {shown} was used for other bytes ({known}); {another}"
+    if shown != bytes_ and shown in view.lvols:
+        return f"namespace uuid {shown} is that of other bytes on this target; {another}"
+    present = next((n for n in view.showing.get(shown, ()) if n.bdev != bytes_), None)
+    first = draft.shown.setdefault(shown, present.bdev if present and present.key != namespace.key else bytes_)
+    return "" if first == bytes_ else f"namespace uuid {shown} shows other bytes ({first}) at the moment; {another}"
 
 
 def _device_of(entry: NamespaceWish, devices: Mapping[ResourceKey, Standing]) -> Standing:
@@ -213,8 +225,9 @@ def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[Ob
     wanted = {thing.key: thing for thing in inside.wanted}
     nqn = inside.wish.subsystem.nqn
     expected = {ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}"): n for n in inside.absent}
+    inside = _guarded(view, inside, present)
     waiting = _waits(view, draft, inside, present)
-    for key, thing in sorted(wanted.items(), key=lambda item: item[0]):
+    for key, thing in sorted(wanted.items(), key=lambda item: item[0].rank):
         live = present.get(key)
         if live is None:
             _add(view, draft, inside, thing, waiting)
@@ -222,9 +235,22 @@ def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[Ob
             draft.own(thing, inside.wish.wish)
         else:
             _swap(view, draft, inside, thing, live)
-    for key, thing in sorted(present.items(), key=lambda item: item[0]):
+    for key, thing in sorted(present.items(), key=lambda item: item[0].rank):
         if key not in wanted and not (key in expected and _may_be_it(view, expected[key], thing)):
             _remove(view, draft, inside.wish, thing)
+
+
+def _guarded(view: View, inside: Inside, present: Mapping[ObjectKey, LiveObject]) -> Inside:
+    """Who could see a new namespace and must not: it is added only once they cannot."""
+    wanted, tolerant = {thing.key for thing in inside.wanted}, inside.wish.wish.drift_policy == "ignore"
+    hosts = [key for key in present if key.kind is ObjectKind.HOST and key not in wanted]
+    uninvited = tuple(key for key in hosts if key in view.records or not tolerant)
+    subsystem = inside.wish.subsystem
+    live, record = view.subsystem(subsystem.nqn), view.records.get(subsystem.key)
+    opened = live is not None and live.allow_any_host and not subsystem.allow_any_host and inside.parent is None
+    ours = record is not None and record.applied.get("allow_any_host") is True
+    closing = (subsystem.key,) if opened and (ours or not tolerant) else ()
+    return dataclasses.replace(inside, uninvited=uninvited, closing=closing)
 
 
 def _may_be_it(view: View, entry: NamespaceWish, thing: LiveObject) -> bool:
@@ -249,7 +275,8 @@ def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: s
         absent(_path(thing), cause),
         requires=_requires(view, inside, thing),
         waits_for=_listens_after(view, inside) if isinstance(thing, Listener) else (),
-        gone=(*_claims_on(view, thing), wish.subsystem.key),  # a subsystem that is replaced goes first
+        gone=(*_goes_first(view, inside, thing), wish.subsystem.key),  # a subsystem that is replaced goes first
+        settled=inside.closing if isinstance(thing, Namespace) else (),
         drift=drift,
     )
     if isinstance(thing, Listener) and waiting:
@@ -280,9 +307,16 @@ def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: Liv
         drift=drift,
     )
     draft.propose(removal)
-    gone = (*_claims_on(view, thing), live.key)
     draft.propose(
-        Proposal(created(thing), wish.wish.key, cause, reason, requires=_requires(view, inside, thing), gone=gone)
+        Proposal(
+            created(thing),
+            wish.wish.key,
+            cause,
+            reason,
+            requires=_requires(view, inside, thing),
+            gone=(*_goes_first(view, inside, thing), live.key),
+            settled=inside.closing if isinstance(thing, Namespace) else (),
+        )
     )
 
 
@@ -340,6 +374,10 @@ def _listens_after(view: View, inside: Inside) -> tuple[ObjectKey, ...]:
     return (*(thing.key for thing in inside.wanted if not isinstance(thing, Listener)), *limits)
 
 
+def _goes_first(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKey, ...]:
+    return (*_claims_on(view, thing), *inside.uninvited) if isinstance(thing, Namespace) else ()
+
+
 def _claims_on(view: View, thing: LiveObject) -> tuple[ObjectKey, ...]:
     """The live namespace that holds the bdev now: SPDK lets one namespace claim it (observed on v26.05)."""
     holder = view.exported.get(thing.bdev) if isinstance(thing, Namespace) else None
@@ -356,14 +394,17 @@ def _waits(view: View, draft: Draft, inside: Inside, present: Mapping[ObjectKey,
     nqn = inside.wish.subsystem.nqn
     missing = [n for n in inside.absent if _last_exported(view, ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}"))]
     closed = not any(isinstance(thing, Listener) for thing in present.values())
-    if not missing or not closed:
-        return ""
-    names = ", ".join(f"nsid {entry.nsid}" for entry in missing)
     left = _time_to_wait(view)
-    if left > 0 and (inside.parent is Cause.RESTART or _any_replay(view, inside)):
-        return f"{names} not back yet; listeners open in {left:.0f} s at the latest"
-    draft.remark(inside.wish.wish.key, "ExportedIncomplete", f"exported without {names}", ready=False)
+    if missing and closed and left > 0 and (inside.parent is Cause.RESTART or _any_replay(view, inside)):
+        return f"{_nsids(missing)} not back yet; listeners open in {left:.0f} s at the latest"
+    lost = [entry for entry in inside.absent if ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{entry.nsid}") not in present]
+    if lost:
+        draft.remark(inside.wish.wish.key, "ExportedIncomplete", f"exported without {_nsids(lost)}")
     return ""
+
+
+def _nsids(entries: Iterable[NamespaceWish]) -> str:
+    return ", ".join(f"nsid {entry.nsid}" for entry in entries)
 
 
 def _time_to_wait(view: View) -> float:
@@ -390,7 +431,7 @@ def _plan_limits(view: View, draft: Draft, wish: SubsystemWish, entry: Namespace
     have = lvol.limits or QosLimits()
     wanted, before = Qos(lvol.alias, volume.limits), Qos(lvol.alias, have)
     record = view.records.get(wanted.key)
-    found = differences(wanted, before, _QOS_PATHS, volume.wish.drift_ignore)
+    found = differences(wanted, before, _QOS_PATHS, volume.wish.drift_ignore) if have != volume.limits else ()
     if not found:
         if record or wanted.limits != QosLimits():
             draft.own(wanted, volume.wish)

@@ -8,6 +8,7 @@ from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, NvmePath
 from reconciler.dates import day_of
 from reconciler.desired import Consent
 from reconciler.plan import Cause, Hazard, Phase, Record, deleted
+from reconciler.planner.controllers import is_namespace_of
 from reconciler.planner.draft import Draft, Proposal
 from reconciler.planner.snapshots import kin
 from reconciler.planner.stacks import height, stacked_on
@@ -23,7 +24,7 @@ def plan_leftovers(view: View, draft: Draft) -> None:
     touched = (
         {proposal.change.key for proposal in draft} | set(draft.records) | {held.change.key for held in draft.held}
     )
-    for record in sorted(view.owned.records, key=lambda record: (-_height(view, record), record.key)):
+    for record in sorted(view.owned.records, key=lambda record: (-_height(view, record), record.key.rank)):
         if record.key in touched or view.unread(record.key.kind):
             continue
         if not _declared(view, record):
@@ -41,14 +42,14 @@ def _height(view: View, record: Record) -> int:
 def _declared(view: View, record: Record) -> bool:
     """Whether the resource stands in the manifests, under this or a new name (then the new one's record took over)."""
     if record.key.kind is ObjectKind.SUBSYSTEM:  # a changed NQN leaves the old subsystem behind
-        return any(wish.subsystem.nqn == record.key.name for wish in view.target.subsystems)
+        return record.key.name in view.subsystem_wishes
     return record.resource in view.desired.declared
 
 
 def _forget_child(view: View, draft: Draft, record: Record) -> None:
     """A host, listener or namespace that left the manifest and the target."""
     nqn, _, _ = record.key.name.partition("#")
-    wish = next((wish for wish in view.target.subsystems if wish.subsystem.nqn == nqn), None)
+    wish = view.subsystem_wishes.get(nqn)
     wanted = {listener.key for listener in wish.listeners} if wish else set()
     wanted |= {ObjectKey(ObjectKind.HOST, f"{nqn}#{host}") for host in wish.hosts} if wish else set()
     wanted |= {ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}") for n in wish.namespaces} if wish else set()
@@ -115,7 +116,7 @@ def _let_go(view: View, draft: Draft, record: Record) -> None:
     if not isinstance(live, NvmePath):
         draft.forget.add(record.key)
         return
-    devices = [d for d in view.devices.values() if d.driver == "nvme" and d.name.startswith(f"{live.controller}n")]
+    devices = [device for device in view.devices.values() if is_namespace_of(live.controller, device)]
     built = {key for device in devices for key in _built_on(view, device)}
     busy = any(device.claimed for device in devices) and not _leaving(draft) & built
     if record.reclaim == "Retain" or busy:
@@ -133,12 +134,13 @@ def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
     live = _live(view, record)
     if live is None:
         if record.phase is Phase.CREATING and record.key not in view.owned.quarantined:
-            draft.forget.add(record.key)  # it never came to be
+            _give_up(draft, record)
         return
     uid = live.uuid or ""
     consent = _consent(view, record, uid)
     if consent is None:
         _retain(draft, record, uid)
+        _say_why_not(view, draft, record, uid)
         return
     proposal = Proposal(
         deleted(live),
@@ -157,12 +159,22 @@ def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
         draft.propose(proposal)
 
 
+def _give_up(draft: Draft, record: Record) -> None:
+    """What was to be made never came to be. Where it was to replace lost bytes, those are still lost."""
+    if record.uid:
+        draft.keep(record, phase=Phase.CREATED)
+    else:
+        draft.forget.add(record.key)
+
+
 def _live(view: View, record: Record) -> Lvol | LvolStore | Bdev | None:
+    """The bytes of a record: by their uid; by name only where they have not been seen yet."""
+    unseen = record.phase is Phase.CREATING
     match record.key.kind:
-        case ObjectKind.LVOL:
-            found: LiveObject | None = view.lvols.get(record.uid) or view.live.get(record.key)
-        case ObjectKind.LVOL_STORE:
-            found = view.stores.get(record.uid) or view.live.get(record.key)
+        case ObjectKind.LVOL if not unseen:
+            found: LiveObject | None = view.lvols.get(record.uid)
+        case ObjectKind.LVOL_STORE if not unseen:
+            found = view.stores.get(record.uid)
         case _:
             found = view.live.get(record.key)
     return found if isinstance(found, (Lvol, LvolStore, Bdev)) else None
@@ -177,6 +189,20 @@ def _consent(view: View, record: Record, uid: str) -> Consent | None:
     return next(
         (c for c in view.desired.consents if c.ref == record.resource and c.uid == uid and c.expires >= today), None
     )
+
+
+def _say_why_not(view: View, draft: Draft, record: Record, uid: str) -> None:
+    """A Removal that is about this resource, but destroys nothing."""
+    for consent in view.desired.consents:
+        if consent.ref != record.resource or uid in view.owned.removals_spent:
+            continue
+        if consent.uid != uid:
+            why = f"it names uid {consent.uid}, the bytes have {uid or 'none that is known'}"
+        elif consent.expires < day_of(view.now):
+            why = f"it expired on {consent.expires}"
+        else:
+            why = f"{record.resource} was never retained, nor declared with reclaimPolicy: Delete"
+        draft.remark(consent.key, "RemovalNotHonoured", f"nothing is destroyed: {why}", stalled=True)
 
 
 def _retain(draft: Draft, record: Record, uid: str) -> None:

@@ -31,7 +31,8 @@ def order(view: View, going: Sequence[Proposal]) -> tuple[Step, ...]:
     claim = _claim(view)
     makers = {p.change.key: p.id for p in going if p.change.action is Action.CREATE}
     removers = {p.change.key: p.id for p in going if p.change.action is Action.DELETE}
-    steps = [_step(proposal, makers, removers, claim) for proposal in going]
+    changers = {p.change.key: p.id for p in going if p.change.action is Action.UPDATE}
+    steps = [_step(proposal, makers, removers, changers, claim) for proposal in going]
     return tuple(_sorted([claim, *steps] if claim else steps))
 
 
@@ -44,10 +45,15 @@ def _claim(view: View) -> Step | None:
 
 
 def _step(
-    proposal: Proposal, makers: Mapping[ObjectKey, str], removers: Mapping[ObjectKey, str], claim: Step | None
+    proposal: Proposal,
+    makers: Mapping[ObjectKey, str],
+    removers: Mapping[ObjectKey, str],
+    changers: Mapping[ObjectKey, str],
+    claim: Step | None,
 ) -> Step:
     needs = {makers[key] for key in proposal.requires if key in makers}
     needs |= {removers[key] for key in proposal.gone if key in removers}
+    needs |= {changers[key] for key in proposal.settled if key in changers}
     if proposal.change.action is Action.CREATE and proposal.change.key in removers:
         needs.add(removers[proposal.change.key])
     if claim:
@@ -76,15 +82,18 @@ def _serial(thing: LiveObject | None) -> str:
         return thing.nqn
     if isinstance(thing, NvmePath):
         return thing.controller
-    if thing is not None and thing.kind in (ObjectKind.LVOL, ObjectKind.QOS):
-        return thing.key.name
-    return str(thing.key) if thing is not None else ""
+    return serial_of(thing.key) if thing is not None else ""
+
+
+def serial_of(key: ObjectKey) -> str:
+    """What operations on one object have in common; an lvol and its limits are one."""
+    return key.name if key.kind in (ObjectKind.LVOL, ObjectKind.QOS) else str(key)
 
 
 def _sorted(steps: Sequence[Step]) -> list[Step]:
     """Topological, smallest first: removals before creations, then the order in which targets are built."""
     by_id = {step.id: step for step in steps}
-    waiting = {step.id: {need for need in (*step.needs, *step.after) if need in by_id} for step in steps}
+    waiting = {name: {need for need in (*step.needs, *step.after) if need in by_id} for name, step in by_id.items()}
     dependents: defaultdict[str, list[str]] = defaultdict(list)
     for name, needs in waiting.items():
         for need in needs:
@@ -105,5 +114,5 @@ def _sorted(steps: Sequence[Step]) -> list[Step]:
     return found
 
 
-def _rank(step: Step) -> tuple[bool, bool, ObjectKey]:
-    return step.cause is not Cause.CLAIM, step.change.action is not Action.DELETE, step.change.key
+def _rank(step: Step) -> tuple[bool, bool, tuple[int, str]]:
+    return step.cause is not Cause.CLAIM, step.change.action is not Action.DELETE, step.change.key.rank

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from backends.contract import Bdev, Guard, LiveObject, LvolStore, ObjectKind
+from reconciler import identity
 from reconciler.dates import day_of
 from reconciler.desired import Initialize, PoolWish
 from reconciler.plan import Cause, Hazard, Phase, Record, created, updated
@@ -149,7 +150,13 @@ def _refusal(
     """Why the pool may not be created at all."""
     if existing:
         found = f"store {existing.uuid} ({existing.name})"
-        return "DeviceCarriesPool", f"the device carries {found}; to use it, declare lvstoreUUID: {existing.uuid}"
+        lost = identity.site_of(existing.name) == identity.site_mark(view.owned.site)
+        way = (
+            "if the ledger was lost, `holdfast import --confirm`"
+            if lost
+            else f"to use it, declare lvstoreUUID: {existing.uuid}"
+        )
+        return "DeviceCarriesPool", f"the device carries {found}; {way}"
     if wish.wish.key in view.owned.elsewhere:
         return "RecordedElsewhere", f"this pool was created on target {view.owned.elsewhere[wish.wish.key]}"
     former = record if record and record.phase is not Phase.CREATING else _record_of_device(view, wish)

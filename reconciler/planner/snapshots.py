@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from backends.contract import Guard, Lvol, LvolStore, ObjectKey, ObjectKind
 from reconciler.desired import SnapshotWish
@@ -10,6 +11,7 @@ from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record,
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.pools import low
 from reconciler.planner.view import View
+from reconciler.recovery import unknown_uid
 
 
 def plan_snapshot(view: View, draft: Draft, wish: SnapshotWish, ground: Ground, *, needed: bool = True) -> Standing:
@@ -23,7 +25,7 @@ def plan_snapshot(view: View, draft: Draft, wish: SnapshotWish, ground: Ground, 
     return _own(draft, wish, record, live)
 
 
-def _new_snapshot(  # one return for each way in which it stands
+def _new_snapshot(  # noqa: PLR0911  # one return for each way in which it stands
     view: View, draft: Draft, wish: SnapshotWish, record: Record | None, ground: Ground
 ) -> Standing:
     key, pool = wish.wish.key, ground.pool
@@ -33,6 +35,8 @@ def _new_snapshot(  # one return for each way in which it stands
     wanted = Lvol(store.name if isinstance(store, LvolStore) else wish.pool.name, wish.name)
     if why := view.unread(ObjectKind.LVOL, wanted.store):
         return _wait(draft, wish, "Unknown", f"the pool's volumes could not be read: {why}")
+    if strangers := view.foreign_sites.get(wanted.store):
+        return _stop(draft, wish, "ForeignSite", other_site(wanted.store, strangers))
     if key in view.owned.elsewhere:
         where = view.owned.elsewhere[key]
         return _wait(draft, wish, "RecordedElsewhere", f"this snapshot is on target {where}; it is never taken twice")
@@ -45,6 +49,12 @@ def _new_snapshot(  # one return for each way in which it stands
     return _take(view, draft, wish, wanted, ground)
 
 
+def other_site(store: str, names: Sequence[str]) -> str:
+    """That nothing is made beside what another site made, in words."""
+    found = f"store {store} holds what another site made: {', '.join(names[:3])}"
+    return f"{found}; if this site has lost its state, restore the site id; else adopt or delete them first"
+
+
 def _take(view: View, draft: Draft, wish: SnapshotWish, wanted: Lvol, ground: Ground) -> Standing:
     volume = ground.source
     source = (volume.live or volume.making) if volume else None
@@ -53,8 +63,7 @@ def _take(view: View, draft: Draft, wish: SnapshotWish, wanted: Lvol, ground: Gr
         return _wait(draft, wish, "SourceNotReady", f"waits for the volume that it is a snapshot of: {why}")
     if source.read_only or source.store != wanted.store:
         wrong = "cannot be written" if source.read_only else f"is in store {source.store}, not in {wanted.store}"
-        draft.remark(wish.wish.key, "SourceUnfit", f"lvol {source.alias} {wrong}", stalled=True)
-        return Standing(why=wrong)
+        return _stop(draft, wish, "SourceUnfit", f"lvol {source.alias} {wrong}")
     wanted = dataclasses.replace(wanted, snapshot_of=source.alias)
     proposal = Proposal(
         created(wanted),
@@ -89,9 +98,13 @@ def _absent_snapshot(view: View, draft: Draft, wish: SnapshotWish, record: Recor
     why = view.unread(ObjectKind.LVOL, record.key.name.partition("/")[0])
     if not isinstance(pool.live, LvolStore) or why:
         return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {why or pool.why}")
+    another = "declare a snapshot of another name"
+    if record.uid == unknown_uid(view.owned.site, record.resource):
+        lost = "the ledger was lost, and no lvol carries this snapshot's name; what it may have held is gone"
+        return _stop(draft, wish, "DataMissing", f"{lost}: {another}")
     destroyed = record.phase is Phase.DESTROYED
     how = "was destroyed, as a Removal consented" if destroyed else "is gone from the pool"
-    message = f"the snapshot with uid {record.uid} {how}; what it held is gone: declare a snapshot of another name"
+    message = f"the snapshot with uid {record.uid} {how}; what it held is gone: {another}"
     draft.remark(wish.wish.key, "DataMissing", message, stalled=True)
     if not destroyed:
         missing = Difference("spec", record.uid, "absent")
@@ -104,6 +117,11 @@ def _own(draft: Draft, wish: SnapshotWish, record: Record, live: Lvol) -> Standi
     applied = Lvol(live.store, live.name, live.uuid, live.size, snapshot_of=str(of) if of else None)
     draft.own(applied, wish.wish, uid=live.uuid or "")
     return Standing(live=live)
+
+
+def _stop(draft: Draft, wish: SnapshotWish, reason: str, message: str) -> Standing:
+    draft.remark(wish.wish.key, reason, message, stalled=True)
+    return Standing(why=message)
 
 
 def _wait(draft: Draft, wish: SnapshotWish, reason: str, message: str) -> Standing:

@@ -14,7 +14,7 @@ from backends.contract import Bdev, Guard
 from reconciler.desired import DeviceWish
 from reconciler.devices import crypto_uuid
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
-from reconciler.planner.draft import Draft, Proposal, Standing, absent, missing_drift
+from reconciler.planner.draft import TOLERATED, Draft, Proposal, Standing, absent, missing_drift
 from reconciler.planner.view import View
 from schemas.resources import Json, ResourceKey
 
@@ -163,15 +163,16 @@ def _look_again(view: View, draft: Draft, wish: DeviceWish, standings: Mapping[R
     drift = missing_drift(wish.bdev.key, wish.wish.key, Cause.DRIFT, "spec")
     free = [live for base in wish.bases if isinstance(live := standings[base.wish.key].live, Bdev) and not live.claimed]
     carries = all(live.path and view.observed.blank.get(live.name) is not True for live in free)
-    if drift is None or len(free) < len(wish.bases) or not carries:
-        draft.drifts += [dataclasses.replace(drift, action="Held")] if drift else []
+    tolerated = TOLERATED.get(view.drift_policies.get(wish.wish.key, view.target.wish.drift_policy))
+    if drift is None or tolerated or len(free) < len(wish.bases) or not carries:
+        draft.drifts += [dataclasses.replace(drift, action=tolerated or "Held")] if drift else []
         return
     for base, live in zip(wish.bases, free, strict=True):
         reason = f"attached anew, so that {wish.wish.key} is put together from its superblocks"
         draft.propose(
-            Proposal(deleted(live), wish.wish.key, Cause.DRIFT, reason, guards=(_unused(base.bdev),), drift=drift)
+            Proposal(deleted(live), base.wish.key, Cause.DRIFT, reason, guards=(_unused(base.bdev),), drift=drift)
         )
-        draft.propose(Proposal(created(base.bdev), wish.wish.key, Cause.DRIFT, reason))
+        draft.propose(Proposal(created(base.bdev), base.wish.key, Cause.DRIFT, reason))
         drift = None
 
 

@@ -14,7 +14,7 @@ from reconciler.planner.view import View
 def plan_target(view: View, draft: Draft) -> None:
     """Say that the target is suspended, and keep its discovery service as declared."""
     pause = view.target.suspension
-    if pause and view.now < pause.until:
+    if pause and view.is_suspended:
         message = f"nothing is changed until {iso(pause.until)}: {pause.reason}"
         draft.remark(view.target.key, "Suspended", message, ready=True)
     if not view.unread(ObjectKind.LISTENER, DISCOVERY):

@@ -26,12 +26,27 @@ from backends.contract import (
     Subsystem,
 )
 from reconciler import identity
-from reconciler.desired import DesiredState, TargetWish, Wish
+from reconciler.desired import DesiredState, SubsystemWish, TargetWish, Wish
 from reconciler.plan import Cause, Phase, Record
 from reconciler.policy import BUILT_IN, Policy
-from schemas.resources import ResourceKey
+from schemas.resources import JsonObject, ResourceKey
 
 T = TypeVar("T")
+
+
+def device_identity(device: Bdev) -> str:
+    """Under what the ledger remembers which path a device's uuid belongs to."""
+    return f"bdev {device.uuid}"
+
+
+def reading(path: str) -> str:
+    """Under what the ledger tells of a file that another target reads, but never writes."""
+    return f"read-only {path}"
+
+
+def attaching(uuid: str) -> str:
+    """Under what the ledger tells of an NVMe namespace that another target attaches, perhaps one of a third target."""
+    return f"nvme {uuid}"
 
 
 class Writer(enum.StrEnum):
@@ -52,6 +67,19 @@ class Spending:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A request without a known end. It may still come about, so nothing may meet it that it could harm."""
+
+    action: Action
+    after: JsonObject  # what it asks for
+    sent: float  # seconds since 1970
+    flying: bool = False  # the connection still is the same and its answer may come
+    again: bool = False  # the very same may be sent once more: long unanswered, and harmless twice
+    landed: bool = False  # its effect is there, but it was sent twice: one of the two may be on its way
+    touches: tuple[ObjectKey, ...] = ()  # what else it works on
+
+
 @dataclass(frozen=True)
 class Owned:
     """What the ledger says about one target."""
@@ -62,10 +90,16 @@ class Owned:
     recovering: bool = False  # the ledger is younger than what the target shows
     marker: str = ""  # uuid of the owner marker: ours, or the one to claim with
     alive_since: float = 0.0  # when this life of the target was first met, seconds since 1970
-    quarantined: Mapping[ObjectKey, float] = field(default_factory=dict)  # what an unanswered request may be at → sent
+    quarantined: Mapping[ObjectKey, Doubt] = field(default_factory=dict)  # what an unanswered request may be at
     not_before: Mapping[ResourceKey, float] = field(default_factory=dict)  # back-off, seconds since 1970
     corrections: Mapping[tuple[ObjectKey, str], tuple[float, ...]] = field(default_factory=dict)
     elsewhere: Mapping[ResourceKey, str] = field(default_factory=dict)  # what bears data on other targets → which
+    opened: Mapping[str, str] = field(
+        default_factory=dict
+    )  # device (uuid, path, `reading`, `attaching`) or store → other
+    split: Mapping[str, str] = field(default_factory=dict)  # uuid of a store that is open here → other target
+    twin: str = ""  # the target whose process this is as well
+    moved_from: str = ""  # address of the process that was kept before, when it may still be alive
     spent: tuple[Spending, ...] = ()
     approvals: frozenset[str] = frozenset()  # ids granted, not expired, not spent
     held_under: Mapping[str, Policy] = field(default_factory=dict)  # step id → policy in force when it was first held
@@ -73,7 +107,9 @@ class Owned:
     keys: Mapping[str, str] = field(default_factory=dict)  # where a key is → its fingerprint
     lost_keys: Mapping[str, str] = field(default_factory=dict)  # where a key ought to be → why it cannot be read
     sealed: Mapping[str, str] = field(default_factory=dict)  # uuid of a crypto device → fingerprint it was made with
-    shown: Mapping[str, str] = field(default_factory=dict)  # chosen namespace uuid → uid of the bytes it was used for
+    shown: Mapping[str, str] = field(
+        default_factory=dict
+    )  # chosen namespace uuid → uid of the bytes it was used for; device_identity → its path
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
 
@@ -94,6 +130,11 @@ class View:
     def live(self) -> Mapping[ObjectKey, LiveObject]:
         return self.observed.objects
 
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the manifest says that nothing is to be changed at this time."""
+        return self.target.suspension is not None and self.now < self.target.suspension.until
+
     @cached_property
     def records(self) -> Mapping[ObjectKey, Record]:
         return {record.key: record for record in self.owned.records}
@@ -113,6 +154,11 @@ class View:
         return {wish.key: wish.drift_policy for wish in self.target.wishes}
 
     @cached_property
+    def subsystem_wishes(self) -> Mapping[str, SubsystemWish]:
+        """What is wanted of each subsystem, by its NQN."""
+        return {wish.subsystem.nqn: wish for wish in self.target.subsystems}
+
+    @cached_property
     def stores(self) -> Mapping[str, LvolStore]:
         """Loaded lvol stores by uuid."""
         return {store.uuid: store for store in self._all(LvolStore) if store.uuid}
@@ -130,14 +176,24 @@ class View:
     @cached_property
     def all_paths(self) -> tuple[NvmePath, ...]:
         """Ways to NVMe controllers, in the order of keys."""
-        return tuple(sorted(self._all(NvmePath), key=lambda path: path.key))
+        return tuple(sorted(self._all(NvmePath), key=lambda path: path.key.rank))
 
     def paths_of(self, controller: str) -> tuple[NvmePath, ...]:
         return tuple(path for path in self.all_paths if path.controller == controller)
 
     @cached_property
     def referrals(self) -> tuple[Referral, ...]:
-        return tuple(sorted(self._all(Referral), key=lambda referral: referral.key))
+        return tuple(sorted(self._all(Referral), key=lambda referral: referral.key.rank))
+
+    @cached_property
+    def foreign_sites(self) -> Mapping[str, tuple[str, ...]]:
+        """Lvols that carry another site's name and that no record knows, by store."""
+        ours = identity.site_mark(self.owned.site)
+        found: dict[str, list[str]] = defaultdict(list)
+        for lvol in self._all(Lvol):
+            if identity.site_of(lvol.name) not in (None, ours) and not self.recorded(lvol):
+                found[lvol.store].append(lvol.name)
+        return {store: tuple(sorted(names)) for store, names in found.items()}
 
     @cached_property
     def inside(self) -> Mapping[str, tuple[AllowedHost | Namespace | Listener, ...]]:
@@ -146,12 +202,20 @@ class View:
         for thing in self.live.values():
             if isinstance(thing, (AllowedHost, Namespace, Listener)):
                 found[thing.nqn].append(thing)
-        return {nqn: tuple(sorted(things, key=lambda t: t.key)) for nqn, things in found.items()}
+        return {nqn: tuple(sorted(things, key=lambda t: t.key.rank)) for nqn, things in found.items()}
 
     @cached_property
     def exported(self) -> Mapping[str, Namespace]:
         """The live namespace of each exported bdev, by the bdev's uuid."""
         return {thing.bdev: thing for thing in self._all(Namespace)}
+
+    @cached_property
+    def showing(self) -> Mapping[str, tuple[Namespace, ...]]:
+        """Live namespaces by the uuid that hosts see."""
+        found: dict[str, list[Namespace]] = defaultdict(list)
+        for thing in self._all(Namespace):
+            found[thing.uuid or ""].append(thing)
+        return {uuid: tuple(namespaces) for uuid, namespaces in found.items()}
 
     def subsystem(self, nqn: str) -> Subsystem | None:
         found = self.live.get(ObjectKey(ObjectKind.SUBSYSTEM, nqn))
@@ -166,10 +230,11 @@ class View:
         """Whether the ledger is older than the target: it holds bytes under our names that no record knows."""
         ours = identity.site_mark(self.owned.site)
         named: list[Lvol | LvolStore] = [*self._all(Lvol), *self._all(LvolStore)]
-        unknown = (thing for thing in named if identity.site_of(thing.name) == ours and not self._recorded(thing))
+        unknown = (thing for thing in named if identity.site_of(thing.name) == ours and not self.recorded(thing))
         return self.owned.recovering or next(unknown, None) is not None
 
-    def _recorded(self, thing: Lvol | LvolStore) -> bool:
+    def recorded(self, thing: Lvol | LvolStore) -> bool:
+        """Whether the ledger knows these bytes, under whatever name."""
         return thing.key in self.records or thing.uuid in self._uids
 
     @cached_property

@@ -5,24 +5,32 @@ from __future__ import annotations
 import dataclasses
 
 from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind
+from reconciler import identity
 from reconciler.desired import VolumeWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created, updated
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.pools import low
-from reconciler.planner.snapshots import kin
+from reconciler.planner.snapshots import kin, other_site
 from reconciler.planner.view import View
+from reconciler.recovery import adoptable, unknown_uid
 from schemas.quantity import format_bytes
-from schemas.resources import ResourceKey
 
 
 def plan_volume(view: View, draft: Draft, wish: VolumeWish, ground: Ground) -> Standing:
     """How a volume stands."""
     record = view.record_of(wish.wish, ObjectKind.LVOL)
-    if record is None or record.phase is Phase.CREATING:
+    if record is None or _unborn(view, wish, record):
         return _new_volume(view, draft, wish, record, ground)
     if record.uid in view.lvols and record.phase is not Phase.DESTROYED:
         return _known_volume(view, draft, wish, record, ground.pool)
     return _absent_volume(view, draft, wish, record, ground)
+
+
+def _unborn(view: View, wish: VolumeWish, record: Record) -> bool:
+    """Whether a record stands for bytes that nobody has seen yet, and that may be made or taken over."""
+    if record.uid == unknown_uid(view.owned.site, record.resource):
+        return bool(wish.wish.adopt)
+    return record.phase is Phase.CREATING and record.uid in ("", wish.recreate)
 
 
 def _new_volume(  # noqa: PLR0911  # one return for each way in which it stands
@@ -37,12 +45,14 @@ def _new_volume(  # noqa: PLR0911  # one return for each way in which it stands
     if wish.wish.adopt:
         return _adopt(view, draft, wish, wanted)
     live = view.live.get(wanted.key)
+    if strangers := view.foreign_sites.get(wanted.store):
+        return _stop(draft, wish, "ForeignSite", other_site(wanted.store, strangers))
     if wish.wish.key in view.owned.elsewhere:
         where = view.owned.elsewhere[wish.wish.key]
         return _wait(draft, wish, "RecordedElsewhere", f"this volume's bytes are on target {where}; it never has two")
     if isinstance(live, Lvol) and record:  # the create that we never heard the end of
         begun = _with_origin(wanted, record)
-        draft.own(_as_applied(begun, live), wish.wish, uid=live.uuid or "")
+        draft.own(_as_applied(begun, live, begun.size), wish.wish, uid=live.uuid or "")
         return Standing(live=live)
     if live:
         return _wait(
@@ -53,21 +63,24 @@ def _new_volume(  # noqa: PLR0911  # one return for each way in which it stands
 
 def _adopt(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol) -> Standing:
     """Take over the lvol that is named, or has the volume's own name; what is to be adopted is never created."""
-    by_name = ObjectKey(ObjectKind.LVOL, f"{wanted.store}/{wish.wish.key.name}")
-    live = view.live.get(by_name) if wish.wish.adopt == "true" else view.lvols.get(wish.wish.adopt)
-    if not isinstance(live, Lvol) or live.store != wanted.store:
-        named = by_name.name if wish.wish.adopt == "true" else f"{wish.wish.adopt} in store {wanted.store}"
+    live = adoptable(view.observed, wish, wanted.store)
+    if live is None:
+        by_name = f"{wanted.store}/{wish.wish.key.name}"
+        named = by_name if wish.wish.adopt == "true" else f"{wish.wish.adopt} in store {wanted.store}"
         return _wait(draft, wish, "NothingToAdopt", f"there is no lvol {named} to adopt")
-    if other := _owner_of(view, live, wish):
-        return _wait(draft, wish, "AlreadyAdopted", f"lvol {live.alias} belongs to {other}; bytes have one owner")
-    draft.own(_as_applied(wanted, live), wish.wish, uid=live.uuid or "")
+    if other := _owner_of(view, draft, live, wish):
+        return _stop(draft, wish, "NotAdoptable", f"lvol {live.alias} belongs to {other}; bytes have one owner")
+    draft.own(_as_applied(wanted, live, wanted.size), wish.wish, uid=live.uuid or "")
     return Standing(live=live)
 
 
-def _owner_of(view: View, lvol: Lvol, wish: VolumeWish) -> ResourceKey | None:
-    """Another resource that the ledger knows as the owner of an lvol."""
-    owners = (record.resource for record in view.owned.records if record.uid == lvol.uuid)
-    return next((owner for owner in owners if owner != wish.wish.key), None)
+def _owner_of(view: View, draft: Draft, lvol: Lvol, wish: VolumeWish) -> str:
+    """Who else owns an lvol: another resource, by the ledger or in this plan, or by its name one that is not known."""
+    records = (*view.owned.records, *draft.records.values())
+    owners = (r.resource for r in records if r.key == lvol.key or (r.uid and r.uid == lvol.uuid))
+    other = next((str(owner) for owner in owners if owner != wish.wish.key), "")
+    ours = identity.site_of(lvol.name) == identity.site_mark(view.owned.site)
+    return other or ("a resource that the ledger does not know" if ours and not view.recorded(lvol) else "")
 
 
 def _create(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, ground: Ground) -> Standing:
@@ -148,7 +161,6 @@ def _known_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, po
         below = "the image that it is cloned from" if lvol.degraded else "its bdev"
         return _wait(draft, wish, "Unknown", f"lvol {record.uid} is listed but {below} is not there yet")
     wanted = _wanted(wish, pool)
-    applied = _as_applied(_with_origin(wanted, record), lvol)
     if wanted.size is not None and wanted.size > lvol.size:
         draft.propose(_growth(wish, record, lvol, wanted.size))
     elif wanted.size is not None and wanted.size < lvol.size:
@@ -164,7 +176,8 @@ def _known_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, po
     elif lvol.thin != wish.thin and not _thinned(view, lvol) and "spec.thin" not in wish.wish.drift_ignore:
         difference = Difference("spec.thin", wish.thin, lvol.thin)
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Held"))
-    draft.own(dataclasses.replace(applied, size=_applied_size(record, wanted, lvol)), wish.wish, uid=record.uid)
+    applied = _with_origin(wanted, record)
+    draft.own(_as_applied(applied, lvol, _applied_size(record, wanted, lvol)), wish.wish, uid=record.uid)
     return Standing(live=lvol)
 
 
@@ -202,6 +215,12 @@ def _absent_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, g
     if wish.recreate == record.uid:
         return _recreate(view, draft, wish, _wanted(wish, pool), ground)
     destroyed = record.phase is Phase.DESTROYED
+    if record.uid == unknown_uid(view.owned.site, record.resource):
+        message = (
+            "the ledger was lost, and no lvol carries this volume's name; if it never had bytes, declare "
+            f"spec.recreate: {record.uid}"
+        )
+        return _stop(draft, wish, "DataMissing", message)
     how = "were destroyed, as a Removal consented" if destroyed else "are gone from the pool"
     message = (
         f"the bytes with uid {record.uid} {how}; for a blank volume in their place declare spec.recreate: {record.uid}"
@@ -229,13 +248,18 @@ def _wanted(wish: VolumeWish, pool: Standing) -> Lvol:
     return Lvol(name, wish.name, None, size, wish.thin, wish.pool.clear_method)
 
 
-def _as_applied(wanted: Lvol, live: Lvol) -> Lvol:
+def _as_applied(wanted: Lvol, live: Lvol, size: int | None) -> Lvol:
     """What the ledger remembers: the declared values under the live object's own names."""
-    return dataclasses.replace(wanted, store=live.store, name=live.name, uuid=live.uuid)
+    return dataclasses.replace(wanted, store=live.store, name=live.name, uuid=live.uuid, size=size)
 
 
 def _store_of(lvol: Lvol) -> LvolStore:
     return LvolStore(lvol.store, "")
+
+
+def _stop(draft: Draft, wish: VolumeWish, reason: str, message: str) -> Standing:
+    draft.remark(wish.wish.key, reason, message, stalled=True)
+    return Standing(why=message)
 
 
 def _wait(draft: Draft, wish: VolumeWish, reason: str, message: str) -> Standing:

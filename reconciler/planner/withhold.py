@@ -8,22 +8,14 @@ from dataclasses import dataclass
 
 from backends.contract import Action, Guard, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, feature_of
 from reconciler.plan import Cause, Drift, Hazard
-from reconciler.planner.draft import Draft, Proposal
+from reconciler.planner.doubts import in_doubt
+from reconciler.planner.draft import TOLERATED, Draft, Proposal
 from reconciler.planner.exports import nqns
+from reconciler.planner.hold import Hold
+from reconciler.planner.sole import not_alone
 from reconciler.planner.view import View, Writer
 from reconciler.policy import Budget, Policy
-
-LONG_AGO = 600.0  # seconds after which an unanswered request is a matter for a person
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A reason not to go ahead."""
-
-    reason: str
-    message: str
-    approvable: bool = False
-    waiting: bool = False
+from schemas.resources import ResourceKey
 
 
 def withhold(view: View, draft: Draft) -> tuple[list[Proposal], frozenset[str]]:
@@ -42,8 +34,8 @@ def withhold(view: View, draft: Draft) -> tuple[list[Proposal], frozenset[str]]:
     return _satisfiable(view, draft, going), questions
 
 
-def _order(proposal: Proposal) -> tuple[bool, ObjectKey, str]:
-    return proposal.change.action is not Action.DELETE, proposal.change.key, proposal.change.action
+def _order(proposal: Proposal) -> tuple[bool, tuple[int, str], str]:
+    return proposal.change.action is not Action.DELETE, proposal.change.key.rank, proposal.change.action
 
 
 def _things(proposals: Iterable[Proposal]) -> Iterable[LiveObject]:
@@ -65,7 +57,12 @@ def _record_drift(draft: Draft, proposal: Proposal, action: str) -> None:
 
 def _unheld(view: View, draft: Draft, proposals: Iterable[Proposal]) -> list[Proposal]:
     going: list[Proposal] = []
+    owners: dict[str, ResourceKey] = {}
     for proposal in proposals:
+        first = owners.setdefault(proposal.id, proposal.resource)
+        if first != proposal.resource:
+            _hold(draft, proposal, Hold("NameTaken", f"{proposal.change.key} is what {first} is called, too"))
+            continue
         if (policy := _drift_policy(view, proposal)) is not None:
             _record_drift(draft, proposal, policy)
             continue
@@ -88,7 +85,7 @@ def _not_the_writer(view: View, _: Proposal) -> Hold | None:
 
 def _suspended(view: View, _: Proposal) -> Hold | None:
     pause = view.target.suspension
-    if pause is None or view.now >= pause.until:
+    if pause is None or not view.is_suspended:
         return None
     return Hold("Suspended", f"suspended: {pause.reason}", waiting=True)
 
@@ -115,20 +112,6 @@ def _unsupported(view: View, proposal: Proposal) -> Hold | None:
     return Hold("NotSupported", lack) if lack else None
 
 
-def _quarantined(view: View, proposal: Proposal) -> Hold | None:
-    """An unanswered request may still be at work on the object, or on something it stands on."""
-    about = {proposal.change.key, *proposal.requires, *proposal.gone, *proposal.touches}
-    touched = about & view.owned.quarantined.keys()
-    if not touched:
-        return None
-    key = min(touched, key=lambda touched: view.owned.quarantined[touched])
-    age = view.now - view.owned.quarantined[key]
-    message = f"a request about {key} was sent {age:.0f} s ago and never answered; it may still be running"
-    if age < LONG_AGO:
-        return Hold("OutcomeUnknown", message, waiting=True)
-    return Hold("OutcomeUnknown", f"{message}; only its effect or a restart of the target can end the doubt")
-
-
 def _backing_off(view: View, proposal: Proposal) -> Hold | None:
     left = view.owned.not_before.get(proposal.resource, 0.0) - view.now
     return Hold("BackingOff", f"failed before; next attempt in {left:.0f} s", waiting=True) if left > 0 else None
@@ -144,7 +127,11 @@ def _contested(view: View, proposal: Proposal) -> Hold | None:
         recent = [at for at in times if at > view.now - policy.contested_within]
         if len(recent) >= policy.contested_after:
             within = f"{len(recent)} times in {policy.contested_within:.0f} s"
-            return Hold("Contested", f"{difference.path} was corrected {within}; somebody else keeps changing it")
+            free = recent[-policy.contested_after] + policy.contested_within - view.now
+            way_out = f"find out who, or set driftPolicy: warn; left as it is for {free:.0f} s from now"
+            return Hold(
+                "Contested", f"{difference.path} was corrected {within}; somebody else keeps changing it: {way_out}"
+            )
     return None
 
 
@@ -154,7 +141,8 @@ _CHECKS: Sequence[Callable[[View, Proposal], Hold | None]] = (
     _recovering,
     _unread,
     _unsupported,
-    _quarantined,
+    not_alone,
+    in_doubt,
     _backing_off,
     _contested,
 )
@@ -165,7 +153,7 @@ def _drift_policy(view: View, proposal: Proposal) -> str | None:
     if proposal.cause is not Cause.DRIFT:
         return None
     policy = view.drift_policies.get(proposal.resource, view.target.wish.drift_policy)
-    return {"warn": "Warned", "ignore": "Ignored"}.get(policy)
+    return TOLERATED.get(policy)
 
 
 # --- reasons that an approval lifts
@@ -231,7 +219,8 @@ def _over_budget(view: View, proposals: Iterable[Proposal]) -> list[tuple[Propos
         purse = used.setdefault((name, proposal.hazard), _spent(view, budget, proposal))
         if proposal.subject not in purse and len(purse) >= limit:
             unit = "subsystem(s) disturbed" if proposal.hazard is Hazard.DISRUPTIVE else "resource(s) destroyed"
-            message = f"{name}: {len(purse)} of {limit} {unit} within {budget.window / 3600:g} h"
+            used_up = f"{len(purse)} of {limit} {unit} within {budget.window / 3600:g} h"
+            message = f"{name}: {used_up}; {proposal.subject} would be one more"
             found.append((proposal, Hold("BudgetExceeded", message, approvable=True)))
         else:
             purse.add(proposal.subject)
@@ -258,12 +247,10 @@ def _spent(view: View, budget: Budget, proposal: Proposal) -> set[str]:
 
 def _certain(view: View, proposal: Proposal) -> Proposal:
     """A disruptive step also carries who was seen connected: were it to change, the step is dropped."""
-    if proposal.hazard is Hazard.SAFE and proposal.doubt is None:
-        return proposal
-    approved = (proposal.change.action, proposal.change.key) in view.allowed
-    proposal = dataclasses.replace(proposal, released_by=view.approval if approved else "")
+    if (proposal.change.action, proposal.change.key) in view.allowed:
+        return dataclasses.replace(proposal, released_by=view.approval)
     hosts = view.observed.connections.get(proposal.subject)
-    if proposal.hazard is not Hazard.DISRUPTIVE or hosts is None or approved:
+    if proposal.hazard is not Hazard.DISRUPTIVE or hosts is None:
         return proposal
     seen = Guard(ObjectKey(ObjectKind.SUBSYSTEM, proposal.subject), {"connected": [*sorted(hosts)]})
     return dataclasses.replace(proposal, guards=(*proposal.guards, seen))
@@ -276,9 +263,13 @@ def _satisfiable(view: View, draft: Draft, going: list[Proposal]) -> list[Propos
     """Drop, again and again, what needs something that will not be there or will not be gone."""
     held = {(item.change.action, item.change.key) for item in draft.held}
     while True:
-        made = {p.change.key for p in going if p.change.action is Action.CREATE}
-        removed = {p.change.key for p in going if p.change.action is Action.DELETE}
-        blocked = [(p, why) for p in going if (why := _blocked(view, p, made, removed, held))]
+        outlook = _Outlook(
+            made={p.change.key for p in going if p.change.action is Action.CREATE},
+            removed={p.change.key for p in going if p.change.action is Action.DELETE},
+            changed={p.change.key for p in going if p.change.action is Action.UPDATE},
+            held=held,
+        )
+        blocked = [(p, why) for p in going if (why := _blocked(view, p, outlook))]
         if not blocked:
             return going
         for proposal, why in blocked:
@@ -288,19 +279,26 @@ def _satisfiable(view: View, draft: Draft, going: list[Proposal]) -> list[Propos
         going = [p for p in going if id(p) not in stuck]
 
 
-def _blocked(
-    view: View,
-    proposal: Proposal,
-    made: set[ObjectKey],
-    removed: set[ObjectKey],
-    held: set[tuple[Action, ObjectKey]],
-) -> str:
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What would become of the target's objects if all went ahead that may."""
+
+    made: set[ObjectKey]
+    removed: set[ObjectKey]
+    changed: set[ObjectKey]
+    held: set[tuple[Action, ObjectKey]]
+
+
+def _blocked(view: View, proposal: Proposal, outlook: _Outlook) -> str:
     for key in proposal.requires:
-        if key not in made and (key not in view.live or key in removed):
+        if key not in outlook.made and (key not in view.live or key in outlook.removed):
             return f"needs {key}, which is not there"
+    for key in proposal.settled:
+        if key not in outlook.changed:
+            return f"needs {key} to be changed first, which is held"
     for key in proposal.gone:
-        in_the_way = key in view.live and not _goes(key, removed) and _stays(proposal, key)
-        if (Action.DELETE, key) in held or in_the_way:
+        in_the_way = key in view.live and not _goes(key, outlook.removed) and _stays(proposal, key)
+        if (Action.DELETE, key) in outlook.held or in_the_way:
             return f"needs {key} to be gone, and its removal is held"
     return ""
 
@@ -311,8 +309,8 @@ def _goes(key: ObjectKey, removed: set[ObjectKey]) -> bool:
 
 
 def _stays(proposal: Proposal, key: ObjectKey) -> bool:
-    """A namespace that nobody removes still claims the bdev that another namespace wants."""
-    return isinstance(proposal.change.after, Namespace) and key.kind is ObjectKind.NAMESPACE
+    """What nobody removes stands in a new namespace's way: one that claims the bdev, a host that must not see it."""
+    return isinstance(proposal.change.after, Namespace) and key.kind in (ObjectKind.NAMESPACE, ObjectKind.HOST)
 
 
 def used_drift(proposals: Iterable[Proposal]) -> list[Drift]:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backends.contract import BackendError
-from reconciler.daemon import Daemon, NotReady, tick_json
+from reconciler.daemon import PATIENCE, Daemon, NotReady, Occupied, tick_json
 from reconciler.plan import plan_json
 from reconciler.serve.live import Live
 from reconciler.serve.page import document, page
@@ -33,6 +34,8 @@ from schemas.resources import Json
 
 ASKED_BY = "X-Holdfast"  # the header that marks a write as meant
 HOOK = "/hooks/git"
+PLACES = 16  # requests that may wait for targets at once
+DEADLINE = 90.0  # seconds; a client of ours waits for 120
 FRESH = 0.5  # seconds for which a page serves everybody who asks, when nothing happened meanwhile
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -71,6 +74,7 @@ def application(daemon: Daemon, secret: str = "", hosts: frozenset[str] = frozen
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     app.state.daemon, app.state.live = daemon, live
+    app.state.places, app.state.limiter = threading.Semaphore(PLACES), anyio.CapacityLimiter(PLACES)
     return app
 
 
@@ -213,8 +217,8 @@ async def _drift(request: Request) -> Response:
 
 async def _plan(request: Request) -> Response:
     daemon = _daemon(request)
-    return await _answer(
-        lambda: {"plans": [_planned(daemon, name) for name in _asked(request, daemon)], **daemon.trouble()}
+    return await _ask(
+        request, lambda: {"plans": [_planned(daemon, name) for name in _asked(request, daemon)], **daemon.trouble()}
     )
 
 
@@ -223,10 +227,10 @@ async def _apply(request: Request) -> Response:
 
     def act() -> Json:
         daemon.poll()
-        ticks: list[Json] = [tick_json(name, daemon.tick(name)) for name in _asked(request, daemon)]
+        ticks: list[Json] = [tick_json(name, daemon.tick(name, DEADLINE / 2)) for name in _asked(request, daemon)]
         return {"ticks": ticks, **daemon.trouble()}
 
-    return await _answer(act)
+    return await _ask(request, act)
 
 
 async def _reconcile(request: Request) -> Response:
@@ -237,7 +241,7 @@ async def _reconcile(request: Request) -> Response:
 
 
 async def _confirm(request: Request) -> Response:
-    return await _answer(lambda: {"recovered": _daemon(request).confirm()})
+    return await _ask(request, lambda: {"recovered": _daemon(request).confirm()})
 
 
 async def _approve(request: Request) -> Response:
@@ -250,7 +254,7 @@ async def _approve(request: Request) -> Response:
         daemon.approve(name, by)
         return {"approved": name}
 
-    return await _answer(act)
+    return await _ask(request, act)
 
 
 def _asked(request: Request, daemon: Daemon) -> tuple[str, ...]:
@@ -266,15 +270,36 @@ def _asked(request: Request, daemon: Daemon) -> tuple[str, ...]:
 def _planned(daemon: Daemon, name: str) -> Json:
     """One target's plan, or why there is none: an unreachable target must not hide the others."""
     try:
-        return plan_json(daemon.preview(name))
-    except BackendError as error:
+        return plan_json(daemon.preview(name, PATIENCE))
+    except (BackendError, Occupied) as error:
         return {"target": name, "error": str(error)}
 
 
-async def _answer(make: Callable[[], Any]) -> Response:
+async def _ask(request: Request, make: Callable[[], Any]) -> Response:
+    """Run what waits for targets, in few threads of its own: one that hangs must not keep the page from answering."""
+    places: threading.Semaphore = request.app.state.places
+    if not places.acquire(blocking=False):
+        return JSONResponse({"error": "too many others wait for targets; ask again later"}, 503)
+
+    def work() -> Any:  # noqa: ANN401  # JSON
+        try:
+            return make()
+        finally:
+            places.release()
+
+    try:
+        with anyio.fail_after(DEADLINE):
+            return await _answer(work, abandon_on_cancel=True, limiter=request.app.state.limiter)
+    except TimeoutError:
+        return JSONResponse({"error": f"no answer within {DEADLINE:g} s: a target hangs, or a tick takes long"}, 503)
+
+
+async def _answer(make: Callable[[], Any], **threads: Any) -> Response:  # noqa: ANN401  # as run_sync takes it
     """Run blocking work in a thread, writing its JSON too; say what is wrong in one sentence."""
     try:
-        return await anyio.to_thread.run_sync(lambda: JSONResponse(make()))
+        return await anyio.to_thread.run_sync(lambda: JSONResponse(make()), **threads)
+    except Occupied as error:
+        return JSONResponse({"error": str(error)}, 503)
     except NotReady as error:
         return JSONResponse({"error": str(error)} | ({"rejected": True} if error.rejected else {}), 409)
     except BackendError as error:

@@ -26,6 +26,7 @@ FINDINGS = 20
 RESOURCES = 400  # rows of the full lists, shared by all targets
 JSON_DRIFTS = 200
 JSON_EVENTS = 100
+LOOKED_BACK = 300  # drifts, and events, that the timeline is drawn from
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Mood(enum.StrEnum):
     UNKNOWN = "unknown"
     ATTENTION = "attention"
     MOVING = "moving"
+    KEPT = "kept"
     GOOD = "good"
 
 
@@ -51,6 +53,13 @@ class Say:
 
 NOT_SEEN = ("unknown", "unreachable", "stalled")  # verdicts of a tick that saw nothing
 PEACE = Say(Mood.GOOD, "Storage is as Git declares")
+PEACE_BUT = Say(Mood.GOOD, "Storage is as Git declares, but for what is kept as it is", "#kept")
+KEPT: Mapping[str, str] = {  # Ready, and yet not what a manifest declares
+    "KeptLarger": "kept larger than declared",
+    "Retained": "retained without a manifest",
+    "RestartRequired": "kept until a restart",
+    "ClusterSizeDiffers": "kept with another cluster size",
+}
 SAYS: Mapping[str, Say] = {
     "unreachable": Say(Mood.UNKNOWN, "unreachable"),
     "stalled": Say(Mood.BAD, "stalled"),
@@ -95,6 +104,7 @@ class TargetRow:
     ready: int
     unknown: int
     total: int
+    kept: Mapping[str, int]  # reason → how many of the ready ones
     resources: Cut[ResourceRow]
 
     @property
@@ -146,6 +156,7 @@ class Page:
     open_drifts: Cut[DriftRecord]
     held: Sequence[HeldBack]
     not_ready: Cut[ResourceRow]
+    kept: Cut[ResourceRow]
     findings: Cut[Mapping[str, Any]]
     timeline: Timeline | None
     drifts: Cut[DriftRecord]
@@ -173,13 +184,14 @@ def page(daemon: Daemon) -> Page:
     names = {row.name for row in rows}
     not_ready = sum(row.total - row.ready for row in rows if row.known)
     opened = [drift for drift in history.drifts(open_only=True) if drift.target in names]
-    drifts, events = history.drifts(limit=DRIFTS + 1), history.events(EVENTS + 1)
+    drifts, events = history.drifts(limit=LOOKED_BACK + 1), history.events(LOOKED_BACK + 1)
+    kept = sum((Counter(row.kept) for row in rows), Counter[str]())
     rejected = status["revision"]["rejected"]
     return Page(
         now=now,
         status=status,
         source=source_say(status["source"]),
-        says=headlines(status, rows, not_ready),
+        says=headlines(status, rows, not_ready, kept),
         revisions=_revisions(daemon, status, rows),
         targets=Cut.of(rows, TARGETS),
         ready=sum(row.ready for row in rows),
@@ -187,9 +199,10 @@ def page(daemon: Daemon) -> Page:
         total=sum(row.total for row in rows),
         open_drifts=Cut(opened[:OPEN_DRIFTS], max(0, sum(_drifting(rows)) - OPEN_DRIFTS)),
         held=[HeldBack(t["name"], t["approvalID"], Cut.of(t["held"], HELD)) for t in status["targets"] if t["held"]],
-        not_ready=Cut([*islice(_not_ready(daemon, rows), NOT_READY)], max(0, not_ready - NOT_READY)),
+        not_ready=_cut(_not_ready(daemon, rows), not_ready),
+        kept=_cut(_kept(daemon, rows), kept.total()),
         findings=Cut.of(rejected["findings"] if rejected else (), FINDINGS),
-        timeline=timeline(drifts[:DRIFTS], events[:EVENTS], now, _complete_since(drifts, events)),
+        timeline=_timeline(drifts, events, now),
         drifts=Cut.of(drifts, DRIFTS),
         events=Cut.of(events, EVENTS),
     )
@@ -237,23 +250,36 @@ def _target_row(daemon: Daemon, target: Mapping[str, Any], accepted: str, share:
     name = target["name"]
     conditions = daemon.house.history.conditions(name)
     total = len(conditions)
-    counted = Counter(value[0].status for value in conditions.values()) if is_known(target) else {"Unknown": total}
+    known = conditions.values() if is_known(target) else ()
+    counted = Counter(value[0].status for value in known) if known else {"Unknown": total}
+    kept = Counter(value[0].reason for value in known if _is_kept(value[0]))
     uids = {record.resource: record.uid for record in daemon.house.ledger.records(name) if record.uid}
     shown = [
         ResourceRow(key, name, _as_known(target, value), uids.get(key, ""))
         for key, value in islice(conditions.items(), share)
     ]
     say, rows = target_say(target, accepted), Cut(shown, total - len(shown))
-    return TargetRow(target, say, counted.get("True", 0), counted.get("Unknown", 0), total, rows)
+    return TargetRow(target, say, counted.get("True", 0), counted.get("Unknown", 0), total, kept, rows)
 
 
 def _not_ready(daemon: Daemon, rows: Iterable[TargetRow]) -> Iterator[ResourceRow]:
+    return (row for row in _known(daemon, rows) if row.ready.status != "True")
+
+
+def _kept(daemon: Daemon, rows: Iterable[TargetRow]) -> Iterator[ResourceRow]:
+    return (row for row in _known(daemon, rows) if _is_kept(row.ready))
+
+
+def _is_kept(ready: Condition) -> bool:
+    return ready.status == "True" and ready.reason in KEPT
+
+
+def _known(daemon: Daemon, rows: Iterable[TargetRow]) -> Iterator[ResourceRow]:
     """Nothing of a target that is not known: one line about the target says it for all."""
     for row in rows:
         if row.known:
             for key, value in daemon.house.history.conditions(row.name).items():
-                if value[0].status != "True":
-                    yield ResourceRow(key, row.name, value[0])
+                yield ResourceRow(key, row.name, value[0])
 
 
 def _as_known(target: Mapping[str, Any], conditions: Conditions) -> Condition:
@@ -271,7 +297,7 @@ def _revisions(daemon: Daemon, status: Mapping[str, Any], rows: Sequence[TargetR
     """The commits that matter, the newest first, each once."""
     still = status["revision"]["accepted"] == status["revision"]["converged"] and all(row.known for row in rows)
     revision, source = status["revision"], status["source"]
-    rejected = revision["rejected"] or {"revision": "", "reason": ""}
+    rejected = revision["rejected"] or {"revision": "", "reason": "", "subject": ""}
     tags: defaultdict[str, list[Say]] = defaultdict(list)
     for name, say in (
         (source["head"], Say(Mood.MOVING, "head")),
@@ -281,7 +307,10 @@ def _revisions(daemon: Daemon, status: Mapping[str, Any], rows: Sequence[TargetR
     ):
         if name:
             tags[name].append(say)
-    return [Revision(name, daemon.house.ledger.subject(name), says) for name, says in tags.items()]
+    subjects = {rejected["revision"]: rejected["subject"]}
+    return [
+        Revision(name, subjects.get(name) or daemon.house.ledger.subject(name), says) for name, says in tags.items()
+    ]
 
 
 # --- the headline
@@ -296,14 +325,18 @@ def source_say(source: Mapping[str, Any]) -> Say:
     return Say(Mood.UNKNOWN, "not read lately", "#revision") if source["stale"] else Say(Mood.GOOD, "answers")
 
 
-def headlines(status: Mapping[str, Any], rows: Sequence[TargetRow], not_ready: int) -> Sequence[Say]:
-    """Everything that is not as it should be, worst first; or that all is well."""
+def headlines(
+    status: Mapping[str, Any], rows: Sequence[TargetRow], not_ready: int, kept: Mapping[str, int]
+) -> Sequence[Say]:
+    """Everything that is not as it should be, worst first; or that all is well. What is kept on purpose comes last."""
     says = [*_about_targets(rows), *_about_resources(rows, not_ready), *_about_git(status, rows)]
     if not says:
         well = all(row.say.mood is Mood.GOOD for row in rows)
-        says = [PEACE if well else Say(Mood.ATTENTION, "Not everything is as declared", "#targets")]
+        peace = PEACE_BUT if kept else PEACE
+        says = [peace if well else Say(Mood.ATTENTION, "Not everything is as declared", "#targets")]
     order = list(Mood)
-    return sorted(says, key=lambda say: order.index(say.mood))
+    told = (Say(Mood.KEPT, f"{_count(kept[reason], 'resource')} {KEPT[reason]}", "#kept") for reason in sorted(kept))
+    return [*sorted(says, key=lambda say: order.index(say.mood)), *told]
 
 
 def _about_targets(rows: Sequence[TargetRow]) -> Iterator[Say]:
@@ -354,8 +387,14 @@ def _count(number: int, word: str) -> str:
     return f"{number:,} {word} is" if number == 1 else f"{number:,} {word}s are"
 
 
-def _complete_since(drifts: Sequence[DriftRecord], events: Sequence[Event]) -> float | None:
-    """Since when the lists that were read are complete; None when they hold all there is."""
-    ends = [drifts[DRIFTS - 1].detected] if len(drifts) > DRIFTS else []
-    ends += [events[EVENTS - 1].at] if len(events) > EVENTS else []
-    return max(ends, default=None)
+def _cut(rows: Iterator[ResourceRow], total: int) -> Cut[ResourceRow]:
+    """The first of them, without making the others."""
+    return Cut([*islice(rows, NOT_READY)], max(0, total - NOT_READY))
+
+
+def _timeline(drifts: Sequence[DriftRecord], events: Sequence[Event], now: float) -> Timeline | None:
+    """What is drawn. A mark leads to its line where that is on the page; where the lists were cut the axis begins."""
+    ends = [drifts[LOOKED_BACK - 1].detected] if len(drifts) > LOOKED_BACK else []
+    ends += [events[LOOKED_BACK - 1].at] if len(events) > LOOKED_BACK else []
+    shown = {f"#drift-{drift.id}" for drift in drifts[:DRIFTS]} | {f"#event-{event.id}" for event in events[:EVENTS]}
+    return timeline(drifts[:LOOKED_BACK], events[:LOOKED_BACK], now, max(ends, default=None), shown)

@@ -40,9 +40,10 @@ def _on_port(address: str) -> socket.socket:
 
 
 def _on_file(path: Path) -> socket.socket:
-    """The state lock is held, so a socket that is there already is a leftover."""
+    """The state lock is held, so a socket that is there already is a leftover. A file that is none stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    if path.is_socket():
+        path.unlink()
     before = os.umask(0o177)
     try:
         with _opened(socket.AF_UNIX) as opened:

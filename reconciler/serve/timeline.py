@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from reconciler.history import DriftRecord, Event
 
-SHORTEST = 600.0  # seconds that a timeline shows at least
+SHORTEST = 600.0  # seconds that a timeline shows at least, when all that happened is known
+MOMENT = 1.0  # seconds that it shows in any case
 LANES = 12
 WIDTH = 1000.0  # units across
 SLIM = 4.0  # units that even a moment takes
@@ -48,18 +49,23 @@ class Timeline:
 
 
 def timeline(
-    drifts: Sequence[DriftRecord], events: Sequence[Event], now: float, since: float | None = None
+    drifts: Sequence[DriftRecord],
+    events: Sequence[Event],
+    now: float,
+    since: float | None = None,
+    shown: Collection[str] | None = None,
 ) -> Timeline | None:
-    """Lanes for drifts and events, newest first as History gives them. `since`: nothing older is known completely."""
+    """Lanes for drifts and events, newest first as History gives them. `since`: nothing older is known completely, so
+    nothing older is drawn. `shown`: the places on the page that a mark can lead to; None for all.
+    """
     first = min((*(d.clean or d.detected for d in drifts), *(e.at for e in events)), default=None)
     if first is None:
         return None
-    begin = max(first, since or first)
-    scale = _Scale(min(begin, now - SHORTEST) - (now - begin) * 0.02, now)
+    scale = _scale(first, since, now)
     lanes: defaultdict[str, list[Mark]] = defaultdict(list)
     for target, mark in (*_absences(events, scale), *_drifts(drifts, scale), *_points(events, scale)):
         if mark.x + mark.width > 0:
-            lanes[target].append(mark)
+            lanes[target].append(mark if shown is None or mark.link in shown else replace(mark, link=""))
     named = sorted(lanes.items())
     return Timeline(scale.start, now, named[:LANES], max(0, len(named) - LANES)) if named else None
 
@@ -82,11 +88,21 @@ class _Scale:
         return (moment - self.start) / (self.end - self.start) * WIDTH
 
 
+def _scale(first: float, since: float | None, now: float) -> _Scale:
+    """From the first that is known, with some room before it; but never into a time that is not known completely."""
+    if since is not None:
+        return _Scale(min(since, now - MOMENT), now)
+    return _Scale(min(first, now - SHORTEST) - (now - first) * 0.02, now)
+
+
 def _drifts(drifts: Iterable[DriftRecord], scale: _Scale) -> Iterable[tuple[str, Mark]]:
     for drift in drifts:
         title, link = f"{drift.kind} drift of {drift.resource}", f"#drift-{drift.id}"
         if drift.clean is not None:
-            yield drift.target, scale.span("onset", drift.clean, drift.detected, f"{title}: began in this time", link)
+            yield (
+                drift.target,
+                scale.span("onset", drift.clean, drift.detected, f"{title}: began somewhere in here", link),
+            )
         kind, end = ("open", scale.end) if drift.closed is None else ("closed", drift.closed)
         yield drift.target, scale.span(kind, drift.detected, end, f"{title}, {kind}", link)
 
@@ -101,7 +117,7 @@ def _points(events: Iterable[Event], scale: _Scale) -> Iterable[tuple[str, Mark]
 
 
 def _absences(events: Sequence[Event], scale: _Scale) -> Iterable[tuple[str, Mark]]:
-    """From the first failure to the next answer."""
+    """From the first failure to the next answer; from the left end where the first failure is too old to be known."""
     back: dict[str, float] = {}
     first: dict[str, float] = {}
     for event in events:  # newest first
@@ -111,8 +127,8 @@ def _absences(events: Sequence[Event], scale: _Scale) -> Iterable[tuple[str, Mar
             back[event.target] = event.at
         elif event.reason == "TargetUnreachable":
             first[event.target] = event.at
-    for target, began in first.items():
-        yield target, _absence(scale, began, back.get(target))
+    for target in sorted(first.keys() | back.keys()):
+        yield target, _absence(scale, first.get(target, scale.start), back.get(target))
 
 
 def _absence(scale: _Scale, began: float, ended: float | None) -> Mark:

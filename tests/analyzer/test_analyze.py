@@ -161,6 +161,13 @@ def test_dangling_references_mention_what_could_not_be_read(lint: Lint, house: H
     assert by_rule["dangling-reference"].help == "it may be in pool.yaml, which could not be made out"
 
 
+def test_causes_come_first(lint: Lint, house: House) -> None:
+    """What dangles perhaps only because a file is unreadable is told after that file, whatever their names."""
+    del house["pool.yaml"]
+    house["z.yaml"] = "a: ["
+    assert rules(lint(house)) == ["invalid-yaml", "dangling-reference"]
+
+
 def test_change_rules_are_silent_when_files_are_missing(lint: Lint, house: House) -> None:
     """A file that cannot be read is not a file that was removed."""
     house["db.yaml"] = house["db.yaml"].replace("size: 100Gi", "size: 100Gi, reclaimPolicy: Delete")
@@ -243,6 +250,51 @@ def test_pools(lint: Lint, house: House) -> None:
     assert rules(lint(house | {"pool.yaml": half.replace("spec: {", "spec: {overcommitRatio: 2.5, ")})) == [
         "pool-overcommitted"
     ]
+
+
+def test_what_a_pool_may_promise(lint: Lint, house: House) -> None:
+    """The message gives the limit itself, not what it is a multiple of."""
+    house["db.yaml"] = house["db.yaml"].replace("size: 100Gi", "size: 100Gi, thin: true")
+    house["disk.yaml"] = house["disk.yaml"].replace("aio: {path: /dev/disk/by-id/nvme-0}", "malloc: {size: 40964Mi}")
+    house["pool.yaml"] = house["pool.yaml"].replace("spec: {", "spec: {overcommitRatio: 1.5, ")
+    [finding] = lint(house).findings
+    assert finding.message == (
+        "StoragePool fast may promise 60Gi (40Gi × overcommitRatio 1.5); its volumes declare 100Gi"
+    )
+
+
+@pytest.mark.parametrize(
+    ("connection", "addresses", "found"),
+    [
+        ("unixSocket: /b", ("10.0.0.1", "10.0.0.1"), ["listener-conflict"]),
+        ("unixSocket: /b", ("fd00::1", "fd00:0::1"), ["listener-conflict"]),
+        ("unixSocket: /b", ("10.0.0.1", "10.0.0.2"), []),
+        ("unixSocket: /b", ("127.0.0.1", "127.0.0.1"), ["listener-conflict"]),
+        ('tcp: "127.0.0.1:5260"', ("127.0.0.1", "127.0.0.1"), []),
+        ("unixSocket: /x/../a", ("10.0.0.1", "10.0.0.2"), ["duplicate-connection"]),
+    ],
+)
+def test_two_targets(lint: Lint, connection: str, addresses: tuple[str, str], found: list[str]) -> None:
+    """One address belongs to one process; loopback is every machine's own, and a socket has one name."""
+    both = zip(("one", "two"), ("unixSocket: /a", connection), addresses, strict=True)
+    files = {
+        f"{name}.yaml": "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Target\n"
+        f"metadata: {{name: {name}}}\n"
+        f'spec: {{connection: {{{way}}}, portals: [{{name: front, address: "{address}"}}]}}\n'
+        for name, way, address in both
+    }
+    assert rules(lint(files)) == found
+
+
+def test_a_device_without_a_uuid_mismatches_nothing(lint: Lint, house: House) -> None:
+    """A derived uuid is not known here, so only a declared one is compared."""
+    uuids = "86b25858-0754-4031-8e53-7d936a7ab16c", "c4a8d2b6-90e1-4f57-8a3c-1d2e3f405162"
+    consent = f"initialize: {{deviceUUID: {uuids[0]}, sizeBytes: 1Ti, expires: 2026-12-31}}"
+    house["pool.yaml"] = house["pool.yaml"].replace(f"lvstoreUUID: {uuids[0]}", consent)
+    assert rules(lint(house)) == []
+    for uuid, found in zip(uuids, ([], ["device-uuid-mismatch"]), strict=True):
+        disk = house["disk.yaml"].replace("spec: {", f"spec: {{uuid: {uuid}, ")
+        assert rules(lint(house | {"disk.yaml": disk})) == found
 
 
 def test_invalid_neighbours_disturb_no_rule(lint: Lint, house: House) -> None:

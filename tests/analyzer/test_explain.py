@@ -1,8 +1,9 @@
-"""Explanations of kinds, fields and rules."""
+"""Explanations of kinds, fields, rules and reasons."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -10,7 +11,8 @@ from analyzer.explain import FieldTopic, UnknownTopic, find, index, to_json
 from analyzer.render import explain as text
 from analyzer.rule import Rule
 from analyzer.rules import RULES
-from schemas.kinds import Kind, our_kinds
+from schemas.kinds import Kind, our_kinds, settings
+from schemas.reasons import reasons
 
 
 @pytest.mark.parametrize("name", ["Volume", "volume", "volumes", "vol", "VOL"])
@@ -32,12 +34,13 @@ def test_names_of_fields(name: str) -> None:
 
 
 UNKNOWN = [
-    ("Volum", 'no kind or rule is called "Volum"; did you mean "Volume"?'),
-    ("dangling-refrence", 'no kind or rule is called "dangling-refrence"; did you mean "dangling-reference"?'),
+    ("Volum", 'no kind, rule or reason is called "Volum"; did you mean "Volume"?'),
+    ("KeptLargest", 'no kind, rule or reason is called "KeptLargest"; did you mean "KeptLarger"?'),
+    ("dangling-refrence", 'no kind, rule or reason is called "dangling-refrence"; did you mean "dangling-reference"?'),
     ("Volume.sise", 'Volume has no field "sise"; did you mean "size"?'),
     ("Volume.qos.iop", 'spec.qos has no field "iop"; did you mean "iops"?'),
     ("Volume.size.x", 'spec.size has no field "x"'),
-    ("", 'no kind or rule is called ""'),
+    ("", 'no kind, rule or reason is called ""'),
 ]
 
 
@@ -63,9 +66,9 @@ Volume.spec.size  (required)
   example  "100Gi"
 
 When it changes
-  increase  in place, safe: growing {before} → {after}
-  decrease  refused, data-loss: shrinking {before} → {after} would cut off data;
-            the volume keeps its larger size
+  increase  in place, safe
+  decrease  refused: a volume never shrinks, for that would lose data; it is
+            KeptLarger
 """
     )
 
@@ -77,8 +80,8 @@ def test_text_of_a_reference() -> None:
 
 
 def test_everything_can_be_explained() -> None:
-    """Every kind, field and rule has a text that fits the terminal and a JSON form."""
-    subjects = [*our_kinds(), *(rule.id for rule in RULES)]
+    """Every kind, field, rule and reason has a text that fits the terminal, without placeholders, and a JSON form."""
+    subjects = [*our_kinds(), *(rule.id for rule in RULES), *reasons(), *settings()]
     subjects += [
         f"{kind.name}.{field}"
         for kind in our_kinds().values()
@@ -89,14 +92,62 @@ def test_everything_can_be_explained() -> None:
         topic = find(subject)
         output = text.render(topic)
         assert output.strip()
-        assert isinstance(topic, Rule) or max(map(len, output.splitlines())) <= 80
+        assert max(map(len, output.splitlines())) <= 80
+        assert isinstance(topic, Rule) or not re.search(r"\{(before|after|item|name|nsid)\}", output)
         json.dumps(to_json(topic), allow_nan=False)
 
 
 def test_index() -> None:
-    """The list names every kind and every rule, with a sentence each."""
+    """The list names every kind and every rule, with a sentence each, and every reason."""
     output = text.render_index()
     assert max(map(len, output.splitlines())) <= 80
     for name in (*our_kinds(), *(rule.id for rule in RULES)):
         assert f"\n  {name} " in output
     assert index()["rules"] == sorted(rule.id for rule in RULES)
+    assert set(reasons()) <= set(re.findall(r"\w+", output.partition("\nReasons\n")[2]))
+
+
+def test_text_of_a_kind() -> None:
+    """Every field of a kind comes with its description, its form and its default."""
+    output = " ".join(text.render(find("Volume")).split())
+    volume = our_kinds()["Volume"]
+    for field in volume.fields.values():
+        assert field.path[:1] != ("spec",) or len(field.path) == 1 or field.description in output, field
+    assert "else false. [boolean; default false]" in output
+    assert "Pool that holds the volume. [name: StoragePool]" in output
+    assert "[a quantity; required]" in output
+
+
+def test_what_destroys_says_so() -> None:
+    """Removal says that its creation destroys; what is deleted says that a Removal does it."""
+    assert "When it is created always data-loss: it lets the bytes" in " ".join(text.render(find("Removal")).split())
+    assert "When it is created" not in text.render(find("Volume"))
+    for kind in our_kinds().values():
+        for spec in ({"reclaimPolicy": "Delete"}, {"reclaimPolicy": "Delete", "malloc": {}}):
+            meaning = kind.on_delete(spec)
+            assert meaning.hazard != "data-loss" or "a Removal that names" in meaning.reason
+
+
+def test_text_of_settings() -> None:
+    """A configuration file is explained key by key, with defaults."""
+    daemon, policy = (" ".join(text.render(find(name)).split()) for name in ("holdfast.toml", ".holdfast.yaml"))
+    assert "interval Time between two looks at the repository" in daemon
+    assert '[a duration from 10ms to 7d; default "60s"]' in daemon
+    assert "disruptiveSubsystems Subsystems whose hosts may lose a path" in policy
+    assert "[integer from 0; default 1]" in policy
+
+
+def test_text_of_a_reason() -> None:
+    """A reason says what it means and what to do, in whatever case it is asked for."""
+    assert (
+        text.render(find("keptlarger"))
+        == """\
+KeptLarger
+
+  The manifest declares less than the volume has. A volume never shrinks, so it
+  stays as it is.
+
+What to do
+  Declare the larger size, or move the data to a new volume.
+"""
+    )

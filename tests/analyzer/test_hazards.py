@@ -60,25 +60,25 @@ def test_what_means_the_same(kind: str, before: dict[str, Any], after: dict[str,
 
 
 DIFFERENT = [
-    ("Volume", volume(), volume(size="200Gi"), "spec.size increase in-place safe growing 100Gi → 200Gi"),
-    ("Volume", volume(), volume(size="1Gi"), "spec.size decrease refuse data-loss shrinking 100Gi → 1Gi would cut off data; the volume keeps its larger size"),
-    ("Volume", volume(), volume(poolRef="slow"), "spec.poolRef change refuse safe a volume cannot move to another pool; declare a new volume, copy, and pin its uid"),
-    ("Volume", volume(), volume(thin=True), "spec.thin increase refuse safe thin or thick is fixed when the volume is created"),
+    ("Volume", volume(), volume(size="200Gi"), "spec.size increase in-place safe "),
+    ("Volume", volume(), volume(size="1Gi"), "spec.size decrease refuse refused a volume never shrinks, for that would lose data; it is KeptLarger"),
+    ("Volume", volume(), volume(poolRef="slow"), "spec.poolRef change refuse refused a volume cannot move to another pool; declare a new volume, copy, and pin its uid"),
+    ("Volume", volume(), volume(thin=True), "spec.thin increase refuse refused thin or thick is fixed when the volume is created"),
     ("Volume", volume(qos={"iops": 1}), volume(qos={"iops": 2}), "spec.qos.iops increase in-place safe "),
     ("Volume", volume(), volume(qos={"iops": 2}), "spec.qos add in-place safe "),
     ("Volume", volume(qos={"iops": 2}), volume(), "spec.qos remove in-place safe "),
-    ("Target", target(FRONT), target(FRONT, BACK), "spec.portals[back] add in-place safe "),
-    ("Target", target(FRONT, BACK), target(FRONT), "spec.portals[back] remove in-place disruptive hosts connected through back lose this path"),
-    ("Target", target(FRONT), target({**FRONT, "port": 4421}), "spec.portals[front].port increase recreate disruptive hosts connected to port 4420 lose this path"),
-    ("Target", target(FRONT), target({**FRONT, "address": "10.0.0.2"}), "spec.portals[front].address change recreate disruptive hosts connected to 10.0.0.1 lose this path"),
+    ("Target", target(FRONT), target(FRONT, BACK), "spec.portals[name=back] add in-place safe "),
+    ("Target", target(FRONT, BACK), target(FRONT), "spec.portals[name=back] remove in-place disruptive hosts connected through it lose this path"),
+    ("Target", target(FRONT), target({**FRONT, "port": 4421}), "spec.portals[name=front].port increase recreate disruptive hosts connected to the old port lose this path"),
+    ("Target", target(FRONT), target({**FRONT, "address": "10.0.0.2"}), "spec.portals[name=front].address change recreate disruptive hosts connected to the old address lose this path"),
     ("Target", target(), target(suspend={"reason": "r", "until": "u"}), "spec.suspend add in-place safe "),
-    ("Target", target(transports=[{"type": "TCP"}]), target(transports=[{"type": "TCP", "maxQueueDepth": 64}]), "spec.transports[TCP].maxQueueDepth add restart safe "),
-    ("Subsystem", subsystem(hosts={"refs": ["a", "b"]}), subsystem(hosts={"refs": ["b"]}), "spec.hosts.refs[a] remove in-place disruptive host a is disconnected"),
+    ("Target", target(transports=[{"type": "TCP"}]), target(transports=[{"type": "TCP", "maxQueueDepth": 64}]), "spec.transports[type=TCP].maxQueueDepth add restart safe "),
+    ("Subsystem", subsystem(hosts={"refs": ["a", "b"]}), subsystem(hosts={"refs": ["b"]}), "spec.hosts.refs[a] remove in-place disruptive the host is disconnected"),
     ("Subsystem", subsystem(hosts={"any": True}), subsystem(), "spec.hosts.any decrease in-place disruptive hosts that are not listed are disconnected"),
-    ("Subsystem", subsystem(namespaces=[{"nsid": 1, "volumeRef": "a"}]), subsystem(namespaces=[{"nsid": 1, "volumeRef": "b"}]), "spec.namespaces[1].volumeRef change recreate disruptive hosts lose namespace 1 and see another disk"),
-    ("Subsystem", subsystem(namespaces=[{"nsid": 7, "volumeRef": "a"}]), subsystem(), "spec.namespaces[7] remove in-place disruptive hosts lose namespace 7"),
-    ("Subsystem", subsystem(), {"exports": [{"targetRef": "node-1", "portals": ["front"], "cntlidRange": [1, 9]}]}, "spec.exports[node-1].cntlidRange change recreate disruptive the subsystem is deleted and created again; every host loses it meanwhile"),
-    ("Subsystem", subsystem(), {"exports": [{"targetRef": "node-1", "portals": ["back", "front"]}]}, "spec.exports[node-1].portals[back] add in-place safe "),
+    ("Subsystem", subsystem(namespaces=[{"nsid": 1, "volumeRef": "a"}]), subsystem(namespaces=[{"nsid": 1, "volumeRef": "b"}]), "spec.namespaces[nsid=1].volumeRef change recreate disruptive hosts lose the namespace and see another disk"),
+    ("Subsystem", subsystem(namespaces=[{"nsid": 7, "volumeRef": "a"}]), subsystem(), "spec.namespaces[nsid=7] remove in-place disruptive hosts lose this namespace"),
+    ("Subsystem", subsystem(), {"exports": [{"targetRef": "node-1", "portals": ["front"], "cntlidRange": [1, 9]}]}, "spec.exports[targetRef=node-1].cntlidRange change recreate disruptive the subsystem is deleted and created again; every host loses it meanwhile"),
+    ("Subsystem", subsystem(), {"exports": [{"targetRef": "node-1", "portals": ["back", "front"]}]}, "spec.exports[targetRef=node-1].portals[back] add in-place safe "),
 ]  # fmt: skip
 
 
@@ -90,10 +90,10 @@ def test_what_changes(kind: str, before: dict[str, Any], after: dict[str, Any], 
 
 
 def test_another_device_behind_the_name() -> None:
-    """A file that becomes memory is refused as a loss of data, although no common field differs."""
+    """A file that becomes memory is refused, although no common field differs."""
     disk, memory = {"targetRef": "t", "aio": {"path": "/a"}}, {"targetRef": "t", "malloc": {"size": "1Gi"}}
     found = {change.name: (change.update, change.hazard) for change in compare("BlockDevice", disk, memory)}
-    assert found["spec.aio.path"] == ("refuse", "data-loss")
+    assert found["spec.aio.path"] == ("refuse", "refused")
 
 
 def test_places() -> None:
@@ -113,6 +113,23 @@ def test_a_whole_resource() -> None:
     assert [(c.update, c.hazard) for c in changes(deleted, None)] == [("delete", "data-loss")]
     assert [c.hazard for c in changes(resource("Subsystem", subsystem()), None)] == ["disruptive"]
     assert changes(None, None) == ()
+
+
+REMOVAL = {"ref": {"kind": "Volume", "name": "db"}, "uid": "u-1", "reason": "ticket 1", "expires": "2026-12-31"}
+
+
+def test_a_removal_destroys_by_being_there() -> None:
+    """Its coming is what destroys bytes, and so is every change of what it names or of how long it counts."""
+    [created] = changes(None, resource("Removal", REMOVAL))
+    assert (created.update, created.hazard) == ("create", "data-loss")
+    assert [c.hazard for c in changes(resource("Removal", REMOVAL), None)] == ["safe"]
+    for field, value, hazard in (
+        ("uid", "u-2", "data-loss"),
+        ("expires", "2027-12-31", "data-loss"),
+        ("ref", {"kind": "Volume", "name": "wal"}, "data-loss"),
+        ("reason", "ticket 2", "safe"),
+    ):
+        assert [c.hazard for c in compare("Removal", REMOVAL, {**REMOVAL, field: value})] == [hazard], field
 
 
 @pytest.mark.parametrize(("driver", "hazard"), [("malloc", "data-loss"), ("aio", "safe"), ("null", "safe")])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from analyzer.impact import Impact, Radius, impact
 from analyzer.report import Report
 
@@ -41,7 +43,7 @@ def test_worst_first(lint: Lint, house: House) -> None:
         "safe: create Volume team-a/new",
     ]
     assert found.hazard == "data-loss"
-    assert [str(hazard) for hazard in found.tally()] == ["data-loss", "disruptive", "safe"]
+    assert [str(hazard) for hazard in found.tally()] == ["data-loss", "disruptive", "refused", "safe"]
     deleted, updated, created = found.changes
     assert (deleted.location.path, deleted.location.revision) == ("old.yaml", "head")
     assert (updated.location.line, created.location.revision) == (3, "")
@@ -65,6 +67,109 @@ def test_radius(lint: Lint, house: House) -> None:
     found = compare(lint, house, house | {"db.yaml": house["db.yaml"].replace("team-a:db", "team-a:database")})
     assert found.radius["disruptive"] == Radius(1, 100 * 2**30, 1, 1, ("team-a",))
     assert found.radius["data-loss"] == Radius(0, 0, 0, 0, ())
+
+
+TWO_DISKS = """
+---
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: Volume
+metadata: {name: wal, namespace: team-a}
+spec: {poolRef: fast, size: 10Gi}
+---
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: Host
+metadata: {name: web-2}
+spec: {nqn: "nqn.2014-08.org.nvmexpress:uuid:4c4c4544-0051-4d10-8052-b7c04f4d3433"}
+"""
+
+
+@pytest.fixture
+def shared(house: House) -> House:
+    """A subsystem with two volumes and two hosts."""
+    db = house["db.yaml"].replace("[{nsid: 1, volumeRef: db}]", "[{nsid: 1, volumeRef: db}, {nsid: 7, volumeRef: wal}]")
+    return house | {"db.yaml": db.replace("refs: [web-1]", "refs: [web-1, web-2]") + TWO_DISKS}
+
+
+TOUCHED = [  # file, before, after: volumes, bytes in GiB, subsystems, hosts
+    (("db.yaml", "size: 10Gi", "size: 10Gi, qos: {iops: 1000}"), (1, 10, 1, 2)),
+    (("db.yaml", "size: 10Gi", "size: 20Gi"), (1, 20, 1, 2)),
+    (("db.yaml", "size: 10Gi", "size: 10Gi, reclaimPolicy: Delete"), (1, 10, 0, 0)),
+    (("db.yaml", "{nsid: 7, volumeRef: wal}", ""), (1, 10, 1, 2)),
+    (("db.yaml", "{nsid: 7, volumeRef: wal}", "{nsid: 8, volumeRef: wal}"), (1, 10, 1, 2)),
+    (("db.yaml", "refs: [web-1, web-2]", "refs: [web-1]"), (2, 110, 1, 1)),
+    (("db.yaml", "4d3433", "4d3434"), (2, 110, 1, 1)),
+    (("db.yaml", "team-a:db", "team-a:database"), (2, 110, 1, 2)),
+    (("db.yaml", "portals: [front]", "portals: [back]"), (2, 110, 1, 2)),
+    (("target.yaml", "4420", "4421"), (2, 110, 1, 2)),
+    (("pool.yaml", "spec: {", "spec: {reserve: 5%, "), (0, 0, 0, 0)),
+    (("db.yaml", "spec:\n  nqn", "spec:\n  driftPolicy: warn\n  nqn"), (0, 0, 1, 0)),
+]
+
+
+@pytest.mark.parametrize(("edit", "touched"), TOUCHED)
+def test_the_radius_is_what_is_touched(
+    lint: Lint, shared: House, edit: tuple[str, str, str], touched: tuple[int, int, int, int]
+) -> None:
+    """One volume's limit touches that volume and its hosts; one host's removal that host; nobody else is counted."""
+    file, before, after = edit
+    assert before in shared[file]
+    found = compare(lint, shared, shared | {file: shared[file].replace(before, after)})
+    radius = found.radius[found.hazard]
+    assert radius.bytes is not None
+    assert (radius.volumes, radius.bytes / 2**30, radius.subsystems, radius.hosts) == touched
+
+
+REMOVAL = """\
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: Removal
+metadata: {name: db, namespace: team-a}
+spec: {ref: {kind: Volume, name: %s}, uid: a4074450-b6aa-48e8-819c-23987a12684c, reason: r, expires: 2026-12-31}
+"""
+
+
+def test_a_removal_destroys_what_it_names(lint: Lint, house: House) -> None:
+    """A Removal alone destroys retained bytes: it is data-loss, names them, and a size nobody declares is unknown."""
+    [change] = (found := compare(lint, house, house | {"r.yaml": REMOVAL % "old"})).changes
+    assert (change.hazard, str(change.destroys)) == ("data-loss", "Volume team-a/old")
+    assert found.radius["data-loss"] == Radius(1, None, 0, 0, ("team-a",))
+    withdrawn = compare(lint, house | {"r.yaml": REMOVAL % "old"}, house)
+    assert (withdrawn.hazard, withdrawn.changes[0].destroys) == ("safe", None)
+
+
+def test_a_removal_together_with_its_volume(lint: Lint, house: House) -> None:
+    """Consent and deletion in one commit destroy one volume, whose size and users are known."""
+    base = house | {"db.yaml": house["db.yaml"].replace("size:", "reclaimPolicy: Delete, size:")}
+    head = {path: text for path, text in base.items() if path != "db.yaml"} | {"r.yaml": REMOVAL % "db"}
+    found = compare(lint, base, head)
+    assert [str(change.destroys) for change in found.changes if change.hazard == "data-loss"] == [
+        "Volume team-a/db"
+    ] * 2
+    assert found.radius["data-loss"] == Radius(1, 100 * 2**30, 1, 1, ("team-a",))
+
+
+def test_what_is_refused_touches_nothing(lint: Lint, house: House) -> None:
+    """A shrink is never carried out: it is neither safe nor a loss, and reaches nobody."""
+    found = compare(lint, house, house | {"db.yaml": house["db.yaml"].replace("100Gi", "50Gi")})
+    assert told(found) == ["refused: update Volume team-a/db"]
+    assert (found.hazard, found.changes[0].dependents, found.changes[0].destroys) == ("refused", (), None)
+    assert {radius.volumes for radius in found.radius.values()} == {0}
+
+
+def test_items_are_named_by_what_identifies_them(lint: Lint, shared: House) -> None:
+    """Of a change and of the way to whom it reaches: the same item has one name, whatever its place in the list."""
+    found = compare(lint, shared, shared | {"db.yaml": shared["db.yaml"].replace("size: 10Gi", "size: 20Gi")})
+    assert [reached.names for reached in found.changes[0].dependents] == [("spec.namespaces[nsid=7].volumeRef",)]
+    moved = compare(lint, shared, shared | {"db.yaml": shared["db.yaml"].replace("nsid: 7", "nsid: 9")})
+    names = [field.name for field in moved.changes[0].fields]
+    assert names == ["spec.namespaces[nsid=7]", "spec.namespaces[nsid=9]"]
+
+
+def test_a_rejected_head_is_told(lint: Lint, house: House) -> None:
+    """Findings that keep the head from being accepted go with the comparison."""
+    head = lint(house | {"db.yaml": house["db.yaml"].replace("volumeRef: db", "volumeRef: bd")})
+    found = impact(lint(house).graph, head.graph, head.findings)
+    assert [finding.rule for finding in found.rejected] == ["dangling-reference"]
+    assert found.changes
 
 
 def test_any_host_is_unknown_not_zero(lint: Lint, house: House) -> None:

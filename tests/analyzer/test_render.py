@@ -197,10 +197,10 @@ From head to head
 
 disruptive: update Target node-1
   --> target.yaml:3:18
-  - spec.portals[front].port: 4420 -> 4421 (made anew; hosts connected to port
-    4420 lose this path)
+  - spec.portals[name=front].port: 4420 -> 4421 (made anew: hosts connected to
+    the old port lose this path)
   - reaches Subsystem team-a/db through Target node-1
-    (spec.exports[0].portals[0])
+    (spec.exports[targetRef=node-1].portals[front])
 
 disruptive: 1 change: reaches 1 volume (100Gi), 1 subsystem, 1 host, tenants
   team-a
@@ -208,6 +208,44 @@ Bytes in use and connected hosts: unknown (no live data).
 """
     )
     assert text.render_impact(impact(lint(house).graph, lint(house).graph)).endswith("\nNothing changes.\n")
+
+
+def test_text_of_a_removal_and_a_shrink(lint: Lint, house: House) -> None:
+    """What is destroyed is named; what is refused says so and is not called a loss; and why the head would not pass."""
+    removal = house["host.yaml"].partition("kind")[0] + (
+        "kind: Removal\nmetadata: {name: old, namespace: team-a}\nspec: {ref: {kind: Volume, name: old}, "
+        "uid: a4074450-b6aa-48e8-819c-23987a12684c, reason: ticket 1, expires: 2026-12-31}\n"
+    )
+    head = lint(house | {"r.yaml": removal, "db.yaml": house["db.yaml"].replace("100Gi", "50Gi, thin: true")}, house)
+    rejected = head.at_least(head.config.fail_on)
+    assert (
+        text.render_impact(impact(lint(house).graph, head.graph, rejected))
+        == """\
+From head to head
+
+rejected: the head does not pass lint (1 finding), so nothing of this is carried
+  out
+  - db.yaml:4:41: spec.thin cannot change: thin or thick is fixed when the
+    volume is created [immutable-field-change]
+
+data-loss: create Removal team-a/old
+  --> r.yaml:3:18
+  - it lets the bytes with its uid be destroyed, once, until it expires
+  - destroys Volume team-a/old
+
+refused: update Volume team-a/db
+  --> db.yaml:3:18
+  - spec.size: 100Gi -> 50Gi (refused: a volume never shrinks, for that would
+    lose data; it is KeptLarger)
+  - spec.thin: false -> true (refused: thin or thick is fixed when the volume is
+    created)
+
+data-loss: 1 change: reaches 1 volume (size unknown), 0 subsystems, 0 hosts,
+  tenants team-a
+refused: 1 change: never carried out
+Bytes in use and connected hosts: unknown (no live data).
+"""
+    )
 
 
 def test_text_of_what_cannot_be_compared(lint: Lint, house: House) -> None:
@@ -228,7 +266,7 @@ def test_many_dependents_are_counted(lint: Lint, house: House) -> None:
     """A list of names ends where it stops helping."""
     volume = house["db.yaml"].split("---")[0]
     many = house | {f"{n}.yaml": volume.replace("name: db", f"name: v{n}") for n in range(9)}
-    head = many | {"pool.yaml": many["pool.yaml"].replace("spec: {", "spec: {reserve: 5%, ")}
+    head = {path: content for path, content in many.items() if path != "pool.yaml"}
     output = text.render_impact(impact(lint(many).graph, lint(head).graph))
     assert output.count("- reaches Volume") == text.SHOWN
     assert "  - reaches 6 more" in output.splitlines()

@@ -12,8 +12,6 @@ from pathlib import Path
 import pygit2
 import pytest
 
-from reconciler.cli import main
-
 POOL = """\
 apiVersion: storage.holdfast.dev/v1alpha1
 kind: StoragePool
@@ -50,21 +48,6 @@ spec:
 """
 
 Holdfast = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def holdfast(capsys: pytest.CaptureFixture[str]) -> Holdfast:
-    """Arguments → exit code, stdout, stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as leaving:  # argparse
-            code = int(str(leaving.code))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(autouse=True)
@@ -193,6 +176,18 @@ def test_impact(holdfast: Holdfast, commits: Callable[..., str]) -> None:
     assert holdfast("impact", "HEAD..HEAD")[1].endswith("\n\nNothing changes.\n")
 
 
+def test_impact_of_a_head_that_is_rejected(holdfast: Holdfast, commits: Callable[..., str]) -> None:
+    """What the gate would refuse is said first, rules about the change itself included."""
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL, "db.yaml": VOLUME})
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL})
+    code, out, _ = holdfast("impact", "HEAD~1..HEAD")
+    assert (code, out.splitlines()[2].partition(":")[0]) == (0, "rejected")
+    assert "[data-loss-without-removal]" in out
+    assert [f["rule"] for f in json.loads(holdfast("impact", "HEAD~1..", "--output", "json")[1])["rejected"]] == [
+        "data-loss-without-removal"
+    ]
+
+
 def test_impact_of_what_cannot_be_made_out(holdfast: Holdfast, commits: Callable[..., str]) -> None:
     """An unreadable side ends with exit code 3, a broken policy with 2; neither claims deletions."""
     commits({"house.yaml": HOUSE})
@@ -204,9 +199,10 @@ def test_impact_of_what_cannot_be_made_out(holdfast: Holdfast, commits: Callable
 
 
 def test_explain(holdfast: Holdfast) -> None:
-    """Kinds, fields, rules, and the list of them, as text and JSON."""
+    """Kinds, fields, rules, reasons, and the list of them, as text and JSON."""
     assert holdfast("explain", "vol.size")[1].startswith("Volume.spec.size  (required)\n")
     assert holdfast("explain", "dangling-reference")[1].startswith("# dangling-reference\n")
+    assert holdfast("explain", "KeptLarger")[1].startswith("KeptLarger\n")
     assert "\n  dangling-reference " in holdfast("explain")[1]
     assert json.loads(holdfast("explain", "Volume", "--output", "json")[1])["scope"] == "Namespaced"
     assert "Volume" in json.loads(holdfast("explain", "--output", "json")[1])["kinds"]

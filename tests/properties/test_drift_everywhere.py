@@ -35,6 +35,13 @@ def relistened(site: World, verb: str, port: str) -> None:
     site.call(f"nvmf_subsystem_{verb}_listener", {"nqn": S, "listen_address": address})
 
 
+def frozen(site: World) -> None:
+    """Somebody makes a volume read-only, which its device shows once it has been loaded again."""
+    site.call("bdev_lvol_set_read_only", {"name": site.uid("b")})
+    site.restart_target()
+    site.converge()
+
+
 def image_file(site: World, name: str) -> Path:
     path = site.folder / name
     path.write_bytes(bytes(4 << 20))
@@ -80,7 +87,7 @@ FIELDS: dict[str, Callable[[World], object]] = {
     "Volume.qos.writeMBps": lambda site: limited(site, w_mbytes_per_sec=9),
     "Volume.qos.totalMBps": lambda site: limited(site, rw_mbytes_per_sec=9),
     "Volume.size": lambda site: site.call("bdev_lvol_resize", {"name": site.uid("b"), "size_in_mib": 16}),
-    "Volume, made read-only": lambda site: site.call("bdev_lvol_set_read_only", {"name": site.uid("b")}),
+    "Volume, made read-only": frozen,
     "Volume.source": lambda site: site.call("bdev_lvol_delete", {"name": site.uid("k")}),
     "Volume.thin": lambda site: site.call("bdev_lvol_inflate", {"name": site.uid("k")}),
     "Volume.qosPolicyRef": lambda site: limited(site, "k", rw_ios_per_sec=9000),

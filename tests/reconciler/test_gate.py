@@ -13,6 +13,7 @@ from world import manifest, volume
 from analyzer.report import Report
 from analyzer.snapshot import Snapshot
 from reconciler import gate
+from reconciler.daemon import NotReady
 
 DAY = 86400.0
 IDS = ("A-000000000001", "A-000000000002", "A-000000000003", "A-000000000004")
@@ -218,16 +219,29 @@ def test_the_past_approves_nothing(here: Station) -> None:
 def test_an_approval_is_granted_anew(here: Station) -> None:
     """Guards consent: once spent or expired it is gone, and a person who says it again is heard again."""
     ledger, clock = here.world.house.ledger, here.world.clock
-    here.push(volume("a"))
-    here.daemon.approve(IDS[0], "ada")
-    ledger.spend_approval(IDS[0], clock.now())
+    asked = here.hold_something()
+    here.daemon.approve(asked, "ada")
+    ledger.spend_approval(asked, clock.now())
     assert ledger.approvals(clock.now()) == frozenset()
-    here.daemon.approve(IDS[0], "ada")
-    assert ledger.approvals(clock.now()) == {IDS[0]}
+    here.daemon.approve(asked, "ada")
+    assert ledger.approvals(clock.now()) == {asked}
     clock.advance(DAY)
     assert ledger.approvals(clock.now()) == frozenset()
-    here.push(volume("a"), volume("b"), message=f"Again\n\nHoldfast-Approve: {IDS[0]}\n")
-    assert ledger.approvals(clock.now()) == {IDS[0]}
+    here.push(volume("b"), message=f"Again\n\nHoldfast-Approve: {asked}\n")
+    assert ledger.approvals(clock.now()) == {asked}
+
+
+def test_only_what_waits_can_be_approved(here: Station) -> None:
+    """Guards people against typing errors: an id that no plan asks for is refused, now and for later."""
+    asked = here.hold_something()
+    with pytest.raises(NotReady, match="nothing waits for approval A-000000000001"):
+        here.daemon.approve(IDS[0], "ada")
+    assert here.world.house.ledger.approvals(here.world.clock.now()) == frozenset()
+    here.daemon.approve(asked, "ada")
+    here.settle()
+    assert here.world.subsystems() == {}
+    with pytest.raises(NotReady):
+        here.daemon.approve(asked, "ada")
 
 
 # --- mishaps

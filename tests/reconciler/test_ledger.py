@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from planning import key, lvol, marker, record, store, uid_of
-from world import NQN, START
+from planning import STORE_UID, disk, key, lvol, marker, record, store, uid_of
+from world import NQN, START, device_uuid
 
 from backends.contract import (
     Action,
+    AllowedHost,
+    Bdev,
     Change,
     Gap,
     Incarnation,
+    Latency,
+    Listener,
+    LiveObject,
     Lvol,
     Namespace,
+    NvmePath,
     ObjectKey,
     ObjectKind,
     Observed,
     Qos,
     QosLimits,
+    Referral,
     Subsystem,
+    Transport,
     index,
 )
+from reconciler.address import address_of, machine_of
 from reconciler.desired import Placement
-from reconciler.journal import SETTLE, Journal, settle
+from reconciler.journal import SETTLE, Journal, Patience, settle
 from reconciler.ledger import Ledger, Session
-from reconciler.plan import Phase, Record
+from reconciler.plan import Phase, Record, created, deleted, updated
 from reconciler.planner import Spending
 from reconciler.policy import BUILT_IN, Budget, Policy
-from reconciler.store import Store
+from reconciler.store import StateError, Store
 from schemas.resources import ResourceKey
 
 
@@ -59,19 +71,86 @@ def test_records_come_back_as_they_were_written(database: Store) -> None:
     assert ledger.records("n2") == ()
 
 
-def test_an_undone_transaction_leaves_no_trace_once_the_ledger_reads_again(database: Store) -> None:
-    """Guards all-or-nothing: a defect in the middle of a tick writes nothing."""
+def test_an_undone_transaction_leaves_no_trace(database: Store) -> None:
+    """Guards all-or-nothing: a defect in the middle of a tick writes nothing, and nothing of it is remembered."""
     ledger = Ledger(database)
+    ledger.write("n1", [S])
 
     def stumble() -> None:
         with database.writing():
-            ledger.write("n1", [A])
+            ledger.write("n1", [A], [S.key])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         stumble()
-    ledger.reread()
+    assert ledger.records("n1") == (S,)
+
+
+def test_a_commit_that_fails_is_undone(database: Store) -> None:
+    """Guards the last moment: what the disk refuses at COMMIT is not remembered, and does not join what comes next."""
+    ledger = Ledger(database)
+    with database.writing() as db:
+        db.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+        db.execute("CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+    database.rows("PRAGMA foreign_keys = ON")
+
+    def refused() -> None:
+        with database.writing() as db:
+            ledger.write("n1", [A])
+            db.execute("INSERT INTO child VALUES (1)")  # which COMMIT looks at
+
+    with pytest.raises(StateError, match="FOREIGN KEY"):
+        refused()
     assert ledger.records("n1") == ()
+    ledger.write("n1", [S])
+    assert Ledger(database).records("n1") == ledger.records("n1") == (S,)
+
+
+def test_a_full_disk_leaves_the_memory_as_the_disk_is(database: Store) -> None:
+    """Guards a transaction that SQLite itself gives up: the ledger must not go on with what was never written."""
+    ledger = Ledger(database)
+    ledger.write("n1", [S])
+    database.rows("PRAGMA max_page_count = 1")  # no more room than there is
+    with pytest.raises(StateError, match="full"):
+        ledger.write("n1", [replace(A, applied={"much": "x" * 1_000_000})])
+    assert Ledger(database).records("n1") == ledger.records("n1") == (S,)
+
+
+def test_a_rehearsal_is_not_remembered(database: Store) -> None:
+    """Guards `plan --standalone`: what it only tried out is gone from memory as well."""
+    ledger = Ledger(database)
+    with database.rehearsal():
+        ledger.write("n1", [A])
+        assert ledger.records("n1") == (A,)
+    assert ledger.records("n1") == ()
+
+
+def test_who_reads_while_another_writes_leaves_nothing_stale(database: Store) -> None:
+    """Guards the page's threads: a read that was begun before a write must not hide what the write put down."""
+    ledger = Ledger(database)
+    ledger.write("n1", [record(lvol(f"b{number}"), key("Volume", "b")) for number in range(400)])
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            ledger.records("n1")
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for reader in readers:
+            reader.start()
+        for number in range(100):
+            new = record(lvol(f"n{number}"), key("Volume", "n"))
+            ledger.write("n1", [new])
+            assert ledger.record("n1", new.key) == new
+            assert new in ledger.records("n1")
+    finally:
+        done.set()
+        sys.setswitchinterval(before)
+        for reader in readers:
+            reader.join()
 
 
 def test_a_new_life_marks_what_died_with_the_old_one(database: Store) -> None:
@@ -85,8 +164,9 @@ def test_a_new_life_marks_what_died_with_the_old_one(database: Store) -> None:
         ObjectKind.SUBSYSTEM: True,
     }
     assert ledger.session("n1") == Session(marker().uuid or "", 7, START)
-    ledger.claimed("n1")
-    assert ledger.session("n1") == Session(marker().uuid or "", 7, START, claimed=True)
+    ledger.claimed("n1", "there")
+    assert ledger.session("n1") == Session(marker().uuid or "", 7, START, claimed=True, address="there")
+    assert (ledger.keeper_of(marker().uuid or ""), ledger.keeper_of("")) == ("n1", "")
 
 
 def test_what_bears_data_elsewhere_is_known(database: Store) -> None:
@@ -158,8 +238,9 @@ def seen(*things: object, gaps: tuple[Gap, ...] = ()) -> Observed:
     return Observed(Incarnation(1, None), index(things), gaps)  # type: ignore[arg-type]
 
 
-def outcomes(journal: Journal, observed: Observed, after: float = 1.0) -> set[str]:
-    return set(settle(journal.open("n1"), observed, START + after).values())
+def outcomes(journal: Journal, observed: Observed, waited: float = 1.0) -> set[str]:
+    entries = journal.open("n1")
+    return set(settle(entries, observed, {entry.key: waited for entry in entries}).values())
 
 
 def test_an_act_is_open_until_its_end_is_written(database: Store) -> None:
@@ -174,19 +255,34 @@ def test_an_act_is_open_until_its_end_is_written(database: Store) -> None:
 
 
 def test_an_effect_that_is_seen_ends_the_doubt(database: Store) -> None:
-    """Guards quarantine: creation seen, deletion seen, limits seen; anything else stays in doubt for a while."""
+    """Guards quarantine: creation seen, deletion seen, limits seen; what cannot be read ends nothing."""
     journal = Journal(database)
     journal.begin("n1", "o", [CREATE], START)
     assert outcomes(journal, seen(NS)) == {"seen"}
     assert outcomes(journal, seen()) == set()
     assert outcomes(journal, seen(replace(NS, uuid=uid_of("x")))) == set()
-    assert outcomes(journal, seen(gaps=(Gap(ObjectKind.NAMESPACE, "", "refused"),)), SETTLE + 1) == set()
-    assert outcomes(journal, seen(), SETTLE + 1) == {"lapsed"}
+    assert outcomes(journal, seen(NS, gaps=(Gap(ObjectKind.NAMESPACE, "", "refused"),))) == set()
     limits = Qos(lvol("a").alias, QosLimits(1000))
     journal.end(dict.fromkeys(journal.open("n1")[0].ids, "ok"), START)
     journal.begin("n1", "o", [Change(Action.UPDATE, limits.key, limits, limits)], START)
     assert outcomes(journal, seen(lvol("a", limits=QosLimits(1000)))) == {"seen"}
     assert outcomes(journal, seen(lvol("a"))) == set()
+    assert outcomes(journal, seen(gaps=(Gap(ObjectKind.QOS, "", "refused"),)), SETTLE + 1) == set()
+
+
+SUB, GUEST = Subsystem(f"{NQN}s"), AllowedHost(f"{NQN}s", f"{NQN}guest")
+DOOR, TCP = Listener(f"{NQN}s", "TCP", "127.0.0.2", 4420), Transport("TCP")
+NULL, IMAGE = Bdev("null", "null"), Bdev("image", "aio", path="/i.img", read_only=True)
+SEALED = Bdev("sealed", "crypto", uid_of("c"), bases=("x",), key_name="sealed-0123")
+SLOW = Bdev("slow", "delay", uid_of("d"), bases=("x",), latency=Latency(1))
+STRIPED = Bdev("striped", "raid", uid_of("r"), bases=("x", "y"), level="raid0", superblock=False, strip_size=64)
+MIRROR = Bdev("mirror", "raid", uid_of("r"), bases=("x", "y"), level="raid1", superblock=True, strip_size=0)
+WAY = NvmePath("nvme", "TCP", "127.0.0.9", 4420, f"{NQN}remote")
+ELSEWHERE = Referral("TCP", "127.0.0.9", 8009, f"{NQN}remote")
+SNAPSHOT = Lvol(lvol("a").store, "snap", uid_of("snap"), snapshot_of=lvol("a").alias)
+CLONE = Lvol(lvol("a").store, "clone", uid_of("clone"), thin=True, clone_of=SNAPSHOT.alias)
+OF_IMAGE = Lvol(lvol("a").store, "golden", uid_of("golden"), thin=True, image=uid_of("i"))
+MEMORY, LIMITS = Bdev("memory", "malloc", uid_of("m"), 1 << 20, 512), Qos(lvol("a").alias, QosLimits(1000))
 
 
 def test_an_act_keeps_what_else_it_works_on(database: Store) -> None:
@@ -220,29 +316,150 @@ def test_the_ledger_tells_in_which_pool_bytes_were_made(database: Store) -> None
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "again", "given_up"),
     [
-        Change(Action.CREATE, store().key, None, store()),
-        Change(Action.DELETE, store().key, store(), None),
-        Change(Action.DELETE, lvol("a").key, lvol("a"), None),
+        (created(TCP), True, True),
+        (created(MEMORY), True, True),
+        (created(disk()), True, False),
+        (deleted(disk()), True, False),
+        (created(LIMITS), True, True),
+        (updated(LIMITS, LIMITS), True, True),
+        (created(SUB), True, True),
+        (updated(SUB, replace(SUB, allow_any_host=True)), True, False),
+        (deleted(SUB), True, False),
+        (created(GUEST), True, False),
+        (deleted(GUEST), True, False),
+        (created(DOOR), True, False),
+        (deleted(DOOR), True, False),
+        (CREATE, True, False),
+        (DELETE, True, False),
+        (created(lvol("a")), True, False),
+        (updated(lvol("a"), lvol("a", size=16 << 20)), True, False),
+        (deleted(lvol("a")), False, False),
+        (created(SNAPSHOT), True, False),
+        (created(CLONE), True, False),
+        (created(OF_IMAGE), True, False),
+        (deleted(SNAPSHOT), False, False),
+        (created(store()), False, False),
+        (updated(store(), replace(store(), size=1)), True, True),
+        (deleted(store()), False, False),
+        (created(NULL), True, True),
+        (created(IMAGE), True, False),
+        (created(SEALED), True, False),
+        (deleted(SEALED), True, False),
+        (created(SLOW), True, False),
+        (updated(SLOW, replace(SLOW, latency=Latency(2))), True, True),
+        (updated(disk(), replace(disk(), size=1 << 40)), True, True),
+        (created(STRIPED), True, False),
+        (deleted(MIRROR), True, False),
+        (created(MIRROR), False, False),
+        (updated(replace(MIRROR, bases=("x", "")), MIRROR), False, False),
+        (created(WAY), True, False),
+        (deleted(WAY), True, False),
+        (created(ELSEWHERE), True, False),
+        (deleted(ELSEWHERE), True, False),
     ],
+    ids=lambda value: f"{value.action} {value.key}" if isinstance(value, Change) else str(value),
 )
-def test_requests_that_may_run_for_hours_never_lapse(database: Store, change: Change) -> None:
-    """Guards the sequences that crash a live target: only the effect or a restart ends the doubt about these."""
+def test_what_time_alone_allows(database: Store, change: Change, *, again: bool, given_up: bool) -> None:
+    """Guards the table of the journal, kind by kind: what may be asked for again, and what may be given up."""
     journal = Journal(database)
     journal.begin("n1", "o", [change], START)
-    present = seen(lvol("a"), store()) if change.action is Action.DELETE else seen()
-    assert outcomes(journal, present, 1e6) == set()
+    there = [change.before] if change.before and change.key.kind is not ObjectKind.QOS else []
+    assert outcomes(journal, seen(*there)) == set()
+    assert outcomes(journal, seen(*there), 1e9) == ({"lapsed"} if given_up else set())
+    (entry,) = journal.open("n1")
+    assert entry.repeatable is again
     journal.bury("n1", START)
     assert journal.open("n1") == ()
 
 
-def test_ended_acts_are_forgotten_in_time(database: Store) -> None:
-    """Guards the journal against growing for ever, without losing what is open."""
+@pytest.mark.parametrize(("thing", "over"), [(lvol("a"), set()), (GUEST, {"seen"})])
+def test_what_bears_data_and_was_asked_for_twice_stays_in_doubt(
+    database: Store, thing: LiveObject, over: set[str]
+) -> None:
+    """Guards created-at-most-once: one of two equal requests has come, and the other must not meet a destroyed lvol."""
     journal = Journal(database)
-    done, _ = journal.begin(
-        "n1", "o", [CREATE, Change(Action.CREATE, ObjectKey(ObjectKind.HOST, "h"), None, NS)], START
-    )
+    journal.begin("n1", "o", [created(thing)], START)
+    assert outcomes(journal, seen(thing)) == {"seen"}
+    journal.begin("n1", "o", [created(thing)], START)
+    assert outcomes(journal, seen(thing)) == over
+
+
+def test_patience_is_counted_by_a_clock_that_nobody_sets(database: Store) -> None:
+    """Guards against a clock that jumps: what counts is how long this daemon has waited, and anew after a repeat."""
+    journal, patience = Journal(database), Patience()
+    journal.begin("n1", "o", [CREATE], START - 1e9)
+    (entry,) = journal.open("n1")
+    assert patience.waited([entry], 5.0) == {NS.key: 0.0}
+    assert patience.waited([entry], 65.5) == {NS.key: 60.5}
+    assert (patience.is_over(entry, 64.0), patience.is_over(entry, 65.5)) == (False, True)
+    journal.begin("n1", "o", [CREATE], START)
+    (twice,) = journal.open("n1")
+    assert (patience.waited([twice], 66.0), twice.sent) == ({NS.key: 0.0}, START - 1e9)
+
+
+def test_ended_acts_are_forgotten_in_time(database: Store) -> None:
+    """Guards the journal against growing for ever, without losing what is open on a target that is kept."""
+    journal = Journal(database)
+    other = Change(Action.CREATE, ObjectKey(ObjectKind.HOST, "h"), None, NS)
+    done, _ = journal.begin("n1", "o", [CREATE, other], START)
+    journal.begin("gone", "o", [CREATE], START)
     journal.end({done: "ok"}, START)
-    journal.forget_before(START + 1)
-    assert database.rows("SELECT count(*) FROM journal") == [(1,)]
+    journal.forget_before(START + 1, ["n1"])
+    assert database.rows("SELECT target, kind FROM journal") == [("n1", "host")]
+
+
+# --- what several targets have
+
+
+def test_a_device_is_known_where_it_is_open(database: Store) -> None:
+    """Guards one device for one process: by uuid everywhere, by path on the same machine; memory is nobody else's."""
+    ledger = Ledger(database)
+    ledger.write("n1", [record(thing, key("BlockDevice", "d")) for thing in (disk(), MEMORY)])
+    ledger.write("n1", [record(store(), key("StoragePool", "p"))])
+    here, there = address_of({"unixSocket": "/a.sock"}), address_of({"tcp": "10.0.0.7:1"})
+    ledger.begin_session("n1", Session("o", 1, START, address=here))
+    known = {device_uuid("n1"): "n1", STORE_UID: "n1"}
+    assert ledger.opened("n2", address_of({"unixSocket": "/b.sock"})) == known | {"/srv/n1.img": "n1"}
+    assert ledger.opened("n2", there) == known
+    assert ledger.opened("n1", here) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"tcp": "10.0.0.7:1"}, {"tcp": "10.0.0.7:2"}, True),
+        ({"tcp": "10.0.0.7:1"}, {"http": {"url": "http://10.0.0.7:9/"}}, True),
+        ({"tcp": "127.0.0.1:1"}, {"tcp": "127.0.0.1:2"}, False),
+        ({"http": {"url": "https://n1/"}}, {"http": {"url": "https://n2/"}}, False),
+    ],
+)
+def test_whose_files_a_connection_sees(one: dict[str, Any], other: dict[str, Any], *, same: bool) -> None:
+    """Guards forwarded ports: two of them on loopback may lead to two machines, with files of the same name."""
+    assert (machine_of(address_of(one)) == machine_of(address_of(other))) is same
+
+
+def test_a_store_that_two_targets_show_is_split(database: Store) -> None:
+    """Guards a store against two writers: known to both targets, until one of them shows it no more."""
+    ledger = Ledger(database)
+    ledger.note_stores("n1", ["s", "t"], START)
+    assert ledger.split("n1") == {}
+    ledger.note_stores("n2", ["s"], START)
+    assert (ledger.split("n1"), ledger.split("n2")) == ({"s": "n2"}, {"s": "n1"})
+    ledger.note_stores("n1", ["t"], START)
+    assert (ledger.split("n1"), ledger.split("n2")) == ({}, {})
+
+
+def test_old_matters_are_forgotten_and_what_is_in_force_is_not(database: Store) -> None:
+    """Guards the database against growing for ever, and the limits that an old revision still sets."""
+    ledger = Ledger(database)
+    for number in range(4):
+        ledger.accept(f"r{number}", "subject", Policy(budget=Budget(disruptive=number)), START + number)
+    ledger.converge("r1", START)
+    ledger.approve("A-1", "me", START, START + 1)
+    ledger.failed("n1", key("Volume", "a"), 3, START)
+    ledger.prune(START + 100)
+    assert database.rows("SELECT revision FROM revisions") == [("r1",), ("r3",)]
+    assert ledger.policy_in_force().budget.disruptive == 1
+    assert (ledger.approver("A-1"), ledger.failures("n1")) == (None, {})

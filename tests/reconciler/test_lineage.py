@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from live_world import KINDS, LiveTarget
-from planning import Case, base, held, lvol, record, records, steps, uid_of
-from world import DISK, START, World, host, manifest, removal, subsystem, volume, world
+from planning import Case, base, held, lvol, reasons, record, records, steps, uid_of
+from world import DISK, SITE, START, World, host, manifest, removal, subsystem, volume, world
 
-from backends.contract import Bdev, LiveObject
+from backends.contract import Action, Bdev, LiveObject
 from backends.spdk.simulator import DropBefore, Simulator
+from reconciler import identity
 from reconciler.demo.initiator import Initiator
 from reconciler.demo.witness import Witness
 from reconciler.plan import Phase
+from reconciler.planner import Doubt
+from reconciler.planner.view import reading
 from reconciler.reconcile import Verdict
 from schemas.resources import ResourceKey
 
@@ -337,8 +340,67 @@ def test_no_snapshot_is_taken_while_something_may_be_at_work_on_its_volume() -> 
     """Guards observed.md, crash 4: an unanswered request about a volume holds whatever else would work on it."""
     case = standing(snap("s", "a"), live=[lvol("a")])
     assert steps(case.plan()) == ["create lvol n1-pool/s"]
-    case.owned = {"quarantined": {lvol("a").key: START}}
+    case.owned = {"quarantined": {lvol("a").key: Doubt(Action.UPDATE, {}, START)}}
     assert (steps(case.plan()), set(held(case.plan()).values())) == ([], {"OutcomeUnknown"})
+
+
+@pytest.mark.parametrize("landed", [False, True])
+def test_what_a_request_touches_is_in_doubt_with_it(*, landed: bool) -> None:
+    """Guards observed.md, crash 4: a snapshot that may be running holds its volume, until it is seen to be there."""
+    taken = Doubt(Action.CREATE, {}, START, touches=(lvol("a").key,), landed=landed)
+    case = Case([volume("a", size="16Mi")], [*base(), lvol("a")], owned={})
+    case.ledger = records(*base(), lvol("a"))
+    assert steps(case.plan()) == ["update lvol n1-pool/a"]
+    case.owned = {"quarantined": {lvol("s").key: taken}}
+    assert steps(case.plan()) == (["update lvol n1-pool/a"] if landed else [])
+
+
+@pytest.mark.parametrize("doubt", [{"bases": ["memory"]}, {"image": uid_of("m")}, {"bdev": "memory"}])
+def test_a_device_stays_while_something_may_yet_stand_on_it(doubt: dict[str, Any]) -> None:
+    """Guards what may yet come about: a base, a pool's device or an image that was asked for as such is not let go."""
+    memory = Bdev("memory", "null", uid_of("m"))
+    case = Case([], [*base(), memory])
+    case.ledger = [*records(*base()), record(memory, ResourceKey("BlockDevice", "", "gone"))]
+    assert steps(case.plan()) == ["delete bdev memory"]
+    case.owned = {"quarantined": {lvol("s").key: Doubt(Action.CREATE, doubt, START)}}
+    assert steps(case.plan()) == []
+
+
+def test_no_snapshot_is_taken_beside_another_sites() -> None:
+    """Guards a lost site id: what an earlier site took under another name is not shadowed by a new one."""
+    theirs = lvol("s", name=identity.object_name("0" * 36, ResourceKey("VolumeSnapshot", "team", "s")))
+    case = standing(snap("s", "a"), live=[lvol("a"), theirs])
+    case.ledger = records(*base(), lvol("a"))
+    assert (steps(case.plan()), reasons(case.plan())["s"]) == ([], "ForeignSite")
+
+
+def test_a_renamed_image_is_known_to_its_clones(site: World, tmp_path: Path) -> None:
+    """Guards clones of images: they find theirs by its uuid after a restart, whatever it is called by then."""
+    file = tmp_path / "golden.img"
+    file.write_bytes(bytes(8 << 20))
+    site.commit(image("golden", file), clone("c", imageRef="golden"), subsystem("x", {1: "c"}))
+    site.converge()
+    renamed = image("silver", file)
+    renamed["metadata"]["annotations"] = {"holdfast.dev/renamed-from": "golden"}
+    site.commit(renamed, clone("c", imageRef="golden") | clone("c", imageRef="silver"), subsystem("x", {1: "c"}))
+    site.converge()
+    site.restart_target()
+    tick = site.converge()
+    assert (tick.verdict, site.exports()) == (Verdict.CONVERGED, {("x", 1): site.uid("c")})
+
+
+def test_an_image_is_one_file_for_good() -> None:
+    """Guards clones: under the uuid by which they know theirs, no other file is opened, nor one that is written."""
+    declared = image("golden", Path("/srv/golden.img"))
+    uuid = identity.derived_uuid(SITE, ResourceKey("Image", "", "golden"))
+    case = Case([declared])
+    assert [step for step in steps(case.plan()) if "golden" in step] == ["create bdev golden"]
+    case.owned = {"shown": {f"bdev {uuid}": "/srv/other.img"}}
+    assert reasons(case.plan())["golden"] == "IdentityReused"
+    case.owned = {"opened": {"/srv/golden.img": "n2"}}
+    assert reasons(case.plan())["golden"] == "DeviceOpenedTwice"
+    case.owned = {"opened": {reading("/srv/golden.img"): "n2"}}
+    assert "golden" not in reasons(case.plan())
 
 
 def test_what_lies_on_each_other_is_worked_on_one_at_a_time() -> None:

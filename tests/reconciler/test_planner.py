@@ -30,10 +30,21 @@ from planning import (
 )
 from world import FOREVER, GENEROUS, NQN, SITE, START, device_uuid, host, manifest, removal, subsystem, volume
 
-from backends.contract import AllowedHost, Bdev, Gap, Listener, LvolStore, Namespace, ObjectKey, ObjectKind, QosLimits
+from backends.contract import (
+    Action,
+    AllowedHost,
+    Bdev,
+    Gap,
+    Listener,
+    LvolStore,
+    Namespace,
+    ObjectKey,
+    ObjectKind,
+    QosLimits,
+)
 from reconciler import identity
 from reconciler.plan import Hazard, Phase, plan_json
-from reconciler.planner import Owned, Spending, Writer
+from reconciler.planner import Doubt, Owned, Spending, Writer
 from reconciler.policy import BUILT_IN, Budget, Policy
 
 
@@ -155,7 +166,7 @@ def test_a_pool_is_created_only_with_every_proof(
     reason: str,
 ) -> None:
     """Guards the one act that can overwrite a populated store without SPDK asking."""
-    case = Case([volume("a")], live, [*records(*live[:3]), *ledger], blank={disk().name: blank})
+    case = Case([volume("a")], live, [*records(*live[:3]), *ledger], blank={disk().name: blank}, unchecked=True)
     case.nodes[2]["spec"]["initialize"] |= consent
     found = case.plan()
     assert reasons(found)["n1-pool"] == reason
@@ -368,7 +379,7 @@ def test_a_pool_goes_only_when_it_holds_nothing_of_anybody() -> None:
     case.live = base()
     assert steps(case.plan()) == ["delete lvolstore n1-pool"]
     late = ObjectKey(ObjectKind.LVOL, f"{POOL_NAME}/late")
-    case.owned["quarantined"] = {late: START}
+    case.owned["quarantined"] = {late: Doubt(Action.CREATE, {}, START)}
     assert held(case.plan()) == {"delete lvolstore n1-pool": "OutcomeUnknown"}
 
 
@@ -504,7 +515,10 @@ def drifted(**case: Any) -> Case:
     ("owned", "reason"),
     [
         ({"writer": Writer.FOREIGN}, "NotTheWriter"),
-        ({"quarantined": {ObjectKey(ObjectKind.NAMESPACE, f"{NQN}s#2"): START}}, "OutcomeUnknown"),
+        (
+            {"quarantined": {ObjectKey(ObjectKind.NAMESPACE, f"{NQN}s#2"): Doubt(Action.DELETE, {}, START)}},
+            "OutcomeUnknown",
+        ),
         ({"not_before": {key("Subsystem", "s"): START + 5}}, "BackingOff"),
         (
             {

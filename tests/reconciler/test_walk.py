@@ -87,6 +87,45 @@ def test_a_removal_destroys_exactly_what_it_names_and_a_revert_makes_no_blank_di
     assert site.exports() == {("s", 1): site.uid("a")}
 
 
+def test_a_removal_that_destroys_nothing_says_why(site: World) -> None:
+    """Guards people who believe that bytes are gone: another uid, or a day that has passed, is named and needs them."""
+    site.commit(volume("a"))
+    site.converge()
+    site.commit(removal("a", "11111111-1111-4111-8111-111111111111"))
+    tick = site.converge()
+    assert (max(site.reasons(tick) - {"Retained"}), tick.verdict) == ("RemovalNotHonoured", Verdict.HELD)
+    uid = site.uid("a")
+    site.commit(removal("a", uid, expires="2026-11-22"))
+    site.clock.advance(3 * 86400)
+    assert "expired on 2026-11-22" in " ".join(r.message for r in site.tick().plan.remarks)
+    assert site.uid("a") == uid
+
+
+def test_a_subsystem_without_one_of_its_namespaces_is_not_ready(site: World) -> None:
+    """Guards the status against saying "as declared" while a namespace is missing."""
+    site.commit(volume("a"), volume("b"), subsystem("s", {1: "a", 2: "b"}))
+    site.converge()
+    site.call("nvmf_subsystem_remove_ns", {"nqn": f"{NQN}s", "nsid": 2})
+    site.call("bdev_lvol_delete", {"name": site.uid("b")})
+    tick = site.converge()
+    said = {remark.resource.name: remark for remark in tick.plan.remarks}
+    assert (said["s"].reason, said["s"].ready) == ("ExportedIncomplete", False)
+    assert site.exports() == {("s", 1): site.uid("a")}
+
+
+def test_what_is_not_ours_is_named_and_left_alone(site: World) -> None:
+    """Guards foreign objects: seen, said, never changed, and no reason to be called out of order."""
+    site.commit(*shop())
+    site.converge()
+    site.call("bdev_malloc_create", {"name": "theirs", "num_blocks": 2048, "block_size": 512})
+    site.call("nvmf_create_subsystem", {"nqn": f"{NQN}theirs"})
+    before = site.mutations()
+    tick = site.converge()
+    said = next(remark for remark in tick.plan.remarks if remark.reason == "ForeignObjects")
+    assert said.message == f"not ours, and left alone: bdev theirs, subsystem {NQN}theirs"
+    assert (tick.verdict, site.mutations()) == (Verdict.CONVERGED, before)
+
+
 def test_a_reverted_grow_keeps_the_larger_size(site: World) -> None:
     """Guards against shrinking: SPDK would cut off data without asking."""
     site.commit(volume("a"))

@@ -91,6 +91,12 @@ def test_headings(rule: Rule) -> None:
 
 
 @by_rule
+def test_pages_fit_a_terminal(rule: Rule) -> None:
+    """`holdfast explain` prints a page as it is, so no line is wider than 80 columns."""
+    assert [line for line in rule.page.splitlines() if len(line) > text.WIDTH] == []
+
+
+@by_rule
 def test_bad(rule: Rule, tmp_path: Path) -> None:
     """What a page calls bad gives findings of that rule and of no other, as the page shows them."""
     report = judge(tmp_path, rule, "Bad")

@@ -223,9 +223,14 @@ def test_configuration_is_documented(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
-        ("Volume", {"size": "100 GB"}, '"100 GB" is not a quantity, such as "100Gi"'),
+        ("Volume", {"size": "100 GB"}, '"100 GB" is not a quantity; did you mean "100G" or "100Gi"?'),
+        ("Volume", {"size": "256MB"}, '"256MB" is not a quantity; did you mean "256M" or "256Mi"?'),
+        ("Volume", {"size": "64KiB"}, '"64KiB" is not a quantity; did you mean "64Ki"?'),
+        ("Volume", {"size": "1.5kb"}, '"1.5kb" is not a quantity; did you mean "1.5k" or "1.5Ki"?'),
+        ("Volume", {"size": "512B"}, '"512B" is not a quantity; did you mean "512"?'),
+        ("Volume", {"size": "big"}, '"big" is not a quantity, such as "100Gi"'),
         ("Volume", {"size": "1.0000001Ki"}, '"1.0000001Ki" is not a quantity, such as "100Gi"'),
-        ("Volume", {"size": "100Gi\n"}, '"100Gi\\n" is not a quantity, such as "100Gi"'),
+        ("Volume", {"size": "100Gi\n"}, '"100Gi\\n" is not a quantity; did you mean "100Gi"?'),
         ("Volume", {"thin": "yes"}, '"yes" is not true or false, such as true'),
         ("Volume", {"reclaimPolicy": "delete"}, '"delete" is not one of Retain, Delete; did you mean "Delete"?'),
         ("Volume", {"qos": {"iops": -1}}, "-1 is smaller than 0, the minimum here"),

@@ -125,8 +125,10 @@ class Desk:
     def converge(self, revision: str = REVISION) -> None:
         self.house.ledger.converge(revision, self.clock.now())
 
-    def reject(self, revision: str, findings: Sequence[Finding] = (), reason: str = "RevisionRejected") -> None:
-        self.daemon.gate.rejected = Rejected(revision, reason, "it does not pass", findings)
+    def reject(
+        self, revision: str, findings: Sequence[Finding] = (), reason: str = "RevisionRejected", subject: str = "Oops"
+    ) -> None:
+        self.daemon.gate.rejected = Rejected(revision, reason, "it does not pass", findings, subject)
         self.daemon.source_state.head = revision
 
     def target(  # noqa: PLR0913  # all that a tick tells
@@ -143,7 +145,9 @@ class Desk:
         seen = verdict not in (Verdict.UNREACHABLE, Verdict.STALLED)
         observed = Observed(Incarnation(None, None), {}, version=version) if seen else None
         plan = Plan(name, self.house.ledger.accepted(), held=tuple(held))
-        kept = self.daemon._targets.get(name) or _Kept(Keeper(name, _NoBackend(), self.house), "")
+        kept = self.daemon._targets.get(name) or _Kept(
+            Keeper(name, _NoBackend(), self.house), "", self.daemon._locks[name]
+        )
         kept.last = Tick(verdict, plan, message=message, observed=observed)
         kept.last_seen = self.clock.now() if seen else kept.last_seen
         self.daemon._targets[name] = kept

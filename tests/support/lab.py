@@ -28,6 +28,7 @@ from backends.contract import (
 )
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import Call, Client
+from backends.spdk.errors import Disconnected
 from backends.spdk.simulator import Simulator
 from backends.spdk.transport import Transport, connect_unix
 from reconciler.demo.patience import until
@@ -107,6 +108,9 @@ class Lab:
     def live(self, key: ObjectKey) -> LiveObject | None:
         return self.observe().objects.get(key)
 
+    def poll(self) -> None:
+        """From now on the target polls, without which SPDK attaches no controller over TCP."""
+
     # --- past the backend
 
     def call(self, method: str, **params: Any) -> Any:
@@ -124,14 +128,18 @@ class Lab:
             file.truncate(size)
         return Bdev(name, "aio", uuid=uuid, size=size, block_size=4096, path=str(path), **more)
 
-    def pool(self, name: str = "pool", disk: str = "disk") -> LvolStore:
+    def pool(self, name: str = "pool", disk: str = "disk", size: int = 64 * MIB) -> LvolStore:
         """A store of 1 MiB clusters, made past the backend together with its device; as it is then observed."""
-        device = self.disk(disk, uuid=None)
-        self.call("bdev_aio_create", name=disk, filename=str(device.path), block_size=4096)
+        self.disk(disk, size)
+        self.attach(disk)
         self.call("bdev_lvol_create_lvstore", bdev_name=disk, lvs_name=name, cluster_sz=MIB)
         found = self.live(ObjectKey(ObjectKind.LVOL_STORE, name))
         assert isinstance(found, LvolStore)
         return found
+
+    def attach(self, name: str = "disk") -> None:
+        """The device of a disk that is there already, made past the backend."""
+        self.call("bdev_aio_create", name=name, filename=str(self.folder / f"{name}.img"), block_size=4096)
 
     def lvol(self, name: str, mib: int = 4, store: str = "pool", *, thin: bool = True) -> Lvol:
         """An lvol made past the backend; as it is then observed."""
@@ -177,6 +185,43 @@ class SimulatedLab(Lab):
         self.simulator.start()
 
 
+@dataclass
+class LiveLab(Lab):
+    """The same over a live target, which is a process of its own."""
+
+    nvmf_tgt: Path = field(kw_only=True)
+    process: Child = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.process = self._child(*target_command(self.nvmf_tgt)(self.socket))
+
+    def _child(self, *command: str) -> Child:
+        return Child("nvmf_tgt", command, self.folder / "log")
+
+    def poll(self) -> None:
+        self.process.stop()
+        command = target_command(self.nvmf_tgt)(self.socket)
+        self.process = self._child(*(word for word in command if word != "--interrupt-mode"))
+        self.start()
+
+    def start(self) -> None:
+        self.process.start()
+        until(self._is_up, self.process.last_words)
+
+    def restart(self) -> None:
+        """As kill -9 does it, with a new process over what is left."""
+        self.process.kill()
+        self.start()
+
+    def _is_up(self) -> bool:
+        self.process.check()
+        try:
+            return bool(self.call("framework_wait_init"))
+        except Disconnected:
+            return False
+
+
 @contextmanager
 def _folder() -> Iterator[Path]:
     """Paths of sockets must be short, so it is not pytest's."""
@@ -199,14 +244,12 @@ def simulated(**settings: Any) -> Iterator[SimulatedLab]:
 
 
 @contextmanager
-def live(nvmf_tgt: Path) -> Iterator[Lab]:
+def live(nvmf_tgt: Path) -> Iterator[LiveLab]:
     with _folder() as folder:
-        lab = Lab(folder)
-        child = Child("nvmf_tgt", target_command(nvmf_tgt)(lab.socket), folder / "log")
-        child.start()
+        lab = LiveLab(folder, nvmf_tgt=nvmf_tgt)
         try:
-            until(lambda: child.check() or lab.socket.exists(), child.last_words)
+            lab.start()
             yield lab
         finally:
             lab.backend.close()
-            child.stop()
+            lab.process.stop()

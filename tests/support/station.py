@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from forge import Forge
-from world import GENEROUS, Clock, World, world
+from world import GENEROUS, Clock, World, subsystem, volume, world
 
 from reconciler import app, telemetry
 from reconciler.clock import Clock as AnyClock
@@ -71,6 +71,15 @@ class Station:
         revision = self.forge.commit(self.files(*manifests, **settings), message)
         self.daemon.poll()
         return revision
+
+    def hold_something(self) -> str:
+        """A subsystem is withdrawn under a policy that allows nothing of the kind; the approval that it waits for."""
+        strict = {"budget": {"disruptiveSubsystems": 0}}
+        self.push(volume("a"), subsystem("s", {1: "a"}), policy=strict)
+        self.settle()
+        self.push(volume("a"), policy=strict)
+        self.settle()
+        return self.daemon.preview("n1").approval_id
 
     # --- what became of it
 

@@ -23,7 +23,8 @@ from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import Call, Client
 from backends.spdk.simulator import Simulator
 from backends.spdk.transport import connect_unix
-from reconciler.desired import DesiredState, desired_state
+from reconciler.address import connection_of
+from reconciler.desired import DesiredState, TargetWish, desired_state
 from reconciler.policy import policy_of
 from reconciler.reconcile import House, Keeper, Tick, Verdict
 from reconciler.store import Store
@@ -192,7 +193,8 @@ class World:
 
     def _keeper(self, target: str) -> Keeper:
         path = str(self.socket(target))
-        keeper = Keeper(target, SpdkBackend(lambda: connect_unix(path), secrets=self.house.vault), self.house)
+        backend = SpdkBackend(lambda: connect_unix(path), secrets=self.house.vault)
+        keeper = Keeper(target, backend, self.house, deserted=_is_deserted)
         keeper._executor.patience = self.patience
         return keeper
 
@@ -206,11 +208,17 @@ class World:
         """Put manifests beside the nodes; enforced when they pass the analyzer, as the gate does it."""
         return self.push([*self.nodes(), *manifests], policy)
 
-    def push(self, manifests: Iterable[Mapping[str, Any]], policy: Mapping[str, Any] | None = None) -> Report:
+    def push(
+        self,
+        manifests: Iterable[Mapping[str, Any]],
+        policy: Mapping[str, Any] | None = None,
+        *,
+        unchecked: bool = False,
+    ) -> Report:
         revision = f"{next(self._revisions):040x}"
         found = snapshot(revision, manifests, self.policy if policy is None else policy)
         report = analyze(found, as_of=self.today, base=self.report)
-        if not report.blocks:
+        if unchecked or not report.blocks:
             self.report = report
             settings = policy_of(report.config.settings)
             self.house.ledger.accept(revision, "test", settings, self.clock.now())
@@ -255,6 +263,11 @@ class World:
         """Uid of every lvol by its name."""
         return {lvol["name"]: lvol["uuid"] for lvol in self.call("bdev_lvol_get_lvols", target=target)}
 
+    def pool(self, target: str = "n1") -> dict[str, Any]:
+        """The lvol store, as the target shows it."""
+        found: dict[str, Any] = self.call("bdev_lvol_get_lvstores", target=target)[0]
+        return found
+
     def uid(self, name: str, target: str = "n1") -> str:
         """Uid of the lvol that stands for a volume."""
         return next(uid for lvol, uid in self.lvols(target).items() if lvol.endswith(f"-{name}"))
@@ -288,6 +301,10 @@ class World:
         self.die()
         for simulator in self.simulators.values():
             simulator.stop()
+
+
+def _is_deserted(_: TargetWish, address: str) -> bool:
+    return SpdkBackend(lambda: connect_unix(connection_of(address)["unixSocket"])).deserted()
 
 
 @contextmanager

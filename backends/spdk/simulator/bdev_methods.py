@@ -1,15 +1,15 @@
-"""bdev_*: malloc, null, AIO and passthru devices, their limits, and the listing of all."""
+"""bdev_*: devices in memory and of nothing, limits of all, and the listing of all."""
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Mapping
 from typing import Final
 
 from backends.spdk.simulator.bdevs import LIMITS, SHARED, Bdev
 from backends.spdk.simulator.errors import INVALID_PARAMS, RpcError, TargetCrashed, failed
+from backends.spdk.simulator.media import Medium, Window
 from backends.spdk.simulator.params import MAX_UINT64
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
@@ -21,7 +21,13 @@ NUMA_NODES: Final = frozenset({-1, 0})  # any, and the only one
 METADATA_SIZES: Final = frozenset({0, 8, 16, 32, 64, 128})
 MALLOC_IO: Final = ("read", "write", "unmap", "flush", "reset", "write_zeroes", "zcopy", "compare", "abort", "copy")
 NULL_IO: Final = ("read", "write", "reset", "write_zeroes", "abort")
-AIO_IO: Final = ("read", "write", "flush", "reset", "write_zeroes")
+PREFERRED: Final = (
+    "preferred_write_granularity",
+    "preferred_write_alignment",
+    "optimal_write_size",
+    "preferred_unmap_granularity",
+    "preferred_unmap_alignment",
+)
 TICK_RATE: Final = 1_000_000_000
 MAX_MBYTES: Final = MAX_UINT64 // MIB
 
@@ -65,8 +71,9 @@ def _iostat(bdev: Bdev) -> Json:
     return counted | {"io_error": {}}
 
 
-def set_options(target: Target, *, bdev_auto_examine: bool = True, **_sizes: int) -> Json:
+def set_options(target: Target, *, bdev_auto_examine: bool = True, **sizes: int) -> Json:
     target.auto_examine = bdev_auto_examine
+    target.bdev_options |= sizes
     return True
 
 
@@ -127,7 +134,7 @@ def malloc_create(  # noqa: PLR0913  # the method's parameters
     dif_type: int = 0,
     dif_is_head_of_md: bool = False,
     dif_pi_format: int = 0,
-    **_layout: int,
+    optimal_io_boundary: int = 0,
 ) -> Json:
     _check_blocks(block_size, num_blocks, physical_block_size, md_size)
     if numa_id not in NUMA_NODES:
@@ -140,6 +147,19 @@ def malloc_create(  # noqa: PLR0913  # the method's parameters
         target.unnamed_mallocs += 1  # also when the name is taken: the next call gets the next one
     bdev = Bdev(name, "Malloc disk", "malloc", block_size, num_blocks, uuid or "", MALLOC_IO, numa_id=numa_id)
     bdev.metadata = _metadata(md_size, dif_type, dif_pi_format, interleaved=md_interleave, at_head=dif_is_head_of_md)
+    bdev.recipe = {
+        "physical_block_size": physical_block_size or block_size - (md_size if md_interleave else 0),
+        "uuid": "",  # whichever it gets
+        "optimal_io_boundary": optimal_io_boundary,
+        "md_size": md_size,
+        "dif_type": dif_type,
+        "dif_is_head_of_md": dif_is_head_of_md,
+        "dif_pi_format": dif_pi_format,
+        "numa_id": numa_id,
+    }
+    bdev.domains = lambda: [] if dif_type else ["DMA", "ACCEL"]
+    medium = bdev.medium = Medium(None)
+    bdev.media = lambda: (Window(medium, 0, bdev.size),)
     return target.register(bdev).name
 
 
@@ -180,6 +200,15 @@ def null_create(  # noqa: PLR0913  # the method's parameters
         raise TargetCrashed  # observed; a malloc device of no size is only refused
     bdev = Bdev(name, "Null disk", "null", block_size + md_size, num_blocks, uuid or "", NULL_IO, preferred=preferred)
     bdev.metadata = _metadata(md_size, dif_type, dif_pi_format, interleaved=True, at_head=dif_is_head_of_md)
+    bdev.recipe = {
+        "physical_block_size": physical_block_size or block_size,
+        "md_size": md_size,
+        "dif_type": dif_type,
+        "dif_is_head_of_md": dif_is_head_of_md,
+        "dif_pi_format": dif_pi_format,
+        "uuid": "",  # whichever it gets
+        **{name: preferred.get(name, 0) for name in PREFERRED},
+    }
     return target.register(bdev).name
 
 
@@ -189,134 +218,6 @@ def null_resize(target: Target, *, name: str, new_size: int) -> Json:
     if bdev.driver != "null" or new_size < bdev.size // MIB:
         raise failed(errno.EINVAL)
     target.bdevs.resize(bdev, new_size * MIB // bdev.block_size)
-    return True
-
-
-# AIO
-
-
-def aio_create(  # noqa: PLR0913  # the method's parameters
-    target: Target,
-    *,
-    name: str,
-    filename: str,
-    block_size: int = 0,
-    readonly: bool = False,
-    fallocate: bool = False,
-    uuid: str | None = None,
-    nowait: bool = False,
-) -> Steps:
-    """Answers when the device has been examined: a store that the file carries is loaded by then."""
-    size, detected = file_size(filename, readonly=readonly, nowait=nowait)
-    used = block_size or detected
-    if used < 512 or used & (used - 1) or used < detected or size % used:
-        raise failed(errno.EINVAL)
-    shown: Mapping[str, Json] = {
-        "filename": filename,
-        "block_size_override": bool(block_size),
-        "readonly": readonly,
-        "fallocate": fallocate,
-        "nowait": nowait,
-    }
-    bdev = Bdev(
-        name,
-        "AIO disk",
-        "aio",
-        used,
-        size // used,
-        uuid or "",
-        (*AIO_IO, "unmap") if fallocate else AIO_IO,
-        lambda: {"aio": dict(shown)},
-        file=filename,
-        writable=not readonly,
-    )
-    return target.register_and_read(bdev)
-
-
-def file_size(filename: str, *, readonly: bool, nowait: bool = False) -> tuple[int, int]:
-    """Bytes of a file or block device, and the block size that it dictates, if any. It is never created or cut."""
-    try:
-        descriptor = os.open(filename, os.O_RDONLY if readonly else os.O_RDWR)
-    except OSError as error:
-        raise failed(error.errno or errno.EIO) from None
-    try:
-        is_device = stat.S_ISBLK(os.fstat(descriptor).st_mode)
-        if nowait and not is_device:
-            raise failed(errno.ENOTSUP)
-        return os.lseek(descriptor, 0, os.SEEK_END), 512 if is_device else 0
-    finally:
-        os.close(descriptor)
-
-
-def aio_rescan(target: Target, *, name: str) -> Json:
-    """Takes in a size that changed; an empty file is a removed device. Shrinking is EBUSY: the rescan has it open."""
-    bdev = target.bdevs.get(name, "aio")
-    size, _ = file_size(bdev.file or "", readonly=True)
-    num_blocks = size // bdev.block_size
-    if not size:
-        target.bdevs.remove(bdev)
-    elif num_blocks < bdev.num_blocks:
-        raise failed(errno.EBUSY)
-    else:
-        target.bdevs.resize(bdev, num_blocks)
-    return True
-
-
-# Passthru
-
-
-def passthru_create(target: Target, *, name: str, base_bdev_name: str, uuid: str | None = None) -> Steps:
-    """On an absent base it answers well and waits."""
-    if name in target.passthrus:
-        raise failed(errno.EEXIST)
-    base = target.bdevs.find(base_bdev_name)
-    if base is not None:
-        _put_on(target, name, base, uuid)
-    target.passthrus[name] = base_bdev_name
-    target.passthru_uuids[name] = uuid
-    yield from target.read_fresh()
-    return name
-
-
-def wait_for(target: Target, base: Bdev) -> None:
-    """Passthru devices that were created before their base come up with it."""
-    for name, wanted in target.passthrus.items():
-        device = target.bdevs.find(name)
-        is_up = device is not None and device.driver == "passthru"
-        if wanted == base.name and base.claim is None and not is_up:
-            _put_on(target, name, base, target.passthru_uuids.get(name))
-
-
-def _put_on(target: Target, name: str, base: Bdev, uuid: str | None) -> None:
-    """Observed: a name or UUID that another device has got kills the target."""
-    shown: dict[str, Json] = {"name": name, "base_bdev_name": base.name}
-    bdev = Bdev(
-        name,
-        "passthru",
-        "passthru",
-        base.block_size,
-        base.num_blocks,
-        uuid or "",
-        base.io_types,
-        lambda: {"passthru": dict(shown)},
-        file=base.file,
-        numa_id=base.numa_id,
-    )
-    base.take(
-        bdev, lambda: target.bdevs.remove(bdev)
-    )  # observed: its name stays taken, and it comes back with its base
-    try:
-        target.enter_fresh(bdev)
-    except RpcError:
-        raise TargetCrashed from None
-
-
-def passthru_delete(target: Target, *, name: str) -> Steps:
-    target.bdevs.get(name, "passthru")
-    yield Pause.MESSAGE
-    bdev = target.bdevs.get(name, "passthru")
-    target.bdevs.remove(bdev)
-    target.bdevs.get(target.passthrus.pop(bdev.name)).close(bdev)
     return True
 
 
@@ -353,9 +254,4 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "bdev_null_create": null_create,
     "bdev_null_resize": null_resize,
     "bdev_null_delete": deleter("null"),
-    "bdev_aio_create": aio_create,
-    "bdev_aio_rescan": aio_rescan,
-    "bdev_aio_delete": deleter("aio"),
-    "bdev_passthru_create": passthru_create,
-    "bdev_passthru_delete": passthru_delete,
 }

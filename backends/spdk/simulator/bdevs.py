@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from backends.spdk.simulator.errors import failed
+from backends.spdk.simulator.media import Media, Medium
 from backends.spdk.simulator.notifications import Notifications
+from backends.spdk.simulator.persistence import BLOCK, is_marked
 from schemas.resources import Json
 
 IO_TYPES: Final = (
@@ -53,8 +55,11 @@ class Bdev:
     uuid: str
     io_types: Iterable[str]
     details: Callable[[], dict[str, Json]] = dict
-    file: str | None = None  # what holds its bytes, when that outlives the process
-    writable: bool = True
+    file: str | None = None  # its name, where it is one
+    domains: Callable[[], list[str]] = list  # kinds of memory that it can take data from
+    shown_domains: Callable[[], list[str]] = list  # those that it tells of
+    medium: Medium | None = None  # what it holds its bytes in, where it does so itself
+    media: Media = tuple  # where its bytes lie
     numa_id: int | None = None
     preferred: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, Json] = field(default_factory=dict)
@@ -62,6 +67,8 @@ class Bdev:
     users: dict[Hashable, Callable[[], None]] = field(default_factory=dict)  # who has it open → what to do when it goes
     claim: str | None = None
     claimants: set[Hashable] = field(default_factory=set)
+    recipe: Mapping[str, Json] = field(default_factory=dict)  # what more it was made of
+    values: dict[str, int] = field(default_factory=dict)  # what its driver lets be changed
     limits: dict[str, int] | None = None
     limits_changing: bool = False
     is_going: bool = False  # its removal waits for something that never comes
@@ -69,6 +76,11 @@ class Bdev:
     @property
     def size(self) -> int:
         return self.block_size * self.num_blocks
+
+    @property
+    def is_marked(self) -> bool:
+        """Something of ours is on it."""
+        return any(is_marked(window.read(BLOCK, 0)) for window in self.media())
 
     def close(self, user: Hashable) -> None:
         """Forget a user, and its claim."""
@@ -109,6 +121,8 @@ class Bdev:
         if self.claim is not None:
             shown["claim_type"] = self.claim
         supported = frozenset(self.io_types)
+        if domains := self.shown_domains():
+            shown["memory_domains"] = [{"dma_device_type": kind} for kind in domains]
         shown["zoned"] = False
         shown["supported_io_types"] = {name: name in supported for name in IO_TYPES}
         shown["driver_specific"] = self.details()
@@ -181,6 +195,8 @@ class Bdevs:
         del self._devices[bdev.name]
         for name in {bdev.name, bdev.uuid, *bdev.aliases}:
             del self._names[name]
+        if bdev.medium is not None:
+            bdev.medium.close()
         self._notifications.send("bdev_unregister", bdev.name)
 
     def abandon(self, bdev: Bdev) -> None:

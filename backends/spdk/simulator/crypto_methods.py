@@ -11,7 +11,7 @@ from typing import Final
 from backends.spdk.simulator.bdevs import Bdev
 from backends.spdk.simulator.crypto import CryptoKey
 from backends.spdk.simulator.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError, failed
-from backends.spdk.simulator.stack_methods import above, crypto_uuid
+from backends.spdk.simulator.layer_methods import derived_uuid
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
 from schemas.resources import Json
@@ -67,7 +67,7 @@ def create_device(  # noqa: PLR0913  # the method's parameters
     key2: str | None = None,
     cipher: str = "AES_CBC",
     crypto_pmd: str | None = None,
-) -> Steps:
+) -> Json:
     """On an absent base it answers well and waits, and the name stays taken."""
     del crypto_pmd
     if key_name is not None and key_name not in target.crypto.keys:
@@ -85,7 +85,6 @@ def create_device(  # noqa: PLR0913  # the method's parameters
     target.crypto.devices[name] = (base.name if base else base_bdev_name, used)
     if base is not None:
         _put_on(target, name, used, base)
-    yield from target.read_fresh()
     return name
 
 
@@ -97,6 +96,7 @@ def wait_for(target: Target, base: Bdev) -> None:
 
 
 def _put_on(target: Target, name: str, key: str, base: Bdev) -> None:
+    material = str(target.crypto.keys.get(key))
     shown: dict[str, Json] = {"base_bdev_name": base.name, "name": name, "key_name": key}
     bdev = Bdev(
         name,
@@ -104,19 +104,15 @@ def _put_on(target: Target, name: str, key: str, base: Bdev) -> None:
         "crypto",
         base.block_size,
         base.num_blocks,
-        crypto_uuid(base.uuid),
-        CRYPTO_IO,
+        derived_uuid("crypto", base),
+        [kind for kind in CRYPTO_IO if kind in frozenset(base.io_types)],
         lambda: {"crypto": dict(shown)},
-        file=above(base.file, base.size, base.uuid, *_secret(target, key)),
         numa_id=base.numa_id,
+        domains=lambda: ["ACCEL"],
+        media=lambda: tuple(window.veiled(material) for window in base.media()),
     )
     base.take(bdev, partial(target.bdevs.remove, bdev))
-    target.enter_fresh(bdev)
-
-
-def _secret(target: Target, key: str) -> tuple[str, ...]:
-    found = target.crypto.keys.get(key)
-    return (found.key, found.key2) if found else ()
+    target.register(bdev)
 
 
 def delete_device(target: Target, *, name: str) -> Steps:

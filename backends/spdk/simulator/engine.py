@@ -9,15 +9,17 @@ from typing import Final, TypeAlias
 
 from backends.spdk.simulator import (
     bdev_methods,
+    config_methods,
     crypto_methods,
     errors,
+    file_methods,
     framework_methods,
     keyring_methods,
+    layer_methods,
     lvol_methods,
     nvme_methods,
     nvmf_methods,
     raid_methods,
-    stack_methods,
     volumes,
     wire,
 )
@@ -30,29 +32,32 @@ from schemas.resources import Json
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     **framework_methods.HANDLERS,
+    **config_methods.HANDLERS,
     **bdev_methods.HANDLERS,
+    **file_methods.HANDLERS,
+    **layer_methods.HANDLERS,
     **lvol_methods.HANDLERS,
     **nvmf_methods.HANDLERS,
     **keyring_methods.HANDLERS,
     **crypto_methods.HANDLERS,
     **raid_methods.HANDLERS,
-    **stack_methods.HANDLERS,
     **nvme_methods.HANDLERS,
 }
 WAITING: Final[tuple[Examiner, ...]] = (
-    bdev_methods.wait_for,
+    layer_methods.wait_for,
     crypto_methods.wait_for,
     raid_methods.wait_for,
-    stack_methods.wait_for,
 )
 REVIVING: Final[tuple[Reviver, ...]] = (volumes.revive,)
-READING: Final[tuple[Reader, ...]] = (raid_methods.assemble, volumes.load)
+READING: Final[tuple[Reader, ...]] = (raid_methods.examine, volumes.load)
 
 TOO_EARLY: Final = "Method may only be called after framework is initialized using framework_start_init RPC."
 TOO_LATE: Final = (
     "Method may only be called before framework is initialized. Use --wait-for-rpc command line parameter and then"
     " issue this RPC before the framework_start_init RPC."
 )
+
+_NOBODY: Final = Call(None, "", None)  # asked for what goes on by itself
 
 Reply: TypeAlias = "Callable[[str | None], None]"  # an answer, or None where none is due
 
@@ -103,6 +108,11 @@ class Engine:
             self._advance(_Task(call, result, reply))
         else:
             reply(wire.result_of(call, result))
+        self._begin_background()
+
+    def _begin_background(self) -> None:
+        while self.target.background:
+            self._advance(_Task(_NOBODY, self.target.background.popleft(), lambda _: None))
 
     def _begin(self, call: Call) -> Json | Steps:
         method = METHODS.get(call.method)
@@ -144,6 +154,7 @@ class Engine:
             task.reply(wire.refusal_of(task.call, error))
         else:
             self._park(task, pause)
+        self._begin_background()
 
     def _park(self, task: _Task, pause: Pause) -> None:
         match pause:

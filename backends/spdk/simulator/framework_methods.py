@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+import errno
+from collections.abc import Mapping
+from typing import Final
 
 from backends.spdk.simulator.bdev_methods import TICK_RATE
-from backends.spdk.simulator.bdevs import Bdev
-from backends.spdk.simulator.errors import INVALID_PARAMS, RpcError, TargetDied
+from backends.spdk.simulator.config_methods import DEPENDS_ON
+from backends.spdk.simulator.errors import TargetDied, failed
 from backends.spdk.simulator.methods import METHODS
-from backends.spdk.simulator.nvmf import Namespace, Subsystem
 from backends.spdk.simulator.nvmf_methods import add_discovery
+from backends.spdk.simulator.options import IOBUF_STATS, MODULES, OPERATIONS, SCHEDULER
 from backends.spdk.simulator.params import MAX_UINT64
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
@@ -19,16 +20,6 @@ from schemas.resources import Json
 VERSION: Final[dict[str, Json]] = {
     "version": "SPDK v26.05 git sha1 d519b163cb",
     "fields": {"major": 26, "minor": 5, "patch": 0, "suffix": "", "commit": "d519b163cb"},
-}
-DEPENDS_ON: Final[Mapping[str, list[str]]] = {
-    "scheduler": [],
-    "vmd": [],
-    "sock": [],
-    "iobuf": [],
-    "keyring": [],
-    "accel": ["iobuf"],
-    "bdev": ["accel", "keyring", "vmd", "sock", "iobuf"],
-    "nvmf": ["bdev", "keyring", "sock", "accel", "iobuf"],
 }
 NOTIFICATION_TYPES: Final = ("bdev_register", "bdev_unregister", "bdev_resize")
 
@@ -94,123 +85,58 @@ def get_notifications(target: Target, *, id: int = 0, max: int = MAX_UINT64) -> 
     return target.notifications.since(id, max)
 
 
-# Configuration: the calls that would make the present state again
+# What there is to say about modules that have no state here
 
 
-def get_config(target: Target, *, name: str, with_batches: bool = False) -> Json:
-    """Of one subsystem. Batches are never shown. The keys in `accel` are in clear text."""
-    del with_batches
-    if name not in DEPENDS_ON:
-        raise RpcError(INVALID_PARAMS, f"Subsystem '{name}' not found")
-    writers = {"keyring": _keyring_calls, "accel": _accel_calls, "bdev": _bdev_calls, "nvmf": _nvmf_calls}
-    writer = writers.get(name)
-    return [{"method": method, "params": params} for method, params in writer(target)] if writer else []
+def get_scheduler(target: Target) -> Json:
+    del target
+    return {"scheduler_name": SCHEDULER["name"], "scheduler_period": 0, "isolated_core_mask": "0", "scheduling_core": 0}
 
 
-Calls = Iterator[tuple[str, Any]]
+def get_default_sock(target: Target) -> Json:
+    del target
+    return {"impl_name": "posix"}
 
 
-def _keyring_calls(target: Target) -> Calls:
-    for key in target.keyring.ring.values():
-        yield "keyring_file_add_key", {"name": key.name, "path": key.path}
+def get_assignments(target: Target) -> Json:
+    del target
+    return dict.fromkeys(OPERATIONS, "software")
 
 
-def _accel_calls(target: Target) -> Calls:
-    for key in target.crypto.keys.values():
-        yield "accel_crypto_key_create", key.dump()
+def get_accel_modules(target: Target) -> Json:
+    del target
+    return [{"module": name, "supported ops": list(operations)} for name, operations in MODULES.items()]
 
 
-def _bdev_calls(target: Target) -> Calls:
-    yield "bdev_set_options", {"bdev_auto_examine": target.auto_examine}
-    for driver in ("crypto", "raid", "malloc", "null", "aio"):
-        for bdev in target.bdevs:
-            if bdev.driver == driver:
-                yield f"bdev_{driver}_create", _creation(bdev)
-    for bdev in target.bdevs:
-        if bdev.limits is not None:
-            yield "bdev_set_qos_limit", {"name": bdev.name, **bdev.limits}
+def get_iobuf_stats(target: Target) -> Json:
+    """Nothing is ever buffered."""
+    modules = ["accel", "bdev", *(["nvmf_TCP"] if target.nvmf.transports else [])]
+    return [{"module": name, "small_pool": {**IOBUF_STATS}, "large_pool": {**IOBUF_STATS}} for name in modules]
 
 
-def _creation(bdev: Bdev) -> dict[str, Json]:
-    shown = bdev.details().get(bdev.driver)
-    made: dict[str, Json] = {"name": bdev.name, "block_size": bdev.block_size, "uuid": bdev.uuid}
-    if isinstance(shown, dict):
-        made |= {name: value for name, value in shown.items() if name != "block_size_override"}
-    else:
-        made["num_blocks"] = bdev.num_blocks
-    return made
+def get_mem_stats(target: Target) -> Json:
+    """Names the file that a live target writes. No file is written here."""
+    del target
+    return {"filename": "/tmp/spdk_mem_dump.txt"}  # noqa: S108  # the answer's words
 
 
-def _nvmf_calls(target: Target) -> Calls:
-    """Phase by phase over all subsystems, as they would have to be made."""
-    nvmf = target.nvmf
-    yield "nvmf_set_config", nvmf.config
-    yield "nvmf_set_max_subsystems", {"max_subsystems": nvmf.max_subsystems}
-    yield "nvmf_set_crdt", nvmf.crdt
-    for options in nvmf.transports.values():
-        yield "nvmf_create_transport", options
-    for referral in nvmf.referrals:
-        shown = {"address": referral.address.dump(), "secure_channel": referral.secure_channel}
-        yield "nvmf_discovery_add_referral", shown | {"subnqn": referral.subnqn}
-    subsystems = [subsystem for subsystem in nvmf if subsystem.subtype == "NVMe"]
-    for phase in (_creations, _hosts, _namespaces, _visibilities):
-        for subsystem in subsystems:
-            yield from phase(subsystem)
-    for subsystem in nvmf:
-        yield from _listeners(subsystem)
+def start_disk(target: Target, *, bdev_name: str, nbd_device: str | None = None) -> Json:
+    """As on a machine whose kernel has no nbd."""
+    del nbd_device
+    target.bdevs.get(bdev_name)
+    raise failed(errno.ENOENT)
 
 
-def _creations(subsystem: Subsystem) -> Calls:
-    names = (
-        "nqn",
-        "allow_any_host",
-        "serial_number",
-        "model_number",
-        "max_namespaces",
-        "min_cntlid",
-        "max_cntlid",
-        "ana_reporting",
-        "dmrsl",
-        "wzsl",
-        "passthrough",
-        "enable_nssr",
-    )
-    yield "nvmf_create_subsystem", {name: getattr(subsystem, name) for name in names}
+def stop_disk(target: Target, *, nbd_device: str) -> Json:
+    del target, nbd_device
+    raise failed(errno.ENODEV)
 
 
-def _hosts(subsystem: Subsystem) -> Calls:
-    for host in subsystem.hosts:
-        shown = host.dump()
-        psk = {"psk": host.psk.name} if host.psk else {}
-        yield "nvmf_subsystem_add_host", {"nqn": subsystem.nqn, "host": shown.pop("nqn")} | psk | shown
-
-
-def _namespaces(subsystem: Subsystem) -> Calls:
-    for nsid in sorted(subsystem.namespaces):
-        namespace = subsystem.namespaces[nsid]
-        yield "nvmf_subsystem_add_ns", {"nqn": subsystem.nqn, "namespace": _namespace(subsystem, namespace)}
-
-
-def _namespace(subsystem: Subsystem, namespace: Namespace) -> dict[str, Json]:
-    shown: dict[str, Json] = {"nsid": namespace.nsid, "bdev_name": namespace.bdev.name}
-    shown |= namespace.identity()
-    if subsystem.ana_reporting:
-        shown["anagrpid"] = namespace.anagrpid
-    shown["no_auto_visible"] = namespace.no_auto_visible
-    return shown | ({"ptpl_file": namespace.ptpl_file} if namespace.ptpl_file else {})
-
-
-def _visibilities(subsystem: Subsystem) -> Calls:
-    for nsid in sorted(subsystem.namespaces):
-        for host in subsystem.namespaces[nsid].hosts:
-            yield "nvmf_ns_add_host", {"nqn": subsystem.nqn, "nsid": nsid, "host": host}
-
-
-def _listeners(subsystem: Subsystem) -> Calls:
-    for listener in subsystem.listeners:
-        shown = {"listen_address": listener.address.dump(), "secure_channel": listener.secure_channel}
-        implementation = {"sock_impl": listener.sock_impl} if listener.sock_impl else {}
-        yield "nvmf_subsystem_add_listener", {"nqn": subsystem.nqn} | shown | implementation
+def get_disks(target: Target, *, nbd_device: str | None = None) -> Json:
+    del target
+    if nbd_device is not None:
+        raise failed(errno.ENODEV)
+    return []
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
@@ -220,8 +146,16 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "framework_start_init": start_init,
     "framework_wait_init": wait_init,
     "framework_get_subsystems": get_subsystems,
-    "framework_get_config": get_config,
     "framework_get_reactors": get_reactors,
+    "framework_get_scheduler": get_scheduler,
+    "sock_get_default_impl": get_default_sock,
+    "accel_get_opc_assignments": get_assignments,
+    "accel_get_module_info": get_accel_modules,
+    "iobuf_get_stats": get_iobuf_stats,
+    "nbd_start_disk": start_disk,
+    "nbd_stop_disk": stop_disk,
+    "nbd_get_disks": get_disks,
+    "env_dpdk_get_mem_stats": get_mem_stats,
     "notify_get_types": get_notification_types,
     "notify_get_notifications": get_notifications,
 }

@@ -12,11 +12,14 @@ import json
 import secrets
 import socket
 import threading
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+POLL = 0.05  # seconds between two looks whether to stop
 
 
 class HttpProxy:
@@ -30,7 +33,8 @@ class HttpProxy:
             path_to_target = socket_path
 
         self._server = HTTPServer(address, Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="rpc http proxy", daemon=True)
+        serve = partial(self._server.serve_forever, POLL)
+        self._thread = threading.Thread(target=serve, name="rpc http proxy", daemon=True)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -285,13 +285,12 @@ def rename(target: Target, *, old_name: str, new_name: str) -> Steps:
 
 
 def set_read_only(target: Target, *, name: str) -> Steps:
+    """Observed: its device says that it can be written to until it is loaded again."""
     store, lvol = _volume(target, name)
     yield Pause.IO
     _check_loaded(target, store, lvol)
     lvol.read_only = True
     store.commit(lvol)
-    if lvol.bdev is not None:
-        lvol.bdev.io_types = volumes.READ_ONLY_IO
     return True
 
 
@@ -354,6 +353,8 @@ def clone(target: Target, *, snapshot_name: str, clone_name: str) -> Steps:
     def make() -> Lvol:
         if not lvol.read_only:
             raise failed(errno.EINVAL, INVALID_PARAMS)
+        if not store.pages.free:
+            raise TargetCrashed  # observed; a volume or a snapshot is only refused
         return store.clone(lvol, clone_name, target.mint())
 
     return _make(target, store, clone_name, make, lvol)
@@ -412,6 +413,9 @@ def decouple_parent(target: Target, *, name: str) -> Steps:
 def _copy_up(target: Target, store: Store, lvol: Lvol, wanted: Callable[[], int], *, thin: bool) -> Steps:
     with _busy(lvol):
         yield Pause.IO
+        if target.pace.copy:
+            copied = max(0, wanted() - lvol.allocated) * store.geometry.cluster_size
+            yield from target.takes(copied / target.pace.copy)
         _check_loaded(target, store, lvol)
         if lvol.thin:
             _take_over(target, store, lvol, wanted(), thin=thin)
@@ -464,6 +468,30 @@ def _parent_to_be(store: Store, lvol: Lvol, page: int) -> Lvol:
     return parent
 
 
+def set_parent_bdev(target: Target, *, lvol_name: str, parent_name: str) -> Steps:
+    """As clone_bdev, for a volume that is there; again nobody compares the bytes."""
+    store, lvol = _volume(target, lvol_name)
+    base = target.bdevs.find(parent_name)
+    if base is None:
+        raise failed(errno.ENODEV, INVALID_PARAMS)
+    if base is lvol.bdev or base.size % store.geometry.cluster_size:
+        raise failed(errno.EINVAL, INVALID_PARAMS)
+    if base.claim not in (None, SHARED):
+        raise failed(errno.EPERM, INVALID_PARAMS)
+    yield Pause.IO
+    _check_loaded(target, store, lvol)
+    if lvol.esnap == base.uuid:
+        raise failed(errno.EEXIST, INVALID_PARAMS)
+    if not lvol.thin or not volumes.fits(base, store):
+        raise failed(errno.EINVAL, INVALID_PARAMS)
+    volumes.let_base_go(target, lvol)
+    lvol.orphan()
+    lvol.esnap = base.uuid
+    volumes.hand_base(target, lvol, lvol)
+    store.commit(lvol)
+    return True
+
+
 # Shallow copies
 
 
@@ -513,6 +541,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "bdev_lvol_inflate": inflate,
     "bdev_lvol_decouple_parent": decouple_parent,
     "bdev_lvol_set_parent": set_parent,
+    "bdev_lvol_set_parent_bdev": set_parent_bdev,
     "bdev_lvol_start_shallow_copy": start_shallow_copy,
     "bdev_lvol_check_shallow_copy": check_shallow_copy,
 }

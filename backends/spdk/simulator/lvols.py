@@ -167,7 +167,7 @@ class Store:
     geometry: Geometry
     total_clusters: int
     block_size: int  # of its volumes; the device's when the store was made
-    journal: Journal | None = None  # None: on a device that does not outlive the process
+    journal: Journal | None = None  # None: on a device that nobody can read back
     lvols: dict[int, Lvol] = field(default_factory=dict)  # by page, in the order of creation
     names: dict[str, Lvol | None] = field(default_factory=dict)  # None: being created
     used_clusters: int = 0
@@ -311,12 +311,6 @@ class Store:
 
     # What is on the device
 
-    def close(self) -> None:
-        """Let go of the file; what is in it stays."""
-        if self.journal is not None:
-            self.journal.close()
-            self.journal = None
-
     def erase(self) -> None:
         """Leave a blank device behind."""
         if self.journal is not None:
@@ -361,9 +355,9 @@ class Store:
 def create(base: Bdev, uuid: str, name: str, geometry: Geometry, generation: Callable[[], int]) -> Store:
     """A new store on a device. Whatever the device held before is gone, silently."""
     store = Store(uuid, name, base, geometry, base.size // geometry.cluster_size, base.block_size)
-    if base.file is not None:
+    if base.media():
         try:
-            store.journal = Journal.create(base.file, geometry.region, generation(), store.state())
+            store.journal = Journal.create(base.media, geometry.region, generation(), store.state())
         except OSError:
             raise failed(errno.EIO, INVALID_PARAMS) from None
     return store
@@ -371,7 +365,7 @@ def create(base: Bdev, uuid: str, name: str, geometry: Geometry, generation: Cal
 
 def load(base: Bdev) -> Store | None:
     """The store that a device carries, with its volumes in the order of their metadata pages."""
-    found = Journal.open(base.file, writable=base.writable) if base.file is not None else None
+    found = Journal.open(base.media) if base.media() else None
     if found is None:
         return None
     journal, records = found
@@ -383,8 +377,7 @@ def load(base: Bdev) -> Store | None:
             continue
         lvols.pop(record["gone"], None)
         lvols |= {lvol["page"]: lvol for lvol in record["lvols"]}
-    if not head:
-        journal.close()
+    if not head or head["total_clusters"] * head["cluster_size"] > base.size:
         return None
     return _restore(base, journal, head, [lvols[page] for page in sorted(lvols)])
 

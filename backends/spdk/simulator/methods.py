@@ -107,6 +107,15 @@ _FRAMEWORK: Final = (
     _method("framework_get_subsystems", bare="'framework_get_subsystems' requires no arguments", reads=True),
     _method("framework_get_config", "name:string! with_batches:boolean", BAD_CONFIG, reads=True),
     _method("framework_get_reactors", bare="`framework_get_reactors` requires no arguments", reads=True),
+    _method("framework_get_scheduler", bare="'rpc_get_scheduler' requires no arguments", reads=True),
+    _method("sock_get_default_impl", bare="sock_get_default_impl requires no parameters", reads=True, startup=True),
+    _method("accel_get_opc_assignments", bare="accel_get_opc_assignments requires no parameters", reads=True),
+    _method("accel_get_module_info", bare="accel_get_module_info requires no parameters", reads=True),
+    _method("iobuf_get_stats", lax=True, reads=True),
+    _method("env_dpdk_get_mem_stats", bare="env_dpdk_get_mem_stats doesn't accept any parameters.\n", reads=True),
+    _method("nbd_start_disk", "bdev_name:string! nbd_device:string", BAD_NVMF),
+    _method("nbd_stop_disk", "nbd_device:string!", BAD_NVMF),
+    _method("nbd_get_disks", "nbd_device:string", BAD_NVMF, reads=True),
     _method("notify_get_types", bare="No parameters required", reads=True),
     _method("notify_get_notifications", "id:uint64 max:uint64", BAD_NOTIFY, reads=True),
 )
@@ -150,20 +159,21 @@ _BDEV: Final = (
     ),
     _method("bdev_aio_rescan", "name:string!"),
     _method("bdev_aio_delete", "name:string!"),
+    _method("bdev_uring_create", "name:string! filename:string! block_size:uint32 uuid:uuid"),
+    _method("bdev_uring_rescan", "name:string!"),
+    _method("bdev_uring_delete", "name:string!"),
     _method("bdev_passthru_create", "name:string! base_bdev_name:string! uuid:uuid"),
     _method("bdev_passthru_delete", "name:string!"),
-    _method("bdev_uring_create", "filename:string! name:string! block_size:uint32 uuid:uuid"),
-    _method("bdev_uring_delete", "name:string!"),
     _method(
         "bdev_delay_create",
-        "name:string! base_bdev_name:string! avg_read_latency:uint64! p99_read_latency:uint64!"
-        " avg_write_latency:uint64! p99_write_latency:uint64! uuid:uuid",
+        "name:string! base_bdev_name:string! uuid:uuid avg_read_latency:uint64! p99_read_latency:uint64!"
+        " avg_write_latency:uint64! p99_write_latency:uint64!",
     ),
+    _method("bdev_delay_delete", "name:string!"),
     _method(
         "bdev_delay_update_latency",
         "delay_bdev_name:string! latency_type:[avg_read|p99_read|avg_write|p99_write]! latency_us:uint64!",
     ),
-    _method("bdev_delay_delete", "name:string!"),
     _method(
         "bdev_nvme_attach_controller",
         "name:string! trtype:string! traddr:string! adrfam:string trsvcid:string subnqn:string hostnqn:string"
@@ -203,6 +213,7 @@ _LVOL: Final = (
     _method("bdev_lvol_inflate", "name:string!"),
     _method("bdev_lvol_decouple_parent", "name:string!"),
     _method("bdev_lvol_set_parent", "lvol_name:string! parent_name:string!"),
+    _method("bdev_lvol_set_parent_bdev", "lvol_name:string! parent_name:string!"),
     _method("bdev_lvol_start_shallow_copy", "src_lvol_name:string! dst_bdev_name:string!"),
     _method("bdev_lvol_check_shallow_copy", "operation_id:uint32!"),
 )
@@ -218,6 +229,13 @@ _NVMF: Final = (
     ),
     _method("nvmf_set_max_subsystems", "max_subsystems:uint32!", BAD_NVMF, startup=True, runtime=False),
     _method("nvmf_set_crdt", "crdt1:uint16 crdt2:uint16 crdt3:uint16", BAD_NVMF, startup=True, runtime=False),
+    _method(
+        "nvmf_create_target",
+        "name:string! max_subsystems:uint32 discovery_filter:uint32 dup_host_policy:uint32",
+        BAD_NVMF,
+    ),
+    _method("nvmf_delete_target", "name:string!", BAD_NVMF),
+    _method("nvmf_get_targets", bare="nvmf_get_targets has no parameters.", reads=True),
     _method(
         "nvmf_create_transport",
         "trtype:string! tgt_name:string max_queue_depth:uint16 max_io_qpairs_per_ctrlr:uint16"
@@ -308,6 +326,12 @@ _RAID: Final = (
         "bdev_raid_create",
         f"name:string! strip_size_kb:uint32 raid_level:{_RAID_LEVEL}! base_bdevs:bases! uuid:uuid superblock:boolean",
         BAD_RAID,
+    ),
+    _method(
+        "bdev_raid_set_options",
+        "process_window_size_kb:uint32 process_max_bandwidth_mb_sec:uint32",
+        BAD_RAID,
+        startup=True,
     ),
     _method("bdev_raid_delete", "name:string! clear_sb:boolean", BAD_RAID),
     _method("bdev_raid_get_bdevs", "category:[online|configuring|offline|all]!", BAD_RAID, reads=True),

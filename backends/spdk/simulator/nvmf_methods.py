@@ -24,6 +24,7 @@ from backends.spdk.simulator.keyring_methods import is_psk
 from backends.spdk.simulator.listeners import Endpoint
 from backends.spdk.simulator.nvmf import (
     DEFAULT_NAMESPACES,
+    DEFAULT_SUBSYSTEMS,
     DISCOVERY_NQN,
     MAX_CNTLID,
     MAX_LISTENERS,
@@ -45,6 +46,7 @@ from schemas.resources import Json
 ENODEV, EINVAL = 19, 22
 FAMILIES: Final = {"ipv4": "IPv4", "ipv6": "IPv6", "ib": "IB", "fc": "FC"}
 NETWORKS: Final = frozenset({"TCP", "RDMA"})  # transports whose addresses have ports, and IPv4 unless said otherwise
+MAX_TARGET_NAME: Final = 255
 MAX_TYPE, MAX_ADDRESS, MAX_SERVICE = 32, 256, 32
 MAX_SERIAL, MAX_MODEL = 20, 40
 MAX_PORT: Final = 65_535
@@ -54,9 +56,12 @@ KATO_UNIT: Final = 100  # milliseconds that one unit of KAS stands for
 
 
 def _nvmf(target: Target, tgt_name: str | None, message: str = "Unable to find a target.") -> Nvmf:
-    if tgt_name not in (None, target.nvmf.name):
-        raise RpcError(INTERNAL_ERROR, message)
-    return target.nvmf
+    """One need not be named while there is but one."""
+    if tgt_name == target.nvmf.name or (tgt_name is None and not target.more_nvmf):
+        return target.nvmf
+    if tgt_name in target.more_nvmf:
+        return target.more_nvmf[tgt_name]
+    raise RpcError(INTERNAL_ERROR, message)
 
 
 def _subsystem(target: Target, nqn: str, tgt_name: str | None) -> Subsystem:
@@ -90,6 +95,33 @@ def set_max_subsystems(target: Target, *, max_subsystems: int) -> Json:
 def set_crdt(target: Target, **given: Json) -> Json:
     target.nvmf.crdt |= given
     return True
+
+
+# Targets beside the one that is there from the start
+
+
+def create_target(target: Target, *, name: str, max_subsystems: int = 0, **_policies: object) -> Json:
+    name = name.encode()[:MAX_TARGET_NAME].decode(errors="ignore")
+    if name == target.nvmf.name or name in target.more_nvmf:
+        raise RpcError(INVALID_PARAMS, "Target already exists.")
+    target.more_nvmf[name] = Nvmf(name, max_subsystems or DEFAULT_SUBSYSTEMS, ports=target.nvmf.ports)
+    return name
+
+
+def delete_target(target: Target, *, name: str) -> Steps:
+    """Observed: deleting the first one is never answered."""
+    if name not in target.more_nvmf and name != target.nvmf.name:
+        raise RpcError(INVALID_PARAMS, "The specified target doesn't exist, cannot delete it.")
+    yield Pause.NEVER if name == target.nvmf.name else Pause.MESSAGE
+    nvmf = target.more_nvmf.pop(name)
+    for subsystem in list(nvmf):
+        _take_down(target, nvmf, subsystem)
+    return True
+
+
+def get_targets(target: Target) -> Json:
+    """Newest first."""
+    return [*reversed(target.more_nvmf), target.nvmf.name]
 
 
 # Transports
@@ -206,14 +238,18 @@ def delete_subsystem(target: Target, *, nqn: str, tgt_name: str | None = None) -
         raise RpcError(INTERNAL_ERROR, "Subsystem is already being destroyed.")
     subsystem.is_going = True
     yield Pause.MESSAGE
+    _take_down(target, _nvmf(target, tgt_name), subsystem)
+    return True
+
+
+def _take_down(target: Target, nvmf: Nvmf, subsystem: Subsystem) -> None:
     for namespace in list(subsystem.namespaces.values()):
         _drop_namespace(subsystem, namespace)
     for listener in subsystem.listeners:
         _hang_up(target, listener.address)
     for host in subsystem.hosts:
         _release_keys(host)
-    target.nvmf.remove(subsystem)
-    return True
+    nvmf.remove(subsystem)
 
 
 def get_subsystems(target: Target, *, nqn: str | None = None, tgt_name: str | None = None) -> Json:
@@ -622,6 +658,9 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "nvmf_set_config": set_config,
     "nvmf_set_max_subsystems": set_max_subsystems,
     "nvmf_set_crdt": set_crdt,
+    "nvmf_create_target": create_target,
+    "nvmf_delete_target": delete_target,
+    "nvmf_get_targets": get_targets,
     "nvmf_create_transport": create_transport,
     "nvmf_get_transports": get_transports,
     "nvmf_create_subsystem": create_subsystem,

@@ -22,7 +22,7 @@ from backends.spdk.simulator.faults import Fault, Hook, Params, params_of
 from backends.spdk.simulator.listeners import Sockets, Table
 from backends.spdk.simulator.methods import METHODS
 from backends.spdk.simulator.server import BACKLOG, Server
-from backends.spdk.simulator.target import Target
+from backends.spdk.simulator.target import Pace, Target
 from backends.spdk.simulator.wire import Call
 
 
@@ -45,6 +45,8 @@ class Simulator:
     `breath` is how many seconds a client that is still sending is given before what it asked for is finished; a live
     target looks at its sockets only every 4 ms, which is what `poll_interval` imitates.
 
+    `pace` is how long things take that take long on a live target.
+
     lvol stores on AIO files outlive it, inside their files. Nothing else does, so `state_dir` is only made if absent.
     """
 
@@ -58,6 +60,7 @@ class Simulator:
         wait_for_rpc: bool = False,
         poll_interval: float | None = None,
         breath: float = 0.0002,
+        pace: Pace | None = None,
         mint: Callable[[], str] = mint,
     ) -> None:
         self.socket_path = Path(socket_path)
@@ -67,6 +70,7 @@ class Simulator:
         self.died: TargetDied | None = None
         self._wait_for_rpc, self._bind_listeners = wait_for_rpc, bind_listeners
         self._poll_interval, self._breath, self._mint = poll_interval, breath, mint
+        self._pace = pace or Pace()
         self._hooks: dict[str, list[Hook]] = {}
         self._lives = 0
         self._thread: threading.Thread | None = None
@@ -161,7 +165,9 @@ class Simulator:
 
     def _new_target(self) -> Target:
         pid = os.getpid() + self._lives
-        return Target(self._mint, time.monotonic, pid, Table(), REVIVING, WAITING, READING, initialized=False)
+        return Target(
+            self._mint, time.monotonic, pid, Table(), REVIVING, WAITING, READING, self._pace, initialized=False
+        )
 
     def _run(self) -> None:
         with self._opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -9,16 +10,28 @@ from typing import Any, TypeAlias
 from backends.spdk.simulator.bdevs import Bdev, Bdevs
 from backends.spdk.simulator.crypto import Crypto
 from backends.spdk.simulator.keyring import Keyring
+from backends.spdk.simulator.layers import Layer, no_layers
 from backends.spdk.simulator.listeners import Listening
 from backends.spdk.simulator.lvols import Lvol, Store
 from backends.spdk.simulator.notifications import Notifications
 from backends.spdk.simulator.nvmf import Nvmf
+from backends.spdk.simulator.options import BDEV
 from backends.spdk.simulator.raid import Raids
 from backends.spdk.simulator.steps import Pause, Steps
+from schemas.resources import Json
 
 Examiner: TypeAlias = "Callable[[Target, Bdev], None]"
 Reviver: TypeAlias = "Callable[[Target, Bdev], Iterable[Bdev]]"
 Reader: TypeAlias = "Callable[[Target, Bdev], Steps]"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things take that take long on a live target."""
+
+    examine: float = 0.0  # seconds to look at what is on a new device
+    copy: float | None = None  # bytes a second that inflate and decouple copy; None: at once
+    rebuild: float = 2.0**30  # bytes a second of an array
 
 
 @dataclass(eq=False)
@@ -32,23 +45,24 @@ class Target:
     reviving: Sequence[Reviver] = ()  # what lacked a device of this UUID
     waiting: Sequence[Examiner] = ()  # may have waited for a device of this name
     reading: Sequence[Reader] = ()  # look at what is on the device
+    pace: Pace = field(default_factory=Pace)
     initialized: bool = True
     auto_examine: bool = True
+    bdev_options: dict[str, Json] = field(default_factory=lambda: dict(BDEV))
     examining: int = 0  # devices that are being looked at
+    background: deque[Steps] = field(default_factory=deque)  # what was begun and nobody waits for
     unnamed_mallocs: int = 0
     notifications: Notifications = field(default_factory=Notifications)
     stores: list[Store] = field(default_factory=list)
     volumes: dict[Bdev, tuple[Store, Lvol]] = field(default_factory=dict)  # what lies behind an lvol's device
     degraded: dict[str, list[tuple[Store, Lvol]]] = field(default_factory=dict)  # by the UUID of what they lack
-    passthrus: dict[str, str] = field(default_factory=dict)  # name → base that it has or waits for
-    passthru_uuids: dict[str, str | None] = field(default_factory=dict)  # as asked for, while they wait
-    delays: dict[str, Any] = field(default_factory=dict)  # likewise
+    layers: dict[str, dict[str, Layer]] = field(default_factory=no_layers)
     controllers: dict[str, Any] = field(default_factory=dict)  # NVMe controllers that are attached
-    fresh: list[Bdev] = field(default_factory=list)  # stacked devices that nobody has read yet
     keyring: Keyring = field(default_factory=Keyring)
     crypto: Crypto = field(default_factory=Crypto)
     raids: Raids = field(default_factory=Raids)
     nvmf: Nvmf = field(default_factory=Nvmf)
+    more_nvmf: dict[str, Nvmf] = field(default_factory=dict)  # by name
     copies: dict[int, dict[str, int | str]] = field(default_factory=dict)  # shallow copies nobody asked about yet
     copies_started: int = 0
     bdevs: Bdevs = field(init=False)
@@ -65,48 +79,63 @@ class Target:
     def register_and_read(self, bdev: Bdev) -> Steps:
         """A device that may carry something. That is there, and announced, before the device itself is."""
         self.bdevs.register(bdev)
+        back = self._offer(bdev)
+        yield from self._read_and_announce(bdev, back)
+        return bdev.name
+
+    def _read_and_announce(self, bdev: Bdev, back: Sequence[Bdev] = ()) -> Steps:
         if self.auto_examine:
             yield from self.read(bdev)
         if self.bdevs.find(bdev.name) is bdev:
-            self.settle(bdev)
-        return bdev.name
+            self._announce(bdev, back)
+        return True
+
+    def _read_meanwhile(self, bdev: Bdev, back: Sequence[Bdev]) -> Steps:
+        yield from self.read(bdev)
+        yield Pause.IO
+        if self.bdevs.find(bdev.name) is bdev:
+            self._announce(bdev, back)
+        return True
 
     def read(self, bdev: Bdev) -> Steps:
-        """Look at what is on a device. Until then it looks blank to everybody, and may be overwritten.
-
-        What waited for it by its name takes it first: nobody looks underneath a device that is stacked on it.
-        """
-        for claimer in self.waiting:
-            claimer(self, bdev)
+        """Look at what is on a device. Until then it looks blank to everybody, and may be overwritten."""
         self.examining += 1
         yield Pause.IO
+        yield from self.takes(self.pace.examine)
         if self.bdevs.find(bdev.name) is bdev:
             for examiner in self.reading:
                 yield from examiner(self, bdev)
         self.examining -= 1
-        yield from self.read_fresh()
-        return True
-
-    def enter_fresh(self, bdev: Bdev) -> None:
-        """Enter a device that is stacked on another, and may show what that carries."""
-        self.register(bdev)
-        self.fresh.append(bdev)
-
-    def read_fresh(self) -> Steps:
-        while self.fresh:
-            bdev = self.fresh.pop(0)
-            if self.auto_examine and self.bdevs.find(bdev.name) is bdev:
-                yield from self.read(bdev)
         return True
 
     def settle(self, bdev: Bdev) -> None:
-        """A device that was entered is taken by whoever waits for it, and announced; then what comes back with it."""
+        """A device that was entered is taken by whoever waits for it, and announced; then what comes back with it.
+
+        One that carries something is looked at first, while whoever made it is answered already.
+        """
+        back = self._offer(bdev)
+        if self.auto_examine and bdev.claim is None and bdev.is_marked:
+            self.background.append(self._read_meanwhile(bdev, back))
+        else:
+            self._announce(bdev, back)
+
+    def _offer(self, bdev: Bdev) -> Sequence[Bdev]:
         back = [device for reviver in self.reviving for device in reviver(self, bdev)]
         for examiner in self.waiting:
             examiner(self, bdev)
+        return back
+
+    def _announce(self, bdev: Bdev, back: Sequence[Bdev]) -> None:
         self.bdevs.announce(bdev)
         for device in back:
             self.settle(device)
+
+    def takes(self, seconds: float) -> Steps:
+        """Time that passes."""
+        until = self.now() + seconds
+        while seconds and self.now() < until:
+            yield Pause.POLL
+        return True
 
     def content(self, name: str) -> str:
         """The token for the bytes of an lvol: equal tokens, equal bytes; a new one is blank."""
@@ -115,5 +144,6 @@ class Target:
     def close(self) -> None:
         """Let go of files and sockets, as the end of a process does."""
         self.listening.close()
-        for store in self.stores:
-            store.close()
+        for bdev in self.bdevs:
+            if bdev.medium is not None:
+                bdev.medium.close()

@@ -26,7 +26,6 @@ def load(target: Target, bdev: Bdev) -> Steps:
     if store is None:
         return None
     if any(store.uuid == other.uuid or store.name == other.name for other in target.stores):
-        store.close()
         return None
     _drop_unfit(target, store)
     attach(target, store)
@@ -90,7 +89,6 @@ def unload(target: Target, store: Store) -> None:
     """The volumes are no longer there; what is on the device stays."""
     for lvol in list(store.lvols.values()):
         hide(target, lvol)
-    store.close()
     target.stores.remove(store)
     store.base.close(store)
 
@@ -116,8 +114,15 @@ def _enter(target: Target, store: Store, lvol: Lvol) -> Bdev:
     )
     target.bdevs.register(bdev, f"{store.name}/{lvol.name}")
     target.volumes[bdev] = (store, lvol)
+    bdev.domains = bdev.shown_domains = lambda: _domains(target, store, lvol)
     lvol.bdev = bdev
     return bdev
+
+
+def _domains(target: Target, store: Store, lvol: Lvol) -> list[str]:
+    """Those of the store's device, and of the external snapshot's."""
+    below = target.bdevs.find(lvol.esnap) if lvol.esnap else None
+    return store.base.domains() + (below.domains() if below else [])
 
 
 def hide(target: Target, lvol: Lvol) -> None:

@@ -9,20 +9,31 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from reconciler.cli import daemon_client
 from reconciler.cli.exits import Exit
+from reconciler.cli.options import add_output
+from reconciler.cli.screen import show, show_json
 
-HELP = "let held changes through, once; the id is in `holdfast plan`"
-EXAMPLES = "example:\n  holdfast approve A-3f9c2b1d0e4a"
+HELP = "let held changes through, once"
+EXAMPLES = """\
+example:
+  holdfast approve A-3f9c2b1d0e4a  the id that `holdfast plan` shows
+
+exit codes: 0 approved, 2 usage or a broken configuration, 3 the daemon is
+unreachable, or nothing waits for it"""
 
 
 def configure(parser: ArgumentParser) -> None:
     daemon_client.configure(parser)
     parser.add_argument("id", metavar="ID", type=_id, help="names the held changes; others have another id")
+    add_output(parser)
 
 
 def run(arguments: Namespace) -> Exit:
     config = daemon_client.configuration(arguments)
     daemon_client.ask(config, f"/approve/{arguments.id}", method="POST", by=_user())
-    print(f"approved {arguments.id}; it holds for 24 hours and is used once")
+    if arguments.output == "json":
+        show_json("Approval", id=arguments.id)
+    else:
+        show(f"approved {arguments.id}; it holds for 24 hours and is used once\n")
     return Exit.CLEAN
 
 

@@ -12,26 +12,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exits import Exit, UsageError
+from reconciler.cli.options import port
+from reconciler.cli.screen import show
 
 if TYPE_CHECKING:
     from reconciler.demo.tour import Result
 
-HELP = "Play the whole story on this machine: repository, two targets, daemon, page."
+HELP = "play the whole story on this machine: Git, targets, daemon, page"
 EXAMPLES = """\
 examples:
-  holdfast demo                            until Ctrl-C, with simulated targets
-  holdfast demo --dir demo --port 9000     in a folder of your choice, kept
-  holdfast demo --tour                     without a person; ends by itself
-  holdfast demo --tour --json              one JSON object for each stage
-  holdfast demo --tour --spdk-tgt bin/nvmf_tgt        on two live targets
+  holdfast demo                                 with simulated targets
+  holdfast demo --dir demo --port 9000          in a folder that is kept
+  holdfast demo --tour                          without a person
+  holdfast demo --tour --json                   one JSON object for each stage
+  holdfast demo --tour --spdk-tgt bin/nvmf_tgt  on two live targets
 
-exit codes: 0 ended well, 1 a stage of the tour failed, 3 it could not begin"""
+exit codes: 0 ended well, 1 a stage of the tour failed, 2 usage, 3 it could not
+begin"""
 
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--dir", type=Path, metavar="DIR", help="empty or new folder to work in; it is kept")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
-    parser.add_argument("--port", type=int, metavar="PORT", help="of the page (default 8770, or any that is free)")
+    parser.add_argument("--port", type=port, metavar="PORT", help="of the page (default 8770, or any that is free)")
     parser.add_argument("--tour", action="store_true", help="play it without a person, and check every stage")
     parser.add_argument("--json", action="store_true", help="one JSON object for each stage of the tour")
     parser.add_argument(
@@ -82,7 +85,7 @@ def _tour(folder: Path, nvmf_tgt: Path | None, *, as_json: bool) -> Exit:
     ok = True
     with closing(tour(folder, nvmf_tgt)) as results:
         for result in results:
-            print(json.dumps(result.to_json()) if as_json else _line(result), flush=True)
+            show(f"{json.dumps(result.to_json()) if as_json else _line(result)}\n")
             ok = ok and result.ok
     return Exit.CLEAN if ok else Exit.FINDINGS
 
@@ -92,13 +95,13 @@ def _line(result: Result) -> str:
 
 
 def _demo(folder: Path, nvmf_tgt: Path | None, port: int | None) -> Exit:
-    from reconciler.demo import show  # noqa: PLC0415  # quick --help
+    from reconciler.demo.show import running, watch, welcome  # noqa: PLC0415  # quick --help
 
     try:
-        with show.running(folder, nvmf_tgt, port) as playground:
-            print(show.welcome(playground, live=nvmf_tgt is not None), flush=True)
-            for news in show.watch(playground):
-                print(news, flush=True)
+        with running(folder, nvmf_tgt, port) as playground:
+            show(f"{welcome(playground, live=nvmf_tgt is not None)}\n")
+            for news in watch(playground):
+                show(f"{news}\n")
     except KeyboardInterrupt:
-        print("\nended")
+        show("\nended\n")
     return Exit.CLEAN

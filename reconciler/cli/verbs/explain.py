@@ -1,4 +1,4 @@
-"""`holdfast explain`: what a kind, a field or a rule means."""
+"""`holdfast explain`: what a kind, a field, a rule or a reason means."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import argparse
 import json
 
 from reconciler.cli.exits import Exit, UsageError
-from reconciler.cli.reading import show
+from reconciler.cli.options import add_output
+from reconciler.cli.screen import show
 
-HELP = "Explain a kind, a field of a kind, or a rule; without a name, list them."
+HELP = "explain a kind, a field, a rule or a reason; or list them"
 EXAMPLES = """\
 examples:
-  holdfast explain                       every kind and rule
-  holdfast explain Volume                a kind (also: volumes, vol)
-  holdfast explain Volume.size           a field, and what happens when it changes
-  holdfast explain dangling-reference    a rule"""
+  holdfast explain                     every kind, rule and reason
+  holdfast explain Volume              a kind (also: volumes, vol)
+  holdfast explain Volume.size         a field, and what changing it means
+  holdfast explain dangling-reference  a rule
+  holdfast explain KeptLarger          a reason that status gives
+  holdfast explain .holdfast.yaml      a configuration file
+
+exit codes: 0 explained, 2 there is no such thing"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("subject", nargs="?", metavar="KIND[.FIELD]|RULE", help="what to explain")
-    parser.add_argument("--output", choices=("text", "json"), default="text", help="format (default text)")
+    parser.add_argument("subject", nargs="?", metavar="KIND[.FIELD]|RULE|REASON", help="what to explain")
+    add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:

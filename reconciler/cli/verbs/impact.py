@@ -7,27 +7,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exits import Exit, UsageError
-from reconciler.cli.reading import reading, show, use_colour
+from reconciler.cli.options import add_output
+from reconciler.cli.reading import reading
+from reconciler.cli.screen import show, use_colour
 
 if TYPE_CHECKING:
     from analyzer.impact import Impact
     from analyzer.report import Report
 
-HELP = "Say what the change between two revisions does, worst first, and whom it reaches."
+HELP = "say what a change does, worst first, and whom it reaches"
 EXAMPLES = """\
 examples:
-  holdfast impact main..HEAD                     what this branch does since it left main
-  holdfast impact HEAD..HEAD~1                   what going back by one commit would do
-  holdfast impact v1..v2 --repo storage.git      two tags of another repository
+  holdfast impact main..HEAD                 this branch since it left main
+  holdfast impact HEAD..HEAD~1               going back by one commit
+  holdfast impact v1..v2 --repo storage.git  two tags of another repository
 
-exit codes: 0 compared, 2 usage or a broken .holdfast.yaml, 3 unreadable"""
+exit codes: 0 compared, 2 usage or a broken .holdfast.yaml,
+3 something cannot be read"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("range", metavar="BASE..HEAD", help="the two revisions")
     parser.add_argument("path", nargs="?", metavar="PATH", default="", help="folder inside the repository")
     parser.add_argument("--repo", type=Path, default=Path(), metavar="REPO", help="the Git repository (default here)")
-    parser.add_argument("--output", choices=("text", "json"), default="text", help="format (default text)")
+    add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -36,7 +39,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     base, head = _range(arguments.range)
     with reading():
         before, after = _reports(arguments.repo, base, head, arguments.path)
-    found = impact(before.graph, after.graph)
+    found = impact(before.graph, after.graph, after.at_least(after.config.fail_on))
     show(_rendered(found, arguments.output))
     if before.policy_is_broken or after.policy_is_broken:
         return Exit.USAGE
@@ -57,7 +60,8 @@ def _reports(repository: Path, base: str, head: str, path: str) -> tuple[Report,
 
     before = read_snapshot(repository, departure(repository, base, head), path)
     after = read_snapshot(repository, head, path)
-    return analyze(before, as_of=today()), analyze(after, as_of=today())
+    judged = analyze(before, as_of=today())
+    return judged, analyze(after, as_of=today(), base=judged)
 
 
 def _rendered(found: Impact, output: str) -> str:

@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exits import Exit
-from reconciler.cli.reading import day, reading, show, use_colour
+from reconciler.cli.options import add_output, day
+from reconciler.cli.reading import reading
+from reconciler.cli.screen import show, use_colour
 
 if TYPE_CHECKING:
     from analyzer.finding import Severity
     from analyzer.report import Report
     from analyzer.snapshot import Snapshot
 
-HELP = "Say what is wrong with the manifests, and where."
+HELP = "say what is wrong with the manifests, and where"
 EXAMPLES = """\
 examples:
   holdfast lint                              the manifests below this folder
   holdfast lint pools.yaml                   one file as if it were alone
-  holdfast lint --base main                  also what changing from main would mean
+  holdfast lint --base main                  also the changes since main
   holdfast lint --repo storage.git --rev v2  a revision, without a work tree
 
-exit codes: 0 clean, 1 findings, 2 usage or a broken .holdfast.yaml, 3 unreadable"""
+exit codes: 0 clean, 1 findings, 2 usage or a broken .holdfast.yaml,
+3 something cannot be read"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repo", type=Path, metavar="REPO", help="read a Git repository instead of files")
     parser.add_argument("--rev", metavar="REV", help="the revision to read (default HEAD)")
     parser.add_argument("--base", metavar="REV", help="an earlier revision, to judge the changes since")
-    parser.add_argument("--output", choices=("text", "json"), default="text", help="format (default text)")
+    add_output(parser)
     parser.add_argument("--fail-on", choices=("error", "warning", "info"), help="overrides failOn of .holdfast.yaml")
     parser.add_argument("--as-of", type=day, metavar="DATE", help="the day by which dates count (default today)")
 

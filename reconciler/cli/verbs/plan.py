@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from typing import Any
 
 from reconciler.cli import daemon_client, words
 from reconciler.cli.exits import CommandError, Exit, trouble_codes, worst
-from reconciler.cli.reading import show
+from reconciler.cli.options import add_output, add_standalone, add_target
+from reconciler.cli.screen import show, show_json
 from reconciler.config import Config
 
-HELP = "show what the next tick would do, and what it holds back and why"
-EXAMPLES = """examples:
-  holdfast plan                            ask the daemon
-  holdfast plan --target node-1            only one target
-  holdfast plan --detailed-exitcode        exit 10 when there is something to do
-  holdfast plan --standalone --output json without a daemon"""
+HELP = "show what the next tick would do, what it holds back, and why"
+EXAMPLES = """\
+examples:
+  holdfast plan                       ask the daemon
+  holdfast plan --target node-1       only one target
+  holdfast plan --detailed-exitcode   for scripts
+  holdfast plan --standalone -o json  without a daemon, for programs
+
+exit codes: 0 nothing is held, 1 the newest revision does not pass, 2 usage or
+a broken configuration, 3 something is unreachable, 4 held for a person,
+10 there are steps or drift (with --detailed-exitcode)"""
 
 
 def configure(parser: ArgumentParser) -> None:
     daemon_client.configure(parser)
-    parser.add_argument("--target", metavar="NAME", default="", help="only this target")
-    parser.add_argument("--standalone", action="store_true", help="without a daemon: takes the state directory's lock")
+    add_target(parser)
+    add_standalone(parser)
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit 10 when there are steps or drift")
-    parser.add_argument("--output", choices=("text", "json"), default="text", help="default: text")
+    add_output(parser)
 
 
 def run(arguments: Namespace) -> Exit:
@@ -36,8 +41,7 @@ def run(arguments: Namespace) -> Exit:
         answer = daemon_client.ask(config, "/plan", target=arguments.target)
     plans, trouble = answer["plans"], {"error": answer["error"], "rejected": answer["rejected"]}
     if arguments.output == "json":
-        found = {"apiVersion": "holdfast.dev/v1alpha1", "kind": "PlanList", "items": plans, **trouble}
-        print(json.dumps(found, indent=2))
+        show_json("PlanList", items=plans, **trouble)
     else:
         show(words.listing(trouble, map(words.plan_text, plans)))
     return worst([*trouble_codes(trouble), *(_code(plan, detailed=arguments.detailed_exitcode) for plan in plans)])
@@ -57,7 +61,7 @@ def _standalone(config: Config, target: str) -> Mapping[str, Any]:
     from reconciler.plan import plan_json  # noqa: PLC0415
 
     found: list[Mapping[str, Any]] = []
-    with app.standalone(config) as daemon:
+    with app.standalone(config, rehearse=True) as daemon:
         if target and target not in daemon.targets:
             raise CommandError(f"there is no target {target}; there are: {', '.join(daemon.targets) or 'none'}")
         for name in (target,) if target else daemon.targets:

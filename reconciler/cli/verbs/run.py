@@ -8,7 +8,16 @@ from reconciler.cli import daemon_client
 from reconciler.cli.exits import Exit
 
 HELP = "follow the repository and keep every target as it says"
-EXAMPLES = "example:\n  holdfast run --config /etc/holdfast/holdfast.toml"
+EXAMPLES = """\
+examples:
+  holdfast run                                       with ./holdfast.toml
+  holdfast run --config /etc/holdfast/holdfast.toml
+
+It logs to stderr and ends with Ctrl-C or SIGTERM, after what it is doing; a
+second one does not wait.
+
+exit codes: 0 ended when asked to, 2 usage or a broken configuration,
+3 it could not start"""
 
 
 def configure(parser: ArgumentParser) -> None:

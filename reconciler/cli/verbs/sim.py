@@ -8,16 +8,22 @@ from pathlib import Path
 from reconciler import app
 from reconciler.app import HttpAccess
 from reconciler.cli.exits import Exit, UsageError
+from reconciler.cli.options import endpoint, seconds
 
-HELP = "Run a simulated SPDK target: a JSON-RPC server that answers as a live v26.05 target does."
+HELP = "run a simulated target, which answers as SPDK v26.05 does"
 EXAMPLES = """\
 examples:
   holdfast sim --socket target.sock
-  holdfast sim --socket target.sock --http 9009 --user admin --password-from password.txt
   holdfast sim --socket target.sock --wait-for-rpc
+  holdfast sim --socket target.sock \\
+    --http 9009 --user admin --password-from password.txt
 
-lvol stores live inside their AIO files and outlive the process; everything else ends with it.
-Nobody is asked who he is on the socket or on --tcp, so both belong on this machine alone."""
+lvol stores live inside their AIO files and outlive the process; everything
+else ends with it. Nobody is asked who he is on the socket or on --tcp, so both
+belong on this machine alone.
+
+exit codes: 0 ended by Ctrl-C or SIGTERM, 2 usage, 3 it could not start, or died
+as a live target would"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,20 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--state",
         type=Path,
         metavar="DIR",
-        help="made if absent; nothing needs to be kept there (stores are in their files)",
+        help="made if absent; nothing needs to be kept there",
     )
     parser.add_argument("--wait-for-rpc", action="store_true", help="do not initialise before framework_start_init")
     parser.add_argument(
-        "--poll-interval", type=float, metavar="SECONDS", help="look at the socket only so often; a live target: 0.004"
+        "--poll-interval", type=seconds, metavar="SECONDS", help="look at the socket only so often (live: 0.004)"
     )
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """HOST:PORT, or a port of this machine alone."""
-    host, _, port = text.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no [HOST:]PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -75,5 +73,9 @@ def _http(arguments: argparse.Namespace) -> HttpAccess | None:
     try:
         password = arguments.password_from.read_text().partition("\n")[0]
     except OSError as error:
-        raise UsageError(f"--password-from: {error}") from error
+        raise UsageError(f"--password-from: {arguments.password_from}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--password-from: {arguments.password_from}: not UTF-8") from error
+    if not password:
+        raise UsageError(f"--password-from: {arguments.password_from}: the first line is empty")
     return HttpAccess(arguments.http, arguments.user, password)

@@ -10,24 +10,31 @@ from typing import Any
 
 from reconciler import app
 from reconciler.cli.exits import Exit, UsageError
+from reconciler.cli.options import address, seconds
+from reconciler.cli.screen import show
 
-HELP = "Make one raw JSON-RPC call to a target and print its answer."
+HELP = "make one raw JSON-RPC call to a target, and print its answer"
 EXAMPLES = """\
 examples:
   holdfast sim-rpc --socket target.sock bdev_get_bdevs
-  holdfast sim-rpc --socket target.sock bdev_malloc_create name=M0 num_blocks=8192 block_size=4096
-  holdfast sim-rpc --socket target.sock bdev_lvol_delete '{"name": "pool/volume"}'
+  holdfast sim-rpc --socket target.sock bdev_malloc_create \\
+    name=M0 num_blocks=8192 block_size=4096
+  holdfast sim-rpc --socket target.sock bdev_lvol_delete \\
+    '{"name": "pool/volume"}'
 
-A value that is JSON is taken as such, anything else as a string: trsvcid='"4420"' is a string, trsvcid=4420 a number.
-Exit code: 0 for a result, 1 for an error of the target, 3 when it cannot be reached."""
+A value that is JSON is taken as such, anything else as a string:
+trsvcid='"4420"' is a string, trsvcid=4420 a number.
+
+exit codes: 0 a result, 1 an error of the target, 2 usage, 3 it cannot be
+reached"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--socket", type=Path, metavar="PATH", help="UNIX socket of the target")
-    where.add_argument("--tcp", metavar="HOST:PORT", help="address of a forwarded socket")
+    where.add_argument("--tcp", metavar="HOST:PORT", type=address, help="address of a forwarded socket")
     parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="SECONDS", help="to wait for the answer (default 60)"
+        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="to wait for the answer (default 60)"
     )
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument(
@@ -41,10 +48,14 @@ def run(arguments: argparse.Namespace) -> Exit:
             arguments.socket or arguments.tcp, arguments.method, params_of(arguments.params), arguments.timeout
         )
     except app.RawError as error:
-        print(json.dumps({"error": {"code": error.code, "message": error.message}}, indent=2))
+        show(_json({"error": {"code": error.code, "message": error.message}}))
         return Exit.FINDINGS
-    print(json.dumps(answer, indent=2))
+    show(_json(answer))
     return Exit.CLEAN
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
 
 
 def params_of(words: Sequence[str]) -> dict[str, Any] | None:

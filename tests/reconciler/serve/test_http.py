@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 from desk import REVISION, Client, Desk, desk
 
+from backends.contract import Subsystem
+from reconciler.plan import Hazard, Held, approval_id, deleted
 from reconciler.serve.render import STATIC
 from reconciler.serve.server import ListenError, listen
 from reconciler.serve.webhook import LARGEST
+from schemas.resources import ResourceKey
 
 BODY = b'{"ref": "refs/heads/main"}'
+NAMED = Subsystem("nqn.2026-01.com.example:s")
 MEANT = {"X_Holdfast": "1"}
 
 
@@ -140,11 +144,16 @@ def test_a_write_must_be_meant(site: Desk, client: Client, path: str) -> None:
 
 
 def test_an_approval_is_granted_by_its_id(site: Desk, client: Client) -> None:
-    """Guards approving over HTTP: the id and who asked are recorded; what is no id is refused."""
-    assert client.ask("/approve/A-0123456789ab?by=ada", "POST", **MEANT).json == {"approved": "A-0123456789ab"}
+    """Guards approving over HTTP: the id and who asked are recorded; what is no id, or asked by nobody, is refused."""
+    site.accept()
+    back = Held(deleted(NAMED), ResourceKey("Subsystem", "team", "s"), Hazard.DISRUPTIVE, "X", "", approvable=True)
+    site.target(held=[back])
+    asked = approval_id([back])
+    assert client.ask(f"/approve/{asked}?by=ada", "POST", **MEANT).json == {"approved": asked}
     assert client.ask("/approve/everything", "POST", **MEANT).status == 400
-    assert site.house.ledger.approvals(site.clock.now()) == {"A-0123456789ab"}
-    assert site.house.history.events(1)[0].message.startswith("A-0123456789ab by ada")
+    assert client.ask("/approve/A-0123456789ab", "POST", **MEANT).status == 409
+    assert site.house.ledger.approvals(site.clock.now()) == {asked}
+    assert site.house.history.events(1)[0].message.startswith(f"{asked} by ada")
 
 
 # --- what is answered

@@ -18,7 +18,7 @@ from reconciler.daemon import SourceState
 from reconciler.history import Event
 from reconciler.plan import Hazard, Held, Plan, deleted
 from reconciler.reconcile import Verdict
-from reconciler.serve.page import page
+from reconciler.serve.page import EVENTS, LOOKED_BACK, page
 from reconciler.serve.render import STATIC, ago, clock, duration, html
 from reconciler.status import CONVERGED
 
@@ -105,6 +105,37 @@ def held(name: str, message: str = "1 of 1 disturbed", *, approvable: bool = Tru
 # --- what it says
 
 
+def test_many_events_shorten_the_timeline_and_hide_nothing(site: Desk) -> None:
+    """Guards a busy site: the axis begins where what was read begins, and no mark leads to a line that is not there."""
+    site.well()
+    for number in range(LOOKED_BACK + 50):
+        site.clock.advance(1)
+        site.house.history.emit([Event("Applied", f"step {number}", "node-1")], site.clock.now())
+    site.target()
+
+    line = page(site.daemon).timeline
+    drawn = shown(site)
+
+    assert line is not None
+    assert line.end - line.start == LOOKED_BACK - 1
+    (marks,) = [marks for name, marks in line.lanes if name == "node-1"]
+    assert len(marks) == LOOKED_BACK
+    assert sum(bool(mark.link) for mark in marks) == EVENTS
+    ids = {e.attributes["id"] for e in drawn.elements if "id" in e.attributes}
+    assert {e.attributes["href"][1:] for e in drawn.all("a") if e.attributes["href"][0] == "#"} <= ids
+
+
+def test_the_footer_names_every_address_for_programs(site: Desk) -> None:
+    """Guards the way to the JSON: every address is there, and none leads nowhere."""
+    site.well()
+    with site.serving() as client:
+        links = [e.attributes["href"] for e in Html(client.ask("/").text).all("a") if "footer" in e.parents]
+        answers = {link: client.ask(link).status for link in links if link != "/live"}  # that one never ends
+    assert links == ["/?output=json", "/status", "/drift", "/events?limit=1000", "/plan", "/live"]
+    assert answers.pop("/plan") == 409  # nothing real to plan for stands behind this desk
+    assert set(answers.values()) == {200}
+
+
 def test_a_site_at_peace_says_so(site: Desk) -> None:
     """Guards the page when all is well: the commit short with the full id, its subject, targets, version, times."""
     site.well()
@@ -189,7 +220,7 @@ def test_what_is_held_shows_the_command_that_lets_it_through(site: Desk) -> None
 
 
 def test_a_rejected_commit_shows_where_and_why(site: Desk) -> None:
-    """Guards the gate's answer: the commit, the reason, file:line:column, the cure, and that the last one goes on."""
+    """Guards the gate's answer: the commit and its subject, why, file:line:column, the cure, and what goes on."""
     site.well()
     place = Location("team/volumes.yaml", 7, 12)
     site.reject(OTHER, [Finding("dangling-reference", Severity.ERROR, "no such pool", place, help="declare it")])
@@ -197,7 +228,8 @@ def test_a_rejected_commit_shows_where_and_why(site: Desk) -> None:
     page = shown(site)
 
     text = page.id("rejected").text
-    assert f"{OTHER[:12]} is rejected: RevisionRejected" in text
+    assert f"{OTHER[:12]} Oops was rejected: RevisionRejected" in text
+    assert f"{OTHER[:12]} Oops head rejected" in page.id("revision").text
     assert "team/volumes.yaml:7:12 no such pool [dangling-reference]declare it" in text
     assert f"{REVISION[:12]} goes on" in text
     assert page.headline == "The newest commit was rejected and changes nothing"
@@ -223,6 +255,39 @@ def test_resources_that_are_not_ready_come_with_reason_and_message(site: Desk) -
     assert "Volume team/a" not in page.id("not-ready").text
     assert "Volume team/a Ready" in page.id("all-node-1").text
     assert "1 resource is not Ready" in page.id("summary").text
+
+
+def test_what_is_kept_on_purpose_is_counted_apart(site: Desk) -> None:
+    """Guards the headline: a volume that never shrank and bytes without a manifest are Ready, and not as declared."""
+    site.well()
+    larger, retained = ready("True", "KeptLarger", "10Gi, declared 5Gi"), ready("True", "Retained", "uid 42")
+    foreign = ready("True", "ForeignObjects", "not ours")
+    names = {volume("a"): larger, volume("b"): retained, volume("c"): retained, volume("d"): foreign}
+    site.target(resources=names | {volume("e"): CONVERGED})
+
+    page = shown(site)
+
+    assert page.headline == "Storage is as Git declares, but for what is kept as it is"
+    assert (
+        "1 resource is kept larger than declared 2 resources are retained without a manifest" in page.id("summary").text
+    )
+    assert "Volume team/a KeptLarger node-1 10Gi, declared 5Gi" in page.id("kept").text
+    assert page.id("kept").text.count("uid 42") == 2
+    assert "team/d" not in page.id("kept").text
+    assert "5 of 5, 3 kept" in page.id("target-node-1").text
+    assert "5 of 5 Ready, 3 of them kept as they are" in page.id("revision").text
+
+
+def test_what_is_kept_does_not_outshout_what_is_wrong(site: Desk) -> None:
+    """Guards the order: trouble makes the headline, what is kept follows it."""
+    site.accept()
+    names = {volume("a"): ready("True", "Retained", "kept"), volume("b"): ready("False", "DataMissing", "gone")}
+    site.target(resources=names, verdict=Verdict.WAITING)
+
+    page = shown(site)
+
+    assert page.headline == "1 resource is not Ready"
+    assert "node-1 is under way 1 resource is retained" in page.id("summary").text
 
 
 def _unreachable(site: Desk) -> None:

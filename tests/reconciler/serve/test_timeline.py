@@ -78,9 +78,31 @@ def test_nothing_is_drawn_of_a_time_that_is_not_known_completely() -> None:
     line = timeline(drifts, [event("RevisionAccepted", NOW - 70_000, "")], NOW, since=NOW - 2_000)
 
     assert line is not None
-    assert NOW - 2_100 < line.start < NOW - 2_000
+    assert line.start == NOW - 2_000
     assert [name for name, _ in line.lanes] == ["node-1"]
     assert len(marks(line)) == 1
+
+
+def test_a_short_past_is_not_stretched_into_what_is_not_known() -> None:
+    """Guards busy minutes: where the lists were cut a moment ago, the axis is a moment long and not ten minutes."""
+    events = [event("Applied", NOW - second) for second in range(30)]
+
+    line = timeline([], events, NOW, since=NOW - 20)
+    instant = timeline([], [event("Applied", NOW), event("Applied", NOW - 5)], NOW, since=NOW)
+
+    assert line is not None
+    assert line.start == NOW - 20
+    assert instant is not None
+    assert 0 < instant.end - instant.start <= 1
+
+
+def test_an_absence_that_began_too_long_ago_begins_at_the_left_end() -> None:
+    """Guards cut lists: an answer whose first failure is no longer known still ends an absence."""
+    line = timeline([], [event("TargetReachable", NOW - 100), event("Applied", NOW - 400, "")], NOW, since=NOW - 300)
+
+    (away,) = marks(line)
+    assert (away.kind, away.x) == ("away", 0)
+    assert round(away.width) == round(WIDTH * 2 / 3)
 
 
 def test_only_so_many_lanes_are_drawn() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from simulated import MIB, Rig
 
 from backends.spdk.simulator.lvols import Geometry
+from backends.spdk.simulator.media import Medium, Window
 from backends.spdk.simulator.persistence import Journal
 
 NQN = "nqn.2026-01.io.example:s"
@@ -52,6 +54,8 @@ def test_everything_about_volumes_survives_kill_9(rig: Rig) -> None:
         devices = [rig.call("bdev_get_bdevs", name=alias) for alias in aliases]
         return *lists, devices, [rig.simulator.content(alias) for alias in aliases]
 
+    rig.restart()
+    attach(rig, path)  # from now on the device of the read-only volume says so, too
     before = state()
     rig.restart()
     assert rig.names() == []
@@ -145,12 +149,11 @@ def test_a_replaced_file_is_what_it_is_now(rig: Rig) -> None:
 
 
 def end_of_journal(path: Path) -> int:
-    found = Journal.open(str(path), writable=True)
+    medium = Medium(os.open(path, os.O_RDONLY), writable=False)
+    found = Journal.open(lambda: (Window(medium, 0, medium.size()),))
     assert found is not None
-    journal, _ = found
-    end = journal._position
-    journal.close()
-    return end
+    medium.close()
+    return found[0]._position
 
 
 def test_what_a_killed_process_did_not_finish_writing_is_as_if_it_had_not_begun(rig: Rig) -> None:

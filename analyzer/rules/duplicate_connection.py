@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+
+from analyzer.finding import Severity
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, Rule, hit
+
+PATH = ("spec", "connection")
+
+
+def check(case: Case) -> Iterator[Hit]:
+    first: dict[str, Manifest] = {}
+    for target in case.graph.sound("Target"):
+        other = first.setdefault(_address(target.spec["connection"]), target)
+        if other is not target:
+            note = (other.position_of(_place(other)), f"{other.key} is reached here")
+            message = f"the same connection as {other.key}: one SPDK process under two names"
+            yield hit(target, _place(target), message, "keep one Target for each SPDK process", note)
+
+
+def _place(target: Manifest) -> tuple[str, ...]:
+    connection = target.spec["connection"]
+    return (*PATH, "http", "url") if "http" in connection else (*PATH, *connection)
+
+
+def _address(connection: Mapping[str, object]) -> str:
+    """Where it leads to, however it is written."""
+    match connection:
+        case {"unixSocket": str(path)}:
+            return posixpath.normpath(path)
+        case {"tcp": str(address)}:
+            return address.replace("localhost", "127.0.0.1")
+        case {"http": {"url": str(url)}}:
+            return url.rstrip("/")
+    raise AssertionError(connection)  # the schema lets no other through
+
+
+RULE = Rule("duplicate-connection", Severity.ERROR, check)

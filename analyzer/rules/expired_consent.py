@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from analyzer.finding import Severity
+from analyzer.graph import values_at
+from analyzer.rule import Case, Hit, Rule, hit
+
+CONSENTS = {  # kind → where its date is, what an expired one means, what to do
+    "StoragePool": (
+        ("spec", "initialize", "expires"),
+        "initialize expired on {day}; the pool is not made any more",
+        "replace initialize by lvstoreUUID if the pool is there, or set a later day",
+    ),
+    "Removal": (
+        ("spec", "expires"),
+        "this Removal expired on {day}; it destroys nothing any more",
+        "take it out, or set a later day",
+    ),
+}
+
+
+def check(case: Case) -> Iterator[Hit]:
+    for kind, (path, message, advice) in CONSENTS.items():
+        for manifest in case.graph.sound(kind):
+            for _, _, day in values_at(manifest.spec, path[1:]):
+                if date.fromisoformat(day) < case.as_of:
+                    yield hit(manifest, path, message.format(day=day), advice)
+
+
+RULE = Rule("expired-consent", Severity.WARNING, check)

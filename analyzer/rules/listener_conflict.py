@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from analyzer.finding import Severity
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, Rule, hit
+
+Place = tuple[Manifest, int]
+ADVICE = "give each portal an address or a port of its own"
+
+
+def check(case: Case) -> Iterator[Hit]:
+    first: dict[tuple[str, str, int], Place] = {}
+    for target in case.graph.sound("Target"):
+        for index, portal in enumerate(target.spec["portals"]):
+            address = str(ip_address(portal["address"]))
+            here = (target, index)
+            other = first.setdefault((_machine(target, address), address, portal["port"]), here)
+            if other != here:
+                yield _hit(here, other)
+
+
+def _machine(target: Manifest, address: str) -> str:
+    """Whose address it is: every machine has its own loopback; all sockets are on the machine of the daemon."""
+    ip = ip_address(address)
+    if not (ip.is_loopback or ip.is_unspecified or ip.is_link_local):
+        return "the network"
+    return "this machine" if "unixSocket" in target.spec["connection"] else str(target.key)
+
+
+def _hit(here: Place, other: Place) -> Hit:
+    (target, index), (first, at) = here, other
+    portal, taken = target.spec["portals"][index], first.spec["portals"][at]
+    where = f"{portal['address']} port {portal['port']}"
+    message = f"{where} is portal {taken['name']} of {first.key} already; one process can listen there"
+    note = (first.position_of(("spec", "portals", at, "address")), f"portal {taken['name']} of {first.key}")
+    return hit(target, ("spec", "portals", index, "address"), message, ADVICE, note)
+
+
+RULE = Rule("listener-conflict", Severity.ERROR, check)

@@ -1,0 +1,93 @@
+"""Timings as ratios: what we take, against the least that any program would have to do, in one run.
+
+Measured on a simulated target; where SPDK_TGT names an nvmf_tgt, applying and restarting are measured on it, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from estate import BenchError
+from measures import FULL, MEASURES, QUICK, Result, Row, Size
+
+from reconciler.cli.exits import CommandError
+from schemas.resources import Json
+
+TARGETS = {"simulator": " on the simulator", "nvmf_tgt": " on a live target", "none": ""}
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    size = QUICK if arguments.quick else FULL
+    results = _results(arguments.only, size, _live_target())
+    if arguments.json:
+        found = [result.to_json() for result in results]
+        print(json.dumps({"machine": machine(), "quick": arguments.quick, "results": found}, indent=2))
+        return
+    print("Python {Python} on {cores} cores ({system})".format_map(machine()))
+    print(f"{f'min and median of {size.runs}, ratio of the fastest':<32}{'min':>9}{'median':>9}")
+    for result in results:
+        print("\n".join(("", *text(result))), flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--only", type=_names, default=tuple(MEASURES), metavar="NAME[,NAME]", help=", ".join(MEASURES))
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it works, not how fast")
+    return parser
+
+
+def _names(text_: str) -> tuple[str, ...]:
+    names = tuple(text_.split(","))
+    if unknown := [name for name in names if name not in MEASURES]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(MEASURES)}")
+    return names
+
+
+def _live_target() -> Path | None:
+    path = os.environ.get("SPDK_TGT")
+    return Path(path) if path else None
+
+
+def _results(names: Sequence[str], size: Size, nvmf_tgt: Path | None) -> Iterator[Result]:
+    """Always on the simulator, and on a live target where one is given."""
+    for name in names:
+        measure, goes_live = MEASURES[name]
+        yield measure(size, None)
+        if nvmf_tgt and goes_live:
+            yield measure(size, nvmf_tgt)
+
+
+def machine() -> dict[str, Json]:
+    return {"cores": os.cpu_count(), "Python": platform.python_version(), "system": platform.machine()}
+
+
+def text(result: Result) -> Iterator[str]:
+    """A few lines of at most 80 columns."""
+    yield f"{result.name}{TARGETS[result.target]}: {result.title}"
+    yield from map(_line, result.rows)
+    yield "  " + ", ".join(f"{value:,} {name}" for name, value in result.facts.items())
+
+
+def _line(row: Row) -> str:
+    times = f"  {row.what:<30}{_time(min(row.seconds))}{_time(median(row.seconds))}"
+    return f"{times} {row.ratio:>6.2f}× {row.against}" if row.ratio is not None else times
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:>6.1f} ms" if seconds < 1 else f"{seconds:>7.2f} s"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BenchError, CommandError) as error:
+        sys.exit(f"bench: {error}")
