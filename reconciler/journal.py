@@ -45,6 +45,7 @@ from reconciler.store import Store
 from schemas.resources import JsonObject, canonical
 
 _INSERT = "INSERT INTO journal (id, target, owner, action, kind, name, change, sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_REPEATED = "UPDATE journal SET repeated = 1 WHERE target = ? AND kind = ? AND name = ? AND ended IS NULL"
 SETTLE = 60.0  # seconds after which an unanswered request may be sent again or given up, where that is harmless
 _FOR_ANYBODY = frozenset({ObjectKind.TRANSPORT, ObjectKind.QOS})
 
@@ -58,6 +59,7 @@ class Entry:
     key: ObjectKey
     after: JsonObject
     sent: float  # the first of them, seconds since 1970
+    repeated: bool = False  # it was sent once more, whatever came of that
 
     @property
     def repeatable(self) -> bool:
@@ -74,7 +76,7 @@ class Entry:
 
     @property
     def twice_bears_data(self) -> bool:
-        return self.key.kind is ObjectKind.LVOL and len(self.ids) > 1
+        return self.key.kind is ObjectKind.LVOL and self.repeated
 
 
 @dataclass
@@ -102,12 +104,15 @@ class Journal:
     def begin(self, target: str, owner: str, changes: Sequence[Change], now: float) -> list[int]:
         """Write down what is about to be sent; the ids in the order of the changes."""
         with self._store.writing() as db:
+            doubtful = {entry.key for entry in self.open(target)}
             first = self._store.rows("SELECT coalesce(max(id), 0) + 1 FROM journal")[0][0]
             ids = range(first, first + len(changes))
             rows = [
                 (id_, target, owner, c.action.value, c.key.kind.value, c.key.name, canonical(fields_of(c.after)), now)
                 for id_, c in zip(ids, changes, strict=True)
             ]
+            places = [(target, c.key.kind.value, c.key.name) for c in changes if c.key in doubtful]
+            db.executemany(_REPEATED, places)
             db.executemany(_INSERT, rows)
         return [*ids]
 
@@ -121,14 +126,16 @@ class Journal:
     def open(self, target: str) -> tuple[Entry, ...]:
         """Mutations without a known end, one for each object."""
         rows = self._store.rows(
-            "SELECT id, action, kind, name, change, sent FROM journal WHERE target = ? AND ended IS NULL ORDER BY id",
+            "SELECT id, action, kind, name, change, sent, repeated FROM journal"
+            " WHERE target = ? AND ended IS NULL ORDER BY id",
             target,
         )
         newest: dict[ObjectKey, Entry] = {}
-        for number, action, kind, name, change, sent in rows:
+        for number, action, kind, name, change, sent, repeated in rows:
             key = ObjectKey(ObjectKind(kind), name)
-            before, first = (newest[key].ids, newest[key].sent) if key in newest else ((), sent)
-            newest[key] = Entry((*before, number), Action(action), key, json.loads(change), first)
+            first = newest.get(key) or Entry((), Action(action), key, {}, sent)
+            again = first.repeated or bool(repeated)
+            newest[key] = Entry((*first.ids, number), Action(action), key, json.loads(change), first.sent, again)
         return tuple(newest.values())
 
     def bury(self, target: str, now: float) -> None:

@@ -15,6 +15,7 @@ from reconciler.planner.foreign import plan_foreign
 from reconciler.planner.leftovers import plan_leftovers
 from reconciler.planner.order import order
 from reconciler.planner.pools import plan_pools, unproven
+from reconciler.planner.sole import remark_company
 from reconciler.planner.view import Doubt, Owned, Spending, View, Writer
 from reconciler.planner.volumes import plan_volumes
 from reconciler.planner.withhold import used_drift, withhold
@@ -65,6 +66,7 @@ def _attempt(view: View) -> Plan:
     plan_foreign(view, draft)
     going, questions = withhold(view, draft)
     remark_doubts(view, draft)
+    remark_company(view, draft)
     return Plan(
         target=view.target.name,
         revision=view.desired.revision,

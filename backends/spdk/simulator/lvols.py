@@ -121,6 +121,7 @@ class Lvol:
     extents: list[int] = field(default_factory=list)
     clones: list[Lvol] = field(default_factory=list)
     was_parent: bool = False  # has, or had since the store was loaded, a clone: what is_snapshot means
+    is_lost: bool = False  # cannot be loaded any more
     bdev: Bdev | None = None
     is_busy: bool = False  # a snapshot, clone, resize, inflate or removal of it is under way
 
@@ -154,6 +155,7 @@ class Lvol:
             "parent": self.parent.page if self.parent else None,
             "esnap": self.esnap,
             "extents": self.extents,
+            "is_lost": self.is_lost,
         }
 
 
@@ -273,7 +275,11 @@ class Store:
             del self.names[lvol.name]
 
     def _merge(self, snapshot: Lvol, clone: Lvol) -> None:
-        """The clone gets the clusters and extent pages that it has not got itself, and the grandparent."""
+        """The clone gets the clusters and extent pages that it has not got itself, and the grandparent.
+
+        Observed: a clone that was made smaller than its snapshot is well until the next restart, and then gone.
+        """
+        clone.is_lost |= clone.clusters < snapshot.clusters and snapshot.allocated > 0
         gained = max(0, min(snapshot.allocated, clone.clusters) - clone.allocated)
         pages = -(-(clone.allocated + gained) // EXTENTS) - len(clone.extents)
         keep = max(0, len(snapshot.extents) - pages)

@@ -57,6 +57,7 @@ class Target:
     volumes: dict[Bdev, tuple[Store, Lvol]] = field(default_factory=dict)  # what lies behind an lvol's device
     degraded: dict[str, list[tuple[Store, Lvol]]] = field(default_factory=dict)  # by the UUID of what they lack
     layers: dict[str, dict[str, Layer]] = field(default_factory=no_layers)
+    delays: list[Bdev] = field(default_factory=list)  # one comes after those that waited for it
     keyring: Keyring = field(default_factory=Keyring)
     crypto: Crypto = field(default_factory=Crypto)
     raids: Raids = field(default_factory=Raids)

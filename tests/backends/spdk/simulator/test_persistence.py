@@ -54,6 +54,8 @@ def test_everything_about_volumes_survives_kill_9(rig: Rig) -> None:
         devices = [rig.call("bdev_get_bdevs", name=alias) for alias in aliases]
         return *lists, devices, [rig.simulator.content(alias) for alias in aliases]
 
+    rig.restart()
+    attach(rig, path)  # from now on the device of the read-only volume says so, too
     before = state()
     rig.restart()
     assert rig.names() == []
