@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -321,8 +320,7 @@ def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
     if thing is None:
         return {}
     found: dict[str, Json] = {}
-    kind: Any = type(thing)
-    for name in _declared(kind):
+    for name in _declared(type(thing)):
         value = getattr(thing, name)
         if isinstance(value, QosLimits):
             found |= fields_of(value)
@@ -349,10 +347,14 @@ def feature_of(thing: LiveObject) -> str:
     return str(thing.kind)
 
 
-@functools.cache
-def _declared(kind: type[Any]) -> tuple[str, ...]:
-    """Names of the fields of a kind that are no facts."""
-    return tuple(f.name for f in dataclasses.fields(kind) if not f.metadata.get("fact"))
+_DECLARED: dict[type[LiveObject | QosLimits], tuple[str, ...]] = {}
+
+
+def _declared(kind: type[LiveObject | QosLimits]) -> tuple[str, ...]:
+    """Names of the fields of a kind that are no facts; asked for every object, so worked out once."""
+    if kind not in _DECLARED:
+        _DECLARED[kind] = tuple(f.name for f in dataclasses.fields(kind) if not f.metadata.get("fact"))
+    return _DECLARED[kind]
 
 
 class Action(enum.StrEnum):

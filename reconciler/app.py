@@ -43,9 +43,17 @@ def serve_simulator(  # noqa: PLR0913  # how a process is started
     state_dir: Path | None,
     wait_for_rpc: bool,
     poll_interval: float | None,
+    examine: float = 0.0,
+    faults: str = "",
 ) -> None:
     """Run a simulated target until SIGTERM or SIGINT. CommandError: it cannot start, or died as a live one would."""
-    from backends.spdk.simulator import Simulator, SocketInUseError  # noqa: PLC0415  # only this verb needs it
+    from backends.spdk.simulator import (  # noqa: PLC0415  # only this verb needs it
+        Pace,
+        PlanError,
+        Simulator,
+        SocketInUseError,
+        parse_plan,
+    )
 
     try:
         simulator = Simulator(
@@ -56,14 +64,18 @@ def serve_simulator(  # noqa: PLR0913  # how a process is started
             wait_for_rpc=wait_for_rpc,
             poll_interval=poll_interval,
             breath=0.002,
+            pace=Pace(examine=examine),
             mint=mint_uuid,
         )
+        simulator.order(parse_plan(faults))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: simulator.end())
         with ExitStack() as stack:
             if http is not None:
                 stack.enter_context(_http_proxy(http, socket_path))
             simulator.serve()
+    except PlanError as error:
+        raise CommandError(f"--fault: {error}", Exit.USAGE) from error
     except SocketInUseError as error:
         raise CommandError(str(error)) from error
     except OSError as error:

@@ -344,7 +344,10 @@ class Daemon:
         return {"error": self.source_state.error or None, "rejected": rejected.to_json() if rejected else None}
 
     def approve(self, name: str, by: str) -> None:
-        """Let held changes through, as the plan names them. Raises NotReady when no plan names them so."""
+        """Let held changes through, as the plan names them.
+
+        Raises NotReady when no plan names them so, Occupied when one that may could not be asked for.
+        """
         if not self._waits_for(name):
             raise NotReady(f"nothing waits for approval {name}; `holdfast plan` shows what does, and its id")
         now = self.house.clock.now()
@@ -357,13 +360,18 @@ class Daemon:
         last = (kept.last for kept in self._targets.copy().values())
         if any(tick is not None and tick.plan.approval_id == approval for tick in last):
             return True
-        return any(self._asks(target) == approval for target in self.targets)
-
-    def _asks(self, target: str) -> str:
-        try:
-            return self.preview(target, PATIENCE).approval_id
-        except (NotReady, Occupied, BackendError):
-            return ""
+        occupied: Occupied | None = None
+        for target in self.targets:
+            try:
+                if self.preview(target, PATIENCE).approval_id == approval:
+                    return True
+            except Occupied as error:
+                occupied = error
+            except (NotReady, BackendError):
+                continue
+        if occupied:
+            raise occupied
+        return False
 
     def confirm(self) -> dict[str, int]:
         """After the ledger was lost: take what carries our names into it again.

@@ -57,6 +57,7 @@ from schemas.resources import JsonObject, canonical
 
 _INSERT = "INSERT INTO journal (id, target, owner, action, kind, name, change, sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _TOUCHES = "~touches"  # beside the fields of the object, none of which begins so
+_REPEATED = "UPDATE journal SET repeated = 1 WHERE target = ? AND kind = ? AND name = ? AND ended IS NULL"
 SETTLE = 60.0  # seconds after which an unanswered request may be sent again or given up, where that is harmless
 _NOBODYS_BYTES = frozenset({"malloc", "null"})  # drivers of devices that stand on nothing
 
@@ -71,6 +72,7 @@ class Entry:
     after: JsonObject
     sent: float  # the first of them, seconds since 1970
     touches: tuple[ObjectKey, ...] = ()  # what else it works on
+    repeated: bool = False  # it was sent once more, whatever came of that
 
     @property
     def repeatable(self) -> bool:
@@ -116,7 +118,7 @@ class Entry:
 
     @property
     def twice_bears_data(self) -> bool:
-        return self.key.kind is ObjectKind.LVOL and len(self.ids) > 1
+        return self.key.kind is ObjectKind.LVOL and self.repeated
 
 
 @dataclass
@@ -152,12 +154,15 @@ class Journal:
         """Write down what is about to be sent; the ids in the order of the changes. `touches`: what else each is at."""
         others = touches or [()] * len(changes)
         with self._store.writing() as db:
+            doubtful = {entry.key for entry in self.open(target)}
             first = self._store.rows("SELECT coalesce(max(id), 0) + 1 FROM journal")[0][0]
             ids = range(first, first + len(changes))
             rows = [
                 (id_, target, owner, c.action.value, c.key.kind.value, c.key.name, _written(c, also), now)
                 for id_, c, also in zip(ids, changes, others, strict=True)
             ]
+            places = [(target, c.key.kind.value, c.key.name) for c in changes if c.key in doubtful]
+            db.executemany(_REPEATED, places)
             db.executemany(_INSERT, rows)
         return [*ids]
 
@@ -171,22 +176,24 @@ class Journal:
     def open(self, target: str) -> tuple[Entry, ...]:
         """Mutations without a known end, one for each object."""
         rows = self._store.rows(
-            "SELECT id, action, kind, name, change, sent FROM journal WHERE target = ? AND ended IS NULL ORDER BY id",
+            "SELECT id, action, kind, name, change, sent, repeated FROM journal"
+            " WHERE target = ? AND ended IS NULL ORDER BY id",
             target,
         )
         newest: dict[ObjectKey, Entry] = {}
-        for number, action, kind, name, change, sent in rows:
+        for number, action, kind, name, change, sent, repeated in rows:
             key = ObjectKey(ObjectKind(kind), name)
-            before = newest.get(key)
+            first = newest.get(key) or Entry((), Action(action), key, {}, sent)
             after = json.loads(change)
-            touched = tuple(ObjectKey(ObjectKind(kind), name) for kind, name in after.pop(_TOUCHES, ()))
+            touched = (ObjectKey(ObjectKind(kind), name) for kind, name in after.pop(_TOUCHES, ()))
             newest[key] = Entry(
-                ids=(*(before.ids if before else ()), number),
+                ids=(*first.ids, number),
                 action=Action(action),
                 key=key,
                 after=after,
-                sent=before.sent if before else sent,
-                touches=tuple(dict.fromkeys((*(before.touches if before else ()), *touched))),
+                sent=first.sent,
+                touches=tuple(dict.fromkeys((*first.touches, *touched))),
+                repeated=first.repeated or bool(repeated),
             )
         return tuple(newest.values())
 

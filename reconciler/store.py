@@ -21,13 +21,15 @@ CREATE TABLE records (
     revision TEXT NOT NULL, replay INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (target, kind, name)
 ) WITHOUT ROWID;
+CREATE INDEX records_opened ON records (target) WHERE kind IN ('bdev', 'lvolstore');
 CREATE TABLE sessions (target TEXT PRIMARY KEY, owner TEXT NOT NULL, pid INTEGER, since REAL NOT NULL,
     claimed INTEGER NOT NULL, address TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE stores (uuid TEXT NOT NULL, target TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (uuid, target))
     WITHOUT ROWID;
 CREATE TABLE journal (
     id INTEGER PRIMARY KEY, target TEXT NOT NULL, owner TEXT NOT NULL, action TEXT NOT NULL, kind TEXT NOT NULL,
-    name TEXT NOT NULL, change TEXT NOT NULL, sent REAL NOT NULL, ended REAL, outcome TEXT
+    name TEXT NOT NULL, change TEXT NOT NULL, sent REAL NOT NULL, repeated INTEGER NOT NULL DEFAULT 0, ended REAL,
+    outcome TEXT
 );
 CREATE INDEX journal_open ON journal (target, id) WHERE ended IS NULL;
 CREATE TABLE spending (

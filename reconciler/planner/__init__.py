@@ -18,6 +18,7 @@ from reconciler.planner.leftovers import plan_leftovers
 from reconciler.planner.lineage import plan_lineage
 from reconciler.planner.order import order
 from reconciler.planner.pools import plan_pools, unproven_pools
+from reconciler.planner.sole import remark_company
 from reconciler.planner.stacks import unproven_members
 from reconciler.planner.target import plan_target
 from reconciler.planner.view import Doubt, Owned, Spending, View, Writer
@@ -76,6 +77,7 @@ def _attempt(view: View) -> Plan:
     tell_capacity(view, draft)
     going, questions = withhold(view, draft)
     remark_doubts(view, draft)
+    remark_company(view, draft)
     return Plan(
         target=view.target.name,
         revision=view.desired.revision,

@@ -43,6 +43,8 @@ def _declared(view: View, record: Record) -> bool:
     """Whether the resource stands in the manifests, under this or a new name (then the new one's record took over)."""
     if record.key.kind is ObjectKind.SUBSYSTEM:  # a changed NQN leaves the old subsystem behind
         return record.key.name in view.subsystem_wishes
+    if record.key.kind is ObjectKind.BDEV:  # one that is declared on another target now is to be let go here
+        return any(record.resource in (device.wish.key, *device.wish.aliases) for device in view.target.devices)
     return record.resource in view.desired.declared
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from backends.contract import Bdev
 from reconciler.desired import DeviceWish
 from reconciler.plan import Phase
-from reconciler.planner.draft import Proposal
+from reconciler.planner.draft import Draft, Proposal
 from reconciler.planner.hold import Hold
 from reconciler.planner.view import View, attaching, device_identity, reading
 
@@ -16,6 +16,17 @@ def not_alone(view: View, proposal: Proposal) -> Hold | None:
     """A second process, or a second target, that may write to the same bytes."""
     if (proposal.change.action, proposal.change.key) in view.allowed:
         return None
+    return _doubt(view)
+
+
+def remark_company(view: View, draft: Draft) -> None:
+    """Said of the target, also where there is nothing to write."""
+    hold = _doubt(view)
+    if hold and not view.approval:
+        draft.remark(view.target.key, hold.reason, hold.message, stalled=True)
+
+
+def _doubt(view: View) -> Hold | None:
     return _twin(view) or _moved(view) or _split(view)
 
 

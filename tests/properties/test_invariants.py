@@ -110,7 +110,8 @@ class Site(RuleBasedStateMachine):
         self.stores: set[str] = set()
         self.born: set[str] = set()  # volumes that were made since the ledger was last replaced
         self.imposters: set[str] = set()
-        self.postponed: list[tuple[str, dict[str, Any]]] = []  # requests that the target has not carried out yet
+        self.postponed: list[tuple[str, dict[str, Any], int]] = []  # not carried out yet → mutations before each
+        self.forgetful = False  # the ledger, and with it the journal, was replaced in this life of the target
         self.backup: Path | None = None
         self.sequence: dict[str, int] = {}  # of the superblock on each member
         if empty:
@@ -271,6 +272,7 @@ class Site(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.postponed.clear()
+        self.forgetful = False
         self.world.restart_target()
         self.foreign = {name: uid for name, uid in self.foreign.items() if name.startswith("lvol ")}
 
@@ -338,7 +340,7 @@ class Site(RuleBasedStateMachine):
             nonlocal seen
             seen += method not in READS and "_get_" not in method
             if seen == at and method not in READS:
-                self.postponed.append((method, params))
+                self.postponed.append((method, params, self.world.mutations()))
                 return DropBefore()
             return None
 
@@ -346,10 +348,31 @@ class Site(RuleBasedStateMachine):
 
     @rule()
     def catch_up(self) -> None:
-        """What was postponed happens now."""
-        for method, params in self.postponed:
+        """What was postponed happens now. A target that was settled expected it: it changes nothing that matters."""
+        before = self._what_hosts_see() if self._knows_better() else None
+        for method, params, _ in self.postponed:
             self._other(method, **params)
         self.postponed.clear()
+        assert before is None or self._what_hosts_see() == before
+
+    def _knows_better(self) -> bool:
+        """Whether a tick says that all is as declared, and what is postponed comes in the order of its arrival."""
+        mutations = self.world.simulators["n1"].mutations
+        overtaken = any((method, params) in mutations[at:] for method, params, at in self.postponed)
+        if not self.postponed or overtaken or self.forgetful:
+            return False
+        with suppress(Crash):
+            return self.world.tick().settled
+        return False
+
+    def _what_hosts_see(self) -> Any:
+        sizes = {b["uuid"]: b["num_blocks"] for b in self.world.call("bdev_get_bdevs")}
+        inside = {
+            nqn: ([h["nqn"] for h in s["hosts"]], s["listen_addresses"], s["namespaces"], s["allow_any_host"])
+            for nqn, s in self.world.subsystems().items()
+        }
+        made = {nqn: found for nqn, found in inside.items() if any(found)}  # an empty one is no harm
+        return {uid: (name, sizes.get(uid)) for uid, name in self._lvols().items()}, made
 
     @rule(method=st.sampled_from(READS))
     def unreadable(self, method: str) -> None:
@@ -387,6 +410,7 @@ class Site(RuleBasedStateMachine):
 
     def _replace_ledger(self, source: Path | None) -> None:
         self.born.clear()
+        self.forgetful = True
         self.world.die()
         for name in ("holdfast.db", "holdfast.db-wal", "holdfast.db-shm"):
             (self.folder / name).unlink(missing_ok=True)

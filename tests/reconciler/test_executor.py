@@ -75,6 +75,9 @@ class Target:
     def hurry(self, since: int) -> tuple[int, bool]:
         raise NotImplementedError
 
+    def deserted(self) -> bool:
+        raise NotImplementedError
+
     def close(self) -> None: ...
 
 
@@ -161,6 +164,18 @@ def test_steps_that_work_on_one_object_never_meet(bench: Bench) -> None:
     chained = [replace(step(sub(f"c{n}"), serial=f"c{n}"), touches=(a, b)) for n in range(6)]
     assert set(bench.run(*chained).values()) == {Outcome.OK}
     assert bench.target.most == 1
+
+
+def test_what_flies_from_an_earlier_tick_keeps_its_serial(bench: Bench) -> None:
+    """Guards a subsystem against a second change while one of an earlier tick is still at work in the target."""
+    slow, other = step(Namespace(f"{NQN}a", 1, "x"), serial="a"), step(sub("b"), serial="b")
+    bench.target.silent.add(f"create {NQN}a#1")
+    bench.run(slow)
+    withdrawn = step(sub("a"), gone=True, serial="a")
+    assert bench.run(withdrawn, other) == {withdrawn.id: Outcome.SKIPPED, other.id: Outcome.OK}
+    assert f"delete {NQN}a" not in bench.target.sent
+    bench.target.silent.clear()
+    assert bench.run(withdrawn) == {slow.id: Outcome.OK, withdrawn.id: Outcome.OK}
 
 
 def test_the_ledger_says_creating_before_and_created_with_the_uid_after(bench: Bench) -> None:

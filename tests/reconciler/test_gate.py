@@ -283,6 +283,22 @@ def test_a_lost_copy_is_fetched_again(here: Station) -> None:
     assert here.daemon.targets == ("n1",)
 
 
+def test_a_lost_copy_does_not_weaken_the_rules_about_changes(here: Station) -> None:
+    """Guards data after source.git was lost: the first commit that comes is judged against the one in force."""
+    import shutil  # noqa: PLC0415  # see above
+
+    kept = here.push(volume("a", reclaimPolicy="Delete"))
+    here.settle()
+    here.daemon.stop()
+    shutil.rmtree(here.world.folder / "copy.git")
+    here.restart()
+    here.push()
+    assert here.accepted == kept
+    assert "data-loss-without-removal" in here.last("RevisionRejected").message
+    assert here.daemon.gate.desired
+    assert here.daemon.gate.desired.revision == kept
+
+
 def test_a_lost_copy_of_a_rewritten_history(here: Station) -> None:
     """Guards the corner of both: refused in words while rewinds are not allowed, followed when they are; no defect."""
     import shutil  # noqa: PLC0415  # see above

@@ -143,6 +143,7 @@ def test_who_reads_while_another_writes_leaves_nothing_stale(database: Store) ->
             reader.start()
         for number in range(100):
             new = record(lvol(f"n{number}"), key("Volume", "n"))
+            ledger.begin_session("n1", Session("o", number, START))  # after which everybody reads from the disk
             ledger.write("n1", [new])
             assert ledger.record("n1", new.key) == new
             assert new in ledger.records("n1")
@@ -382,7 +383,9 @@ def test_what_bears_data_and_was_asked_for_twice_stays_in_doubt(
     journal = Journal(database)
     journal.begin("n1", "o", [created(thing)], START)
     assert outcomes(journal, seen(thing)) == {"seen"}
-    journal.begin("n1", "o", [created(thing)], START)
+    (second,) = journal.begin("n1", "o", [created(thing)], START)
+    assert outcomes(journal, seen(thing)) == over
+    journal.end({second: "ok"}, START)
     assert outcomes(journal, seen(thing)) == over
 
 

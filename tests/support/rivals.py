@@ -19,7 +19,10 @@ from backends.spdk.simulator.target import Pace
 PATIENCE = 20.0  # seconds; only ever used up by a failing run
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 NGUID = re.compile(r"[0-9A-F]{32}")
-VOLATILE = frozenset({"tick_rate", "ticks", "pid", "tid", "busy", "idle", "elapsed", "lcore", "irq", "sys", "usr"})
+LATENCIES = {f"{which}_{kind}_latency" for which in ("avg", "p99") for kind in ("read", "write")}  # counted in ticks
+VOLATILE = LATENCIES | frozenset(
+    {"tick_rate", "ticks", "pid", "tid", "busy", "idle", "elapsed", "lcore", "irq", "sys", "usr"}
+)
 
 Call = tuple[str, Any]
 

@@ -10,7 +10,6 @@ import base64
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random  # noqa: TID251  # seeded: the same calls again for the same number
 from typing import Any, Final
 
@@ -30,7 +29,7 @@ class Player:
     number: int
     random: Random
     made: dict[str, set[str]] = field(default_factory=dict)  # kind → names that were created and not deleted
-    bases: set[str] = field(default_factory=set)  # external snapshots that have had clones
+    has_resized: bool = False
     keys_used: set[str] = field(default_factory=set)
     history: list[tuple[Call, Any]] = field(default_factory=list)
     _ahead: list[Call] = field(init=False)
@@ -38,7 +37,7 @@ class Player:
 
     @property
     def prefix(self) -> str:
-        return f"L{self.number:02}"
+        return f"L{self.number:03}"
 
     # Names
 
@@ -118,7 +117,7 @@ class Player:
         self._weights = [weight * (5 if maker in theme else 1) for weight, maker in MIX]
         self._ahead = [_attach(self, self.prefix + name) for name in ("A0", "A1", "A2")][self.random.randrange(4) :]
         if self.random.random() < 0.8:
-            size = {"cluster_sz": self.pick(65536, MIB, MIB)}
+            size = {"cluster_sz": self.pick(65536, MIB, MIB), "clear_method": "none"}
             self._ahead += [
                 _attach(self, f"{self.prefix}A0"),
                 ("bdev_lvol_create_lvstore", {"bdev_name": f"{self.prefix}A0", "lvs_name": f"{self.prefix}S0", **size}),
@@ -130,6 +129,10 @@ class Player:
         """What takes a live target down, or hangs it, is not asked."""
         if method == "accel_crypto_key_destroy":
             return params["key_name"] in self.keys_used
+        if method == "bdev_lvol_decouple_parent":  # of one that outgrew its parent: takes clusters by chance
+            return self.has_resized
+        if method == "bdev_raid_add_base_bdev":  # an array that is its own leg is rebuilt for ever
+            return params["base_bdev"].removeprefix(self.prefix)[0] in "RPD"
         return False
 
     def learn(self, call: Call, answer: dict[str, Any]) -> None:
@@ -144,6 +147,8 @@ class Player:
         elif method in DELETES:
             kind, name = DELETES[method]
             self.made.get(kind, set()).discard(name(self, params))
+        if method == "bdev_lvol_resize":
+            self.has_resized = True
         if method == "bdev_crypto_create":
             self.keys_used.add(params["key_name"])
 
@@ -151,7 +156,6 @@ class Player:
         """Nothing is there any more but what lies in files."""
         self.made = {kind: names for kind, names in self.made.items() if kind in ("S", "V")}
         self.keys_used.clear()
-        self.bases.clear()
 
     def attach_again(self) -> list[Call]:
         """Files that may carry something, in any order."""
@@ -199,7 +203,7 @@ def attach(p: Player) -> Call:
 
 
 def malloc(p: Player) -> Call:
-    params = {"name": p.new("M"), "num_blocks": p.pick(256, 4096, 8192), "block_size": p.pick(512, 4096, 4096, 4096)}
+    params = {"name": p.new("M"), "num_blocks": p.pick(256, 512, 1024), "block_size": p.pick(512, 4096, 4096, 4096)}
     extra = p.pick({"uuid": p.uuid(params["name"])}, {}, {}, {"num_blocks": 0}, {"block_size": 100}, {"md_size": 8})
     return "bdev_malloc_create", params | extra
 
@@ -281,7 +285,12 @@ def limits(p: Player) -> Call:
 
 def store_create(p: Player) -> Call:
     sizes = p.pick({"cluster_sz": MIB}, {"cluster_sz": MIB}, {"cluster_sz": 65536}, {"cluster_sz": 5000})
-    return "bdev_lvol_create_lvstore", {"bdev_name": p.disk(), "lvs_name": p.new("S", 2), **sizes}
+    return "bdev_lvol_create_lvstore", {
+        "bdev_name": p.disk(),
+        "lvs_name": p.new("S", 2),
+        **sizes,
+        **p.maybe(0.9, clear_method="none"),
+    }
 
 
 def store_change(p: Player) -> Call:
@@ -296,7 +305,8 @@ def store_change(p: Player) -> Call:
 def lvol_create(p: Player) -> Call:
     size = p.pick(0, 1, 2, 3, 5, 8, 40, 2**44 + 1)
     params = {"lvol_name": p.leaf(), "size_in_mib": size, **p.store(), **p.maybe(0.6, thin_provision=True)}
-    return "bdev_lvol_create", params | p.maybe(0.1, clear_method=p.pick("none", "write_zeroes", "wipe"))
+    method = p.pick(*["none"] * 9, "write_zeroes", "wipe", "unmap")  # clearing for real takes its time
+    return "bdev_lvol_create", params | {"clear_method": method}
 
 
 def lvol_change(p: Player) -> Call:
@@ -326,7 +336,7 @@ def lvol_copy(p: Player) -> Call:
 
 
 def external(p: Player) -> Call:
-    """The base of a clone is never deleted, nor is a store without room for metadata made: a live target does not survive that."""
+    """A live target does not survive the end of a clone's base, so none is ever deleted."""
     base = f"{p.prefix}E{p.random.randrange(2)}"
     change: Call = p.pick(
         _attach(p, base),
@@ -391,7 +401,7 @@ def access(p: Player) -> Call:
         ("nvmf_subsystem_add_host", {"nqn": nqn, "host": host, "dhchap_key": key, "dhchap_ctrlr_key": p.new("H", 2)}),
         ("nvmf_subsystem_set_keys", {"nqn": nqn, "host": host, **p.maybe(0.6, dhchap_key=key)}),
         ("nvmf_subsystem_remove_host", {"nqn": nqn, "host": host}),
-        ("nvmf_subsystem_allow_any_host", {"nqn": nqn, "allow_any_host": p.pick(True, False)}),
+        ("nvmf_subsystem_allow_any_host", {"nqn": nqn, "allow_any_host": p.random.random() < 0.5}),
     )
     return change
 

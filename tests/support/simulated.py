@@ -35,7 +35,11 @@ class Wire:
         family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.settimeout(PATIENCE)
-        self._socket.connect(str(address) if isinstance(address, Path) else address)
+        try:
+            self._socket.connect(str(address) if isinstance(address, Path) else address)
+        except OSError:
+            self._socket.close()
+            raise
         self._lines = self._socket.makefile("rb")
 
     def send(self, data: bytes) -> None:

@@ -71,6 +71,13 @@ def device_uuid(target: str) -> str:
     return f"00000000-0000-4000-8000-{int.from_bytes(target.encode()[-4:], 'big'):012x}"
 
 
+def portals(port: int) -> list[dict[str, Any]]:
+    return [
+        {"name": "front", "address": "127.0.0.2", "port": port},
+        {"name": "back", "address": "127.0.0.3", "port": port},
+    ]
+
+
 def node(target: str, folder: Path, **spec: Any) -> list[dict[str, Any]]:
     """A target with one disk and one pool that it may initialise."""
     initialize = {"deviceUUID": device_uuid(target), "sizeBytes": DISK, "expires": FOREVER}
@@ -181,7 +188,12 @@ class World:
         return self.folder / "holdfast.db"
 
     def nodes(self) -> list[dict[str, Any]]:
-        return [m for target in self.targets for m in node(target, self.folder)]
+        """Every target with its disk and its pool; no two share a port, as on one machine they cannot."""
+        return [
+            manifest
+            for place, target in enumerate(self.targets)
+            for manifest in node(target, self.folder, portals=portals(4420 + place))
+        ]
 
     # --- the daemon
 
@@ -189,11 +201,11 @@ class World:
         """A daemon starts over whatever state there is."""
         self.store = Store(self.database)
         self.house = House.open(SITE, self.store, self.clock)
-        self.keepers = {target: self._keeper(target) for target in self.targets}
+        self.keepers = {target: self.keeper(target, self.socket(target)) for target in self.targets}
 
-    def _keeper(self, target: str) -> Keeper:
-        path = str(self.socket(target))
-        backend = SpdkBackend(lambda: connect_unix(path), secrets=self.house.vault)
+    def keeper(self, target: str, path: Path) -> Keeper:
+        """Keeps a target through a socket, which is to be the one that its manifest declares."""
+        backend = SpdkBackend(lambda: connect_unix(str(path)), secrets=self.house.vault)
         keeper = Keeper(target, backend, self.house, deserted=_is_deserted)
         keeper._executor.patience = self.patience
         return keeper

@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from backends.spdk.simulator.faults import DropAfter, DropBefore, Fault, Hold, Refuse
+from backends.spdk.simulator.faults import (
+    DropAfter,
+    DropBefore,
+    Fault,
+    Hold,
+    Late,
+    PlanError,
+    Refuse,
+    Restart,
+    parse_plan,
+)
 from backends.spdk.simulator.process import Simulator, SocketInUseError
+from backends.spdk.simulator.target import Pace
 
-__all__ = ["DropAfter", "DropBefore", "Fault", "Hold", "Refuse", "Simulator", "SocketInUseError"]
+__all__ = [
+    "DropAfter",
+    "DropBefore",
+    "Fault",
+    "Hold",
+    "Late",
+    "Pace",
+    "PlanError",
+    "Refuse",
+    "Restart",
+    "Simulator",
+    "SocketInUseError",
+    "parse_plan",
+]

@@ -198,7 +198,17 @@ def null_create(  # noqa: PLR0913  # the method's parameters
     _check_blocks(block_size, num_blocks, physical_block_size, md_size)
     if not block_size:
         raise TargetCrashed  # observed; a malloc device of no size is only refused
-    bdev = Bdev(name, "Null disk", "null", block_size + md_size, num_blocks, uuid or "", NULL_IO, preferred=preferred)
+    bdev = Bdev(
+        name,
+        "Null disk",
+        "null",
+        block_size + md_size,
+        num_blocks,
+        uuid or "",
+        NULL_IO,
+        preferred=preferred,
+        is_void=True,
+    )
     bdev.metadata = _metadata(md_size, dif_type, dif_pi_format, interleaved=True, at_head=dif_is_head_of_md)
     bdev.recipe = {
         "physical_block_size": physical_block_size or block_size,

@@ -60,6 +60,7 @@ class Bdev:
     shown_domains: Callable[[], list[str]] = list  # those that it tells of
     medium: Medium | None = None  # what it holds its bytes in, where it does so itself
     media: Media = tuple  # where its bytes lie
+    is_void: bool = False  # what is written cannot be read back
     numa_id: int | None = None
     preferred: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, Json] = field(default_factory=dict)

@@ -94,7 +94,8 @@ ALONE: Final = frozenset({"aio", "uring", "raid"})
 
 def _together(target: Target, *drivers: str) -> Calls:
     for driver in drivers:
-        for bdev in target.bdevs:
+        there = target.delays if driver == "delay" else list(target.bdevs)
+        for bdev in there:
             if bdev.driver == driver:
                 yield from _creation(target, bdev)
 

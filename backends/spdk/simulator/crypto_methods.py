@@ -25,10 +25,10 @@ def create_key(  # noqa: PLR0913  # the method's parameters
 ) -> Json:
     """The software module takes AES_XTS with two different keys of one length, and the simple tweak."""
     number = 0
-    if name in target.crypto.keys:
-        number = errno.EEXIST
-    elif not _usable(cipher, key, key2, tweak_mode):
+    if not _usable(cipher, key, key2, tweak_mode):
         number = errno.EINVAL
+    elif name in target.crypto.keys:
+        number = errno.EEXIST
     if number:
         raise RpcError(INVALID_PARAMS, f"failed to create DEK, rc {-number}")
     target.crypto.keys[name] = CryptoKey(name, cipher, key, key2 or "", tweak_mode)
@@ -109,6 +109,7 @@ def _put_on(target: Target, name: str, key: str, base: Bdev) -> None:
         lambda: {"crypto": dict(shown)},
         numa_id=base.numa_id,
         domains=lambda: ["ACCEL"],
+        is_void=base.is_void,
         media=lambda: tuple(window.veiled(material) for window in base.media()),
     )
     base.take(bdev, partial(target.bdevs.remove, bdev))

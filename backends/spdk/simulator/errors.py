@@ -25,6 +25,14 @@ class TargetDied(BaseException):
     """The process ends here: no answer, every connection ends. Not an Exception: nothing handles it on the way."""
 
 
+class TargetRestarted(TargetDied):
+    """It is told to die, and to be back after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class TargetCrashed(TargetDied):
     """Something that makes a live v26.05 target dump core."""
 

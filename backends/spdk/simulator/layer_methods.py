@@ -80,6 +80,7 @@ def _put_on(target: Target, layer: Layer, base: Bdev) -> None:
         numa_id=base.numa_id,
         metadata=base.metadata,
         media=base.media,
+        is_void=base.is_void,
         domains=base.domains,
         shown_domains=base.shown_domains,
     )
@@ -88,7 +89,7 @@ def _put_on(target: Target, layer: Layer, base: Bdev) -> None:
     values = dict(layer.values)  # what is changed later is not kept for the next time the base appears
     bdev.details = lambda: {layer.driver: {**shown, **values}}
     bdev.values = values
-    base.take(bdev, partial(target.bdevs.remove, bdev))
+    base.take(bdev, partial(_fall, target, bdev))
     try:
         target.register(bdev)
     except RpcError:
@@ -96,6 +97,14 @@ def _put_on(target: Target, layer: Layer, base: Bdev) -> None:
             raise TargetCrashed from None  # observed: a name or UUID that another device has got
         base.close(bdev)
         raise
+    if layer.driver == "delay":
+        target.delays.append(bdev)
+
+
+def _fall(target: Target, bdev: Bdev) -> None:
+    target.bdevs.remove(bdev)
+    if bdev in target.delays:
+        target.delays.remove(bdev)
 
 
 def _deleter(driver: str) -> Handler:
@@ -106,7 +115,7 @@ def _deleter(driver: str) -> Handler:
         bdev = target.bdevs.get(name, driver)
         target.layers[driver].pop(name, None)  # under another of its names it comes back with its base
         _release(target, bdev)
-        target.bdevs.remove(bdev)
+        _fall(target, bdev)
         return True
 
     return delete

@@ -56,6 +56,8 @@ def create_lvstore(  # noqa: PLR0913  # the method's parameters
     geometry = Geometry.of(base.size, cluster, num_md_pages_per_cluster_ratio or 100, page)
     if target.bdevs.find(base.name) is not base or base.claim is not None:
         raise failed(errno.EPERM, INVALID_PARAMS)
+    if base.is_void:
+        raise failed(errno.EINVAL, INVALID_PARAMS)
     store = lvols.create(base, target.mint(), lvs_name, geometry, lambda: uuids.UUID(target.mint()).int)
     volumes.attach(target, store)
     return store.uuid
@@ -192,8 +194,21 @@ def _make(  # noqa: PLR0913  # one shape for volumes, snapshots and clones
         _check_loaded(target, store, *involved)
         lvol = make()
         store.commit(lvol, *involved)
-    volumes.show(target, store, lvol)
+    try:
+        volumes.show(target, store, lvol)
+    except RpcError:  # its alias is another's, which a refused renaming can bring about
+        _undo(target, store, lvol)
+        raise failed(errno.EEXIST, INVALID_PARAMS) from None
     return lvol.uuid
+
+
+def _undo(target: Target, store: Store, lvol: Lvol) -> None:
+    heirs = list(lvol.clones)
+    volumes.let_base_go(target, lvol)
+    store.remove(lvol)
+    store.commit(*heirs, gone=lvol)
+    for heir in heirs:
+        volumes.hand_base(target, lvol, heir)
 
 
 def _check_loaded(target: Target, store: Store, *involved: Lvol) -> None:

@@ -121,6 +121,8 @@ class Lvol:
     extents: list[int] = field(default_factory=list)
     clones: list[Lvol] = field(default_factory=list)
     was_parent: bool = False  # has, or had since the store was loaded, a clone: what is_snapshot means
+    is_lost: bool = False  # cannot be loaded any more
+    clusters_on_device: int | None = None  # where the device says otherwise
     bdev: Bdev | None = None
     is_busy: bool = False  # a snapshot, clone, resize, inflate or removal of it is under way
 
@@ -146,7 +148,7 @@ class Lvol:
             "name": self.name,
             "uuid": self.uuid,
             "page": self.page,
-            "clusters": self.clusters,
+            "clusters": self.clusters if self.clusters_on_device is None else self.clusters_on_device,
             "thin": self.thin,
             "content": self.content,
             "allocated": self.allocated,
@@ -154,6 +156,7 @@ class Lvol:
             "parent": self.parent.page if self.parent else None,
             "esnap": self.esnap,
             "extents": self.extents,
+            "is_lost": self.is_lost,
         }
 
 
@@ -230,6 +233,8 @@ class Store:
         """Volumes shrink without being asked twice. A thin one allocates nothing by growing."""
         if lvol.thin and clusters > MAX_CLUSTERS:
             raise failed(errno.ENOMEM, INVALID_PARAMS)
+        if clusters != lvol.clusters:
+            lvol.clusters_on_device = None
         grown = clusters if not lvol.thin else lvol.allocated
         self._allocate(lvol, min(max(grown, lvol.allocated), clusters))
         lvol.clusters = clusters
@@ -273,7 +278,14 @@ class Store:
             del self.names[lvol.name]
 
     def _merge(self, snapshot: Lvol, clone: Lvol) -> None:
-        """The clone gets the clusters and extent pages that it has not got itself, and the grandparent."""
+        """The clone gets the clusters and extent pages that it has not got itself, and the grandparent.
+
+        Observed: the size is the snapshot's after the next restart. What was made larger is cut off then, what was made
+        smaller is gone.
+        """
+        if clone.clusters > snapshot.clusters and snapshot.allocated:
+            clone.clusters_on_device = snapshot.clusters
+        clone.is_lost |= clone.clusters < snapshot.clusters and snapshot.allocated > 0
         gained = max(0, min(snapshot.allocated, clone.clusters) - clone.allocated)
         pages = -(-(clone.allocated + gained) // EXTENTS) - len(clone.extents)
         keep = max(0, len(snapshot.extents) - pages)

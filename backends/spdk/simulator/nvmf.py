@@ -22,6 +22,7 @@ DEFAULT_NAMESPACES: Final = 32
 MAX_LISTENERS: Final = 16
 DEFAULT_SUBSYSTEMS: Final = 1024  # including the discovery subsystem
 MAX_CNTLID: Final = 0xFFEF
+FIRST_PEER_PORT: Final = 40_000
 TRANSPORT_DEFAULTS: Final[dict[str, Json]] = {
     "trtype": "TCP",
     "max_queue_depth": 128,
@@ -161,6 +162,32 @@ class Namespace:
 
 
 @dataclass(eq=False, slots=True)
+class Controller:
+    """A host that is connected. Nobody speaks NVMe here: a test says that it is."""
+
+    cntlid: int
+    host: Host
+    listener: Listener
+    hostid: str
+    io_qpairs: int
+
+    def dump(self) -> Json:
+        """The administrative queue pair counts, too."""
+        shown: dict[str, Json] = {"cntlid": self.cntlid, "cntrltype": "io", "hostnqn": self.host.nqn}
+        return shown | {"hostid": self.hostid, "num_io_qpairs": self.io_qpairs + 1}
+
+    def dump_qpairs(self) -> Iterator[Json]:
+        address = self.listener.address.dump()
+        for qid in range(self.io_qpairs + 1):
+            shown: dict[str, Json] = {"cntlid": self.cntlid, "qid": qid, "state": "enabled"}
+            shown |= {"thread": "nvmf_tgt_poll_group_000", "hostnqn": self.host.nqn, "listen_address": address}
+            shown["peer_address"] = address | {"trsvcid": str(FIRST_PEER_PORT + self.cntlid)}
+            if self.host.dhchap_key is not None and qid == 0:
+                shown["auth"] = {"state": "completed", "digest": "sha512", "dhgroup": "ffdhe8192"}
+            yield shown
+
+
+@dataclass(eq=False, slots=True)
 class Subsystem:
     """A subsystem. Hosts and listeners are kept newest first, as the target lists them."""
 
@@ -180,6 +207,8 @@ class Subsystem:
     hosts: list[Host] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
     namespaces: dict[int, Namespace] = field(default_factory=dict)
+    controllers: list[Controller] = field(default_factory=list)
+    next_cntlid: int = 0
     is_going: bool = False  # nothing more can be done with it
 
     def host(self, nqn: str) -> Host | None:
@@ -187,6 +216,22 @@ class Subsystem:
 
     def listener(self, address: Address) -> Listener | None:
         return next((known for known in self.listeners if known.address.identity == address.identity), None)
+
+    def connect(self, host_nqn: str, listener: Listener, hostid: str, io_qpairs: int) -> Controller:
+        """PermissionError for a host that may not."""
+        host = self.host(host_nqn) or (Host(host_nqn) if self.allow_any_host else None)
+        if host is None:
+            raise PermissionError(f"Subsystem '{self.nqn}' does not allow host '{host_nqn}'")
+        self.next_cntlid = max(self.next_cntlid + 1, self.min_cntlid)
+        controller = Controller(self.next_cntlid, host, listener, hostid, io_qpairs)
+        self.controllers.append(controller)
+        return controller
+
+    def disconnect(self, *, host: Host | None = None, listener: Listener | None = None) -> None:
+        """Who was let in by this host entry, or through this listener, is out."""
+        self.controllers = [
+            each for each in self.controllers if host is not each.host and listener is not each.listener
+        ]
 
     def dump(self) -> dict[str, Json]:
         """As nvmf_get_subsystems shows it; ANA reporting, NVM subsystem reset and visibility are not shown."""

@@ -297,7 +297,8 @@ def _add_namespace(  # noqa: PLR0913  # the method's parameters
     bdev = target.bdevs.find(bdev_name)
     if bdev is None or nsid > subsystem.max_namespaces or nsid in subsystem.namespaces:
         raise invalid_parameters()
-    if group > subsystem.max_namespaces or bdev.claim is not None or subsystem.passthrough:
+    has_bytes_beside = bool(bdev.metadata.get("md_size")) and not bdev.metadata.get("md_interleave")
+    if group > subsystem.max_namespaces or bdev.claim is not None or subsystem.passthrough or has_bytes_beside:
         raise invalid_parameters()
     namespace = Namespace(
         nsid,
@@ -467,6 +468,7 @@ def remove_listener(target: Target, *, nqn: str, listen_address: dict[str, str],
     if listener is None:
         raise invalid_parameters()
     subsystem.listeners.remove(listener)
+    subsystem.disconnect(listener=listener)
     _hang_up(target, listener.address)
     return True
 
@@ -550,12 +552,13 @@ def _release_keys(host: Host) -> None:
 
 
 def remove_host(target: Target, *, nqn: str, host: str, tgt_name: str | None = None, timeout_ms: int = 0) -> Steps:
-    del timeout_ms  # nobody is ever connected
+    del timeout_ms  # all let go at once
     subsystem = _subsystem(target, nqn, tgt_name)
     known = subsystem.host(host)
     if known is None:
         raise internal_error()
     subsystem.hosts.remove(known)
+    subsystem.disconnect(host=known)
     _release_keys(known)
     yield Pause.MESSAGE
     return True
@@ -583,14 +586,21 @@ def set_keys(  # noqa: PLR0913  # the method's parameters
     return True
 
 
-# Who is connected: nobody speaks NVMe here
+# Who is connected
 
 
-def get_connected(target: Target, *, nqn: str, tgt_name: str | None = None) -> Steps:
+def get_controllers(target: Target, *, nqn: str, tgt_name: str | None = None) -> Steps:
     _nvmf(target, tgt_name, "Unable to find a target")
-    _pausable(target, nqn, tgt_name)
+    subsystem = _pausable(target, nqn, tgt_name)
     yield Pause.MESSAGE
-    return []
+    return [controller.dump() for controller in subsystem.controllers]
+
+
+def get_qpairs(target: Target, *, nqn: str, tgt_name: str | None = None) -> Steps:
+    _nvmf(target, tgt_name, "Unable to find a target")
+    subsystem = _pausable(target, nqn, tgt_name)
+    yield Pause.MESSAGE
+    return [qpair for controller in subsystem.controllers for qpair in controller.dump_qpairs()]
 
 
 def get_stats(target: Target, *, tgt_name: str | None = None) -> Json:
@@ -679,8 +689,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "nvmf_subsystem_add_host": add_host,
     "nvmf_subsystem_remove_host": remove_host,
     "nvmf_subsystem_set_keys": set_keys,
-    "nvmf_subsystem_get_controllers": get_connected,
-    "nvmf_subsystem_get_qpairs": get_connected,
+    "nvmf_subsystem_get_controllers": get_controllers,
+    "nvmf_subsystem_get_qpairs": get_qpairs,
     "nvmf_discovery_add_referral": add_referral,
     "nvmf_discovery_remove_referral": remove_referral,
     "nvmf_discovery_get_referrals": get_referrals,

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +17,8 @@ from typing import Self
 
 from backends.spdk.simulator import framework_methods, nvme_methods
 from backends.spdk.simulator.engine import READING, REVIVING, WAITING, Engine
-from backends.spdk.simulator.errors import TargetDied
-from backends.spdk.simulator.faults import Fault, Hook, Params, params_of
+from backends.spdk.simulator.errors import TargetDied, TargetRestarted
+from backends.spdk.simulator.faults import Fault, Hook, Order, Params, params_of
 from backends.spdk.simulator.listeners import Sockets, Table
 from backends.spdk.simulator.methods import METHODS
 from backends.spdk.simulator.server import BACKLOG, Server
@@ -40,14 +40,15 @@ class Simulator:
 
     In a test: `with Simulator(path) as sim:` runs it in a thread of its own; `sim.kill()` is kill -9, `sim.start()`
     brings it up again. `sim.calls` counts calls by method and `sim.mutations` lists those that may change something,
-    over all its lives. `sim.before(method, hook)` orders mishaps (see faults.py).
+    over all its lives. `sim.before(method, hook)` and `sim.order(plan)` bring mishaps about (see faults.py).
 
     `breath` is how many seconds a client that is still sending is given before what it asked for is finished; a live
     target looks at its sockets only every 4 ms, which is what `poll_interval` imitates.
 
     `pace` is how long things take that take long on a live target.
 
-    lvol stores on AIO files outlive it, inside their files. Nothing else does, so `state_dir` is only made if absent.
+    lvol stores and arrays on files outlive it, inside their files. Nothing else does, so `state_dir` is only made if
+    absent.
     """
 
     def __init__(  # noqa: PLR0913  # how a process is started
@@ -73,6 +74,7 @@ class Simulator:
         self._pace = pace or Pace()
         self._hooks: dict[str, list[Hook]] = {}
         self._lives = 0
+        self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         if state_dir is not None:
             Path(state_dir).mkdir(parents=True, exist_ok=True)
@@ -81,6 +83,7 @@ class Simulator:
 
     def start(self) -> Self:
         """Come up, over a stale socket if one was left behind. Answers when it can be connected to."""
+        self._ending.clear()
         self._open()
         self._thread = threading.Thread(target=self._run, name=f"simulator {self.socket_path}", daemon=True)
         self._thread.start()
@@ -88,6 +91,7 @@ class Simulator:
 
     def serve(self) -> None:
         """Run here until `stop` is called, which a signal handler may do. `died` tells whether it was cut short."""
+        self._ending.clear()
         self._open()
         self._run()
         self._tidy()
@@ -106,6 +110,7 @@ class Simulator:
 
     def end(self) -> None:
         """Ask the loop to end, without waiting."""
+        self._ending.set()
         self._server.stop()
 
     def __enter__(self) -> Self:
@@ -121,6 +126,11 @@ class Simulator:
     def before(self, method: str, hook: Hook) -> None:
         """Ask `hook` about every call of `method` ("*": of any) before it is executed."""
         self._hooks.setdefault(method, []).append(hook)
+
+    def order(self, plan: Iterable[Order]) -> None:
+        """Mishaps by plan; see faults.py for how one is written."""
+        for order in plan:
+            self.before(order.method, order)
 
     def forget_hooks(self) -> None:
         self._hooks.clear()
@@ -140,6 +150,21 @@ class Simulator:
     def content(self, name: str) -> str:
         """The token for the bytes of an lvol. Snapshots and clones share it; a new or shrunk volume has its own."""
         return self._target.content(name)
+
+    # Hosts
+
+    def connect(self, nqn: str, host_nqn: str, address: tuple[str, int], io_qpairs: int = 1) -> int:
+        """A host connects to a subsystem, and stays until it is put out. The id of its controller.
+
+        ConnectionRefusedError where nothing listens, PermissionError for a host that is not allowed.
+        """
+        subsystem = self._target.nvmf.find(nqn)
+        wanted = (address[0], str(address[1]))
+        listeners = subsystem.listeners if subsystem is not None else []
+        found = next((each for each in listeners if (each.address.traddr, each.address.trsvcid) == wanted), None)
+        if subsystem is None or found is None:
+            raise ConnectionRefusedError(f"{nqn} does not listen on {address[0]}:{address[1]}")
+        return subsystem.connect(host_nqn, found, self._mint(), io_qpairs).cntlid
 
     # Inside
 
@@ -170,11 +195,21 @@ class Simulator:
         )
 
     def _run(self) -> None:
+        while (away := self._live()) is not None and not self._ending.wait(away):
+            self._open()
+            if self._ending.is_set():
+                self._server.stop()
+
+    def _live(self) -> float | None:
+        """One life. Seconds until the next, or None when there is none."""
         with self._opened:
             try:
                 self._server.run()
+            except TargetRestarted as restart:
+                return restart.seconds
             except TargetDied as death:
                 self.died = death
+        return None
 
     def _tidy(self) -> None:
         self.socket_path.unlink(missing_ok=True)

@@ -100,11 +100,10 @@ def _open(target: Target, raid: Raid, leg: Leg) -> Bdev:
         raise _Refused(errno.ENODEV)
     if leg.uuid is not None and leg.name not in (None, bdev.name):
         raise _Refused(errno.EINVAL)
+    if bdev.claim is not None:
+        raise _Refused(errno.EPERM)
     leg.name, leg.uuid = leg.name or bdev.name, bdev.uuid
-    try:
-        bdev.take(leg, partial(_lose, target, raid, leg))
-    except RpcError:
-        raise _Refused(errno.EPERM) from None
+    bdev.take(leg, partial(_lose, target, raid, leg))
     if raid.has_superblock and not leg.data_offset:
         leg.data_offset = SUPERBLOCK // bdev.block_size
     available = bdev.num_blocks - leg.data_offset
@@ -174,6 +173,7 @@ def _go_online(target: Target, raid: Raid) -> None:
     bdev = Bdev(raid.name, "Raid Volume", "raid", raid.block_size, num_blocks, raid.uuid or "", _io_types(legs))
     bdev.details = lambda: {"raid": raid.describe()}
     bdev.media = raid.media
+    bdev.is_void = any(leg.bdev.is_void for leg in legs if leg.bdev is not None)
     bdev.metadata = legs[0].bdev.metadata if legs[0].bdev else {}
     bdev.domains = bdev.shown_domains = raid.domains
     try:
@@ -272,6 +272,8 @@ def _dissolve(target: Target, raid: Raid) -> None:
 
 def _rebuild(target: Target, raid: Raid, leg: Leg) -> Steps:
     """Copies what the mirror holds. Nobody sees what is on the leg before it is over."""
+    if leg.bdev is raid.bdev:
+        yield Pause.NEVER  # observed: an array may become its own leg, and is never done with it
     begun = target.now()
     yield Pause.IO
     while raid.rebuilding is leg and raid.bdev is not None:

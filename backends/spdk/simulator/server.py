@@ -11,11 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from backends.spdk.simulator import wire
 from backends.spdk.simulator.engine import Engine, Reply
-from backends.spdk.simulator.faults import DropAfter, DropBefore, Fault, Hold, Refuse
+from backends.spdk.simulator.errors import TargetRestarted
+from backends.spdk.simulator.faults import DropAfter, DropBefore, Fault, Hold, Late, Refuse, Restart
 from backends.spdk.simulator.framing import Malformed, Scanner
 from backends.spdk.simulator.wire import Call, Invalid
 
@@ -265,14 +266,19 @@ class Server:
             case Refuse() as refusal:
                 reply(wire.refusal_of(call, refusal.error))
             case Hold(seconds):
-                self._engine.submit(call, lambda answer: self._hold(seconds, reply, answer))
+                self._engine.submit(call, lambda answer: self._hold(seconds, lambda: reply(answer)))
+            case Late(seconds):
+                self._hold(seconds, lambda: self._engine.submit(call, reply))
+            case Restart(seconds, False):
+                raise TargetRestarted(seconds)
+            case Restart(seconds):
+                self._engine.submit(call, lambda _: _restart(seconds))
             case None:
                 self._engine.submit(call, reply)
 
-    def _hold(self, seconds: float | None, reply: Reply, answer: str | None) -> None:
+    def _hold(self, seconds: float | None, act: Callable[[], None]) -> None:
         if seconds is not None:
-            due = time.monotonic() + seconds
-            heapq.heappush(self._held, (due, next(self._order), lambda: reply(answer)))
+            heapq.heappush(self._held, (time.monotonic() + seconds, next(self._order), act))
 
     # Answers
 
@@ -305,6 +311,10 @@ class Server:
         if events:
             self._selector.register(connection.socket, events, partial(self._serve, connection))
         connection.watched = events
+
+
+def _restart(seconds: float) -> NoReturn:
+    raise TargetRestarted(seconds)
 
 
 def _hang_up(listener: socket.socket) -> None:

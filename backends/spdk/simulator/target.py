@@ -58,6 +58,7 @@ class Target:
     degraded: dict[str, list[tuple[Store, Lvol]]] = field(default_factory=dict)  # by the UUID of what they lack
     layers: dict[str, dict[str, Layer]] = field(default_factory=no_layers)
     controllers: dict[str, Any] = field(default_factory=dict)  # NVMe controllers that are attached
+    delays: list[Bdev] = field(default_factory=list)  # one comes after those that waited for it
     keyring: Keyring = field(default_factory=Keyring)
     crypto: Crypto = field(default_factory=Crypto)
     raids: Raids = field(default_factory=Raids)

@@ -39,10 +39,16 @@ def load(target: Target, bdev: Bdev) -> Steps:
 
 
 def _has_base(target: Target, store: Store, lvol: Lvol) -> bool:
-    """A clone whose external snapshot is not there is degraded: listed, without a device."""
-    if lvol.esnap is None or _hold_base(target, lvol):
+    """A clone whose external snapshot is not there is degraded, as is all above it: listed, without a device."""
+    bottom = lvol
+    while bottom.parent is not None:
+        bottom = bottom.parent
+    if bottom.esnap is None:
         return True
-    target.degraded.setdefault(lvol.esnap, []).append((store, lvol))
+    base = find_base(target, bottom)
+    if _hold_base(target, lvol) if bottom is lvol else base is not None and base.claim in (None, SHARED):
+        return True
+    target.degraded.setdefault(bottom.esnap, []).append((store, lvol))
     return False
 
 
@@ -171,8 +177,11 @@ def fits(base: Bdev, store: Store) -> bool:
 
 
 def _drop_unfit(target: Target, store: Store) -> None:
-    """What was left behind by a refused clone of an unfit device cannot be opened while that device is there."""
+    """What is lost, and what a refused clone of an unfit device left behind, cannot be opened."""
     for lvol in list(store.lvols.values()):
+        if lvol.is_lost:
+            store.forget(lvol)
+            continue
         base = find_base(target, lvol)
         if base is not None and not fits(base, store):
             store.forget(lvol)

@@ -17,10 +17,16 @@ examples:
   holdfast sim --socket target.sock --wait-for-rpc
   holdfast sim --socket target.sock \\
     --http 9009 --user admin --password-from password.txt
+  holdfast sim --socket target.sock \\
+    --fault 'bdev_lvol_create 3 drop-after' --fault '* 100 restart-before 2'
 
-lvol stores live inside their AIO files and outlive the process; everything
-else ends with it. Nobody is asked who he is on the socket or on --tcp, so both
-belong on this machine alone.
+WHEN counts the calls of METHOD (* is any): 3, 2-4, 5+. WHAT is drop-before,
+drop-after, error CODE MESSAGE, delay SECONDS, late SECONDS, hang,
+restart-before [SECONDS] or restart-after [SECONDS].
+
+lvol stores and arrays with a superblock live inside their files and outlive
+the process; everything else ends with it. Nobody is asked who he is on the
+socket or on --tcp, so both belong on this machine alone.
 
 exit codes: 0 ended by Ctrl-C or SIGTERM, 2 usage, 3 it could not start, or died
 as a live target would"""
@@ -49,6 +55,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--wait-for-rpc", action="store_true", help="do not initialise before framework_start_init")
     parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="PLAN",
+        help="a mishap to order: METHOD WHEN WHAT, or @FILE with one a line; may be repeated",
+    )
+    parser.add_argument(
+        "--examine", type=seconds, default=0.0, metavar="SECONDS", help="time to look at what is on a new device"
+    )
+    parser.add_argument(
         "--poll-interval", type=seconds, metavar="SECONDS", help="look at the socket only so often (live: 0.004)"
     )
 
@@ -61,8 +77,19 @@ def run(arguments: argparse.Namespace) -> Exit:
         state_dir=arguments.state,
         wait_for_rpc=arguments.wait_for_rpc,
         poll_interval=arguments.poll_interval,
+        examine=arguments.examine,
+        faults="\n".join(_plan(text) for text in arguments.fault),
     )
     return Exit.CLEAN
+
+
+def _plan(text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--fault: {text[1:]}: {error}") from error
 
 
 def _http(arguments: argparse.Namespace) -> HttpAccess | None:

@@ -275,7 +275,7 @@ def test_what_is_kept_on_purpose_is_counted_apart(site: Desk) -> None:
     assert page.id("kept").text.count("uid 42") == 2
     assert "team/d" not in page.id("kept").text
     assert "5 of 5, 3 kept" in page.id("target-node-1").text
-    assert "5 of 5 Ready, 3 of them kept as they are" in page.id("revision").text
+    assert "5 of 5 Ready, 3 of them kept as is" in page.id("revision").text
 
 
 def test_what_is_kept_does_not_outshout_what_is_wrong(site: Desk) -> None:

@@ -221,3 +221,28 @@ def test_deleting_a_store_under_a_create_kills_the_target() -> None:
         with pytest.raises(EOFError):
             rig.ask(*creates, ("bdev_lvol_delete_lvstore", {"lvs_name": "pool"}))
         assert rig.simulator.died is not None
+
+
+def test_a_volume_smaller_than_its_snapshot_is_lost_when_that_is_merged(rig: Rig) -> None:
+    """Guards an observed loss of data: shrink, delete the only snapshot, restart, and the volume is gone."""
+    rig.lvol("v", 3)
+    rig.call("bdev_lvol_snapshot", lvol_name="pool/v", snapshot_name="s")
+    rig.call("bdev_lvol_resize", name="pool/v", size_in_mib=1)
+    rig.call("bdev_lvol_delete", name="pool/s")
+    assert [lvol["name"] for lvol in rig.call("bdev_lvol_get_lvols")] == ["v"]
+    rig.restart()
+    rig.aio("disk", rig.directory / "disk.img")
+    assert rig.call("bdev_lvol_get_lvols") == []
+    assert rig.pool()["free_clusters"] == rig.pool()["total_data_clusters"] - 1
+
+
+def test_a_volume_larger_than_its_snapshot_is_cut_when_that_is_merged(rig: Rig) -> None:
+    """Guards an observed loss of data: grow, delete the only snapshot, restart, and the growth is gone."""
+    rig.lvol("v", 2)
+    rig.call("bdev_lvol_snapshot", lvol_name="pool/v", snapshot_name="s")
+    rig.call("bdev_lvol_resize", name="pool/v", size_in_mib=9)
+    rig.call("bdev_lvol_delete", name="pool/s")
+    assert rig.call("bdev_get_bdevs", name="pool/v")[0]["num_blocks"] == 9 * MIB // 4096
+    rig.restart()
+    rig.aio("disk", rig.directory / "disk.img")
+    assert rig.call("bdev_get_bdevs", name="pool/v")[0]["num_blocks"] == 2 * MIB // 4096

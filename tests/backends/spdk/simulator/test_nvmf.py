@@ -260,3 +260,38 @@ def test_a_saved_configuration_makes_the_same_subsystems(rig: Rig) -> None:
             if call["method"] not in early:
                 other.result(call["method"], call["params"])
         assert json.dumps(other.call("nvmf_get_subsystems")) == json.dumps(rig.call("nvmf_get_subsystems"))
+
+
+def test_a_host_stays_connected_until_it_is_put_out(rig: Rig) -> None:
+    """Guards who is in use: shown with its queue pairs, and gone with its entry, its listener or its subsystem."""
+    rig.call("nvmf_subsystem_add_listener", nqn=NQN, listen_address=address(4420))
+    rig.call("nvmf_subsystem_add_listener", nqn=NQN, listen_address=address(4421))
+    with pytest.raises(PermissionError, match="does not allow"):
+        rig.simulator.connect(NQN, HOST, ("127.0.0.1", 4420))
+    rig.call("nvmf_subsystem_add_host", nqn=NQN, host=HOST)
+    with pytest.raises(ConnectionRefusedError):
+        rig.simulator.connect(NQN, HOST, ("127.0.0.1", 4422))
+    assert [rig.simulator.connect(NQN, HOST, ("127.0.0.1", port)) for port in (4420, 4421)] == [1, 2]
+    qpairs = rig.call("nvmf_subsystem_get_qpairs", nqn=NQN)
+    assert [(qpair["cntlid"], qpair["qid"], qpair["listen_address"]["trsvcid"]) for qpair in qpairs] == [
+        (1, 0, "4420"),
+        (1, 1, "4420"),
+        (2, 0, "4421"),
+        (2, 1, "4421"),
+    ]
+    rig.call("nvmf_subsystem_remove_listener", nqn=NQN, listen_address=address(4420))
+    controllers = rig.call("nvmf_subsystem_get_controllers", nqn=NQN)
+    assert [(each["cntlid"], each["hostnqn"], each["num_io_qpairs"]) for each in controllers] == [(2, HOST, 2)]
+    rig.call("nvmf_subsystem_remove_host", nqn=NQN, host=HOST)
+    assert rig.call("nvmf_subsystem_get_controllers", nqn=NQN) == []
+
+
+def test_further_targets_must_be_named_everywhere(rig: Rig) -> None:
+    """Guards nvmf_create_target: as soon as there are two, leaving the name out is an error."""
+    assert rig.call("nvmf_create_target", name="second") == "second"
+    assert rig.call("nvmf_get_targets") == ["second", "nvmf_tgt"]
+    assert rig.refusal("nvmf_get_subsystems") == (-32603, "Unable to find a target.")
+    rig.call("nvmf_create_subsystem", nqn=OTHER, tgt_name="second")
+    assert [each["nqn"] for each in rig.call("nvmf_get_subsystems", tgt_name="second")] == [OTHER]
+    rig.call("nvmf_delete_target", name="second")
+    assert OTHER not in [each["nqn"] for each in rig.call("nvmf_get_subsystems")]
