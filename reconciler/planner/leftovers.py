@@ -44,7 +44,8 @@ def _declared(view: View, record: Record) -> bool:
     if record.key.kind is ObjectKind.SUBSYSTEM:  # a changed NQN leaves the old subsystem behind
         return record.key.name in view.subsystem_wishes
     if record.key.kind is ObjectKind.BDEV:  # one that is declared on another target now is to be let go here
-        return any(record.resource in (device.wish.key, *device.wish.aliases) for device in view.target.devices)
+        devices = (*view.target.devices, *view.target.images)
+        return any(record.resource in (device.wish.key, *device.wish.aliases) for device in devices)
     return record.resource in view.desired.declared
 
 
@@ -214,11 +215,16 @@ def _retain(draft: Draft, record: Record, uid: str) -> None:
     draft.remark(record.resource, "Retained", message, ready=True)
 
 
-def _obstacle(view: View, draft: Draft, live: Lvol | LvolStore | Bdev) -> tuple[str, str] | None:
+def _obstacle(  # noqa: PLR0911  # one return for each obstacle
+    view: View, draft: Draft, live: Lvol | LvolStore | Bdev
+) -> tuple[str, str] | None:
     """What stands on the bytes and is not going away with this plan."""
     leaving = _leaving(draft)
     if isinstance(live, Lvol) and not _merges(view, live):
         return "HasClones", f"lvol {live.alias} has clones: {', '.join(live.clones)}"
+    if isinstance(live, Lvol) and (child := _resized_since(view, draft, live)):
+        lost = "SPDK would forget that size when it restarts, and cut the volume off"
+        return "ResizedSince", f"lvol {child.alias} does not have the size of this snapshot of it any more: {lost}"
     if isinstance(live, LvolStore):
         inside = [lvol for lvol in view.lvols.values() if lvol.store == live.name and lvol.key not in leaving]
         if inside:
@@ -243,6 +249,14 @@ def _merges(view: View, live: Lvol) -> bool:
     child = view.live.get(ObjectKey(ObjectKind.LVOL, f"{live.store}/{live.clones[0]}"))
     record = view.records_by_uid.get(child.uuid or "") if isinstance(child, Lvol) else None
     return len(live.clones) == 1 and record is not None and record.applied.get("clone_of") != live.alias
+
+
+def _resized_since(view: View, draft: Draft, live: Lvol) -> Lvol | None:
+    """What an lvol would be merged into, if that has another size or is about to (v26.05: 9 MiB were 2 afterwards)."""
+    child = view.live.get(ObjectKey(ObjectKind.LVOL, f"{live.store}/{live.clones[0]}")) if live.clones else None
+    if not isinstance(child, Lvol):
+        return None
+    return child if child.size != live.size or child.key in draft.proposals else None
 
 
 def _leaving(draft: Draft) -> set[ObjectKey]:

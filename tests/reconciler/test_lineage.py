@@ -478,3 +478,18 @@ def test_real_bytes_stay_what_they_were(site: World) -> None:
     site.restart_target()
     assert site.converge().verdict is Verdict.CONVERGED
     assert (host_.read(eye, site.uid("a")), host_.read(eye, site.uid("c"))) == (second, first)
+
+
+def test_a_snapshot_of_a_volume_that_has_grown_is_kept(site: World) -> None:
+    """Guards bytes behind the old end: after such a merge SPDK v26.05 forgets the new size with its next restart."""
+    site.commit(volume("a", size="8Mi"), snap("before", "a"))
+    site.converge()
+    uid = next(uid for name, uid in site.lvols().items() if name.endswith("-before"))
+    site.commit(volume("a", size="16Mi"), snap("before", "a"))
+    site.converge()
+    consent = removal("before", uid, kind="VolumeSnapshot")
+    consent["metadata"] = {"name": "rm-before", "namespace": "team"}
+    site.commit(volume("a", size="16Mi"), consent)
+    last = site.converge()
+    assert "ResizedSince" in site.reasons(last)
+    assert uid in site.lvols().values()
