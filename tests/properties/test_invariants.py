@@ -436,6 +436,10 @@ class Site(RuleBasedStateMachine):
     def _uid(self, name: str) -> str:
         return next((uid for uid, lvol in self._lvols().items() if lvol.endswith(f"-{name}")), "")
 
+    def _degraded(self) -> set[str]:
+        """Clones whose image is not open: their bytes are there, and nobody can read them."""
+        return {lvol["uuid"] for lvol in self.world.call("bdev_lvol_get_lvols") if lvol["is_degraded"]}
+
     def _token(self, uid: str) -> str:
         return self.world.simulators["n1"].content(uid)
 
@@ -482,8 +486,9 @@ class Site(RuleBasedStateMachine):
         lost = self.seen.keys() - ours.keys() - self.consented
         assert not lost
         self._count_births(ours)
-        self.seen |= {uid: self._token(uid) for uid in ours if uid not in self.seen}
-        assert all(self._token(uid) == self.seen[uid] for uid in ours)
+        found = {uid: self._token(uid) for uid in ours.keys() - self._degraded()}
+        self.seen = found | self.seen
+        assert all(token == self.seen[uid] for uid, token in found.items())
 
     def _count_births(self, ours: dict[str, str]) -> None:
         """A volume that was made is never made again, unless somebody consents to blank bytes or the ledger is gone."""
