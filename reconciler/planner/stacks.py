@@ -217,7 +217,7 @@ def keep_raid(
         return Standing(why=message)
     if live.state == "online":
         _note_members(view, draft, wish, live, standings)
-        draft.own(wish.bdev, wish.wish)
+        draft.own(_as_seen(view, wish, live), wish.wish)
         return Standing(live=live)
     if live.state == "offline" and not wish.bdev.superblock and not _unready_again(wish, live, standings):
         return _put_together(draft, wish, live)
@@ -225,7 +225,7 @@ def keep_raid(
     lacking = ", ".join(name for name in wish.bdev.bases or () if name not in (live.bases or ()))
     message = f"{live.state}, {there} of {len(wish.bases)} members are there; lacking: {lacking}"
     if live.superblock and view.records.get(live.key) is None:
-        draft.own(wish.bdev, wish.wish)
+        draft.own(_as_seen(view, wish, live), wish.wish)
     return _wait(draft, wish.wish.key, "RaidIncomplete", message)
 
 
@@ -289,6 +289,13 @@ def _readmission(view: View, wish: DeviceWish, live: Bdev, base: DeviceWish, dri
         return proposal
     message = f"{base.wish.key} was never seen in this array, and rebuilding writes over all that it holds"
     return dataclasses.replace(proposal, hazard=Hazard.DATA_LOSS, doubt=("RaidMemberUnknown", message))
+
+
+def _as_seen(view: View, wish: DeviceWish, live: Bdev) -> Bdev:
+    """What the ledger remembers of an array: of its members only those that have been seen in it."""
+    record = view.records.get(live.key)
+    seen = {*(live.bases or ()), *(_applied_bases(record) if record else ())}
+    return dataclasses.replace(wish.bdev, bases=tuple(base if base in seen else "" for base in wish.bdev.bases or ()))
 
 
 def _applied_bases(record: Record) -> Sequence[Json]:

@@ -577,3 +577,23 @@ TestSite.settings = settings(
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
+
+
+def test_a_member_that_a_lost_ledger_does_not_know_waits_for_a_person() -> None:
+    """Guards what a raid member holds: without the ledger it is written over only when somebody approves."""
+    site = Site()
+    try:
+        site.begin(empty=0)
+        site.pile(height=1, reclaim="Retain")
+        site.more_ticks(times=2)
+        site.ledger(act="delete")
+        site.meddle_with_stack(act="raid_remove_base_bdev")
+        before = site.world.mutations()
+        for _ in range(3):
+            tick = site.world.tick()
+            assert "RaidMemberUnknown" in site.world.reasons(tick)
+            site.world.clock.advance(70)
+        assert site.world.mutations() == before
+    finally:
+        site.world.close()
+        shutil.rmtree(site.folder, ignore_errors=True)
