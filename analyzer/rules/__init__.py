@@ -1,6 +1,7 @@
 """The rules, one module and one page each. A rule takes part when it stands in this list."""
 
 from analyzer.rules import (
+    abandoned_exports,
     adopt_withdrawn,
     cross_target_reference,
     dangling_reference,
@@ -31,6 +32,7 @@ from analyzer.rules import (
     quota_exceeded,
     reference_cycle,
     removal_of_declared,
+    removal_of_nothing,
     rounded_iops,
     snapshot_without_volume,
     source_in_other_pool,
@@ -81,7 +83,9 @@ RULES = (
     # what a change would do
     data_loss_without_removal.RULE,
     removal_of_declared.RULE,
+    removal_of_nothing.RULE,
     immutable_field_change.RULE,
     adopt_withdrawn.RULE,
+    abandoned_exports.RULE,
     volume_shrink.RULE,
 )

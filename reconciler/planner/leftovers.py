@@ -9,7 +9,7 @@ from reconciler.dates import day_of
 from reconciler.desired import Consent
 from reconciler.plan import Cause, Hazard, Phase, Record, deleted
 from reconciler.planner.controllers import is_namespace_of
-from reconciler.planner.draft import Draft, Proposal
+from reconciler.planner.draft import BEARS_DATA, Draft, Proposal
 from reconciler.planner.snapshots import kin
 from reconciler.planner.stacks import height, stacked_on
 from reconciler.planner.view import View
@@ -46,6 +46,8 @@ def _declared(view: View, record: Record) -> bool:
     if record.key.kind is ObjectKind.BDEV:  # one that is declared on another target now is to be let go here
         devices = (*view.target.devices, *view.target.images)
         return any(record.resource in (device.wish.key, *device.wish.aliases) for device in devices)
+    if record.key.kind in BEARS_DATA:  # bytes do not follow a manifest that moves to another target
+        return record.resource in view.declared_here
     return record.resource in view.desired.declared
 
 
@@ -98,7 +100,7 @@ def _detach(view: View, draft: Draft, record: Record) -> None:
     kept = record.reclaim == "Retain" and live.driver not in _STATELESS
     clones = any(lvol.image == live.uuid for lvol in view.lvols.values())  # deleting their image kills the target
     if kept or clones or (live.claimed and not _leaving(draft) & set(_built_on(view, live))):
-        _retain(draft, record, live.uuid or "")
+        _retain(view, draft, record, live.uuid or "")
         return
     if live.driver == "nvme":
         return  # it goes with its controller
@@ -142,7 +144,7 @@ def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
     uid = live.uuid or ""
     consent = _consent(view, record, uid)
     if consent is None:
-        _retain(draft, record, uid)
+        _retain(view, draft, record, uid)
         _say_why_not(view, draft, record, uid)
         return
     proposal = Proposal(
@@ -208,10 +210,11 @@ def _say_why_not(view: View, draft: Draft, record: Record, uid: str) -> None:
         draft.remark(consent.key, "RemovalNotHonoured", f"nothing is destroyed: {why}", stalled=True)
 
 
-def _retain(draft: Draft, record: Record, uid: str) -> None:
+def _retain(view: View, draft: Draft, record: Record, uid: str) -> None:
     if record.phase is not Phase.RETAINED:
         draft.keep(dataclasses.replace(record, phase=Phase.RETAINED, uid=uid, revision=draft.revision))
-    message = f"no longer declared; its bytes are kept under uid {uid}"
+    elsewhere = "on this target" if record.resource in view.desired.declared else ""
+    message = f"no longer declared {elsewhere}".rstrip() + f"; its bytes are kept under uid {uid}"
     draft.remark(record.resource, "Retained", message, ready=True)
 
 

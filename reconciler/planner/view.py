@@ -149,6 +149,11 @@ class View:
         return next((found for name in names if (found := self._records_of.get((name, kind)))), None)
 
     @cached_property
+    def declared_here(self) -> frozenset[ResourceKey]:
+        """What is declared on this very target, also under the names that it had before."""
+        return frozenset(name for wish in self.target.wishes for name in (wish.key, *wish.aliases))
+
+    @cached_property
     def drift_policies(self) -> Mapping[ResourceKey, str]:
         """What each resource says about drift."""
         return {wish.key: wish.drift_policy for wish in self.target.wishes}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from planning import Case, base, key, lvol, reasons, record, records, steps
-from world import GENEROUS, NQN, SITE, World, host, manifest, removal, subsystem, volume
+from world import GENEROUS, NQN, SITE, World, host, manifest, removal, subsystem, volume, world
 
 from backends.contract import ObjectKind
 from backends.spdk.simulator.faults import Refuse
@@ -221,3 +221,21 @@ def test_a_renamed_store_has_one_record(site: World) -> None:
     site.commit(removal("a", uid))
     site.converge()
     assert site.lvols() == {}
+
+
+def test_bytes_that_were_left_on_another_target_go_on_being_called_retained() -> None:
+    """Guards Retained: a manifest that comes back on another target does not hide the bytes that lie on the first."""
+    with world(targets=("n1", "n2")) as site:
+        site.commit(volume("a"))
+        site.converge("n1")
+        uid = site.uid("a")
+        site.commit()
+        assert "Retained" in site.reasons(site.converge("n1"))
+        site.commit(volume("a", target="n2"))
+
+        found = site.converge("n1").plan
+
+        assert [r.message for r in found.remarks if r.reason == "Retained"] == [
+            f"no longer declared on this target; its bytes are kept under uid {uid}"
+        ]
+        assert "RecordedElsewhere" in site.reasons(site.converge("n2"))
