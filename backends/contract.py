@@ -418,7 +418,8 @@ class Observed:
     connections: Mapping[str, Mapping[str, frozenset[str]] | None] = field(default_factory=dict)
     version: str = ""
     last_notification: int = -1
-    unsupported: Mapping[str, str] = field(default_factory=dict)  # feature → what this target lacks for it
+    # feature (for making it; `update` or `delete` before its name) → what this target lacks for it
+    unsupported: Mapping[str, str] = field(default_factory=dict)
 
 
 class BackendError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +45,7 @@ def serve_simulator(  # noqa: PLR0913  # how a process is started
     poll_interval: float | None,
     examine: float = 0.0,
     faults: str = "",
+    allowed: frozenset[str] | None = None,
 ) -> None:
     """Run a simulated target until SIGTERM or SIGINT. CommandError: it cannot start, or died as a live one would."""
     from backends.spdk.simulator import (  # noqa: PLC0415  # only this verb needs it
@@ -66,6 +67,7 @@ def serve_simulator(  # noqa: PLR0913  # how a process is started
             breath=0.002,
             pace=Pace(examine=examine),
             mint=mint_uuid,
+            rpcs_allowed=allowed,
         )
         simulator.order(parse_plan(faults))
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -127,6 +129,20 @@ def import_live(target: str, connection: Mapping[str, Any], namespace: str) -> I
         raise CommandError(str(error)) from error
     finally:
         backend.close()
+
+
+def allowlist(features: Iterable[str]) -> tuple[str, ...]:
+    """The methods that a target must permit for these features; sorted."""
+    from backends.spdk import features as table  # noqa: PLC0415  # only this verb needs it
+
+    return table.allowlist(features)
+
+
+def whole_allowlist() -> tuple[str, ...]:
+    """Every method that this Holdfast can send; sorted."""
+    from backends.spdk import features as table  # noqa: PLC0415  # see above
+
+    return table.allowlist(table.NEEDED)
 
 
 class RawError(Exception):

@@ -35,6 +35,7 @@ VERBS: dict[str, str] = {
     "drift": "drift",
     "approve": "approve",
     "import": "import_",
+    "allowlist": "allowlist",
     "sim": "sim",
     "sim-rpc": "sim_rpc",
     "demo": "demo",
@@ -78,10 +79,18 @@ class _Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
 
+class _Overview(argparse.RawDescriptionHelpFormatter):
+    """Room for the longest verb beside its line: argparse forgets by how much it indents them."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        self._action_max_length = max(self._action_max_length, 4 + max(map(len, VERBS)))
+
+
 def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole command line; of the verbs only the one that is used, where `words` begin with one."""
     parser = _Parser(prog="holdfast", description="GitOps for SPDK NVMe-oF storage.", epilog=EPILOG)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = _Overview
     parser.add_argument("--version", action="version", version=f"holdfast {metadata.version('holdfast')}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     if words and not words[0].startswith("-") and words[0] not in VERBS:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import gc
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.cli.exits import CommandError
+
+if TYPE_CHECKING:
+    from analyzer.snapshot import Snapshot
 
 
 @contextlib.contextmanager
@@ -24,3 +30,14 @@ def reading() -> Iterator[None]:
         raise CommandError(str(error)) from error
     finally:
         gc.enable()
+
+
+def snapshot_of(arguments: argparse.Namespace) -> Snapshot:
+    """What PATH, --repo and --rev lead to. Raises SnapshotError."""
+    if arguments.repo is None and arguments.rev is None:
+        from analyzer.snapshot import from_path  # noqa: PLC0415  # see above
+
+        return from_path(Path(arguments.path or "."))
+    from analyzer.git import read_snapshot  # noqa: PLC0415  # 20 ms that files need not pay
+
+    return read_snapshot(arguments.repo or Path(), arguments.rev or "HEAD", arguments.path or "")

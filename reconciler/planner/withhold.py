@@ -107,8 +107,9 @@ def _unread(view: View, proposal: Proposal) -> Hold | None:
 
 def _unsupported(view: View, proposal: Proposal) -> Hold | None:
     """Said before it fails: this target has no method for it."""
-    wanted = proposal.change.after
-    lack = view.observed.unsupported.get(feature_of(wanted)) if wanted is not None else None
+    action, thing = proposal.change.action, proposal.change.after or proposal.change.before
+    feature = feature_of(thing) if thing is not None else ""
+    lack = view.observed.unsupported.get(feature if action is Action.CREATE else f"{action} {feature}")
     return Hold("NotSupported", lack) if lack else None
 
 

@@ -297,3 +297,29 @@ def test_import_budget(here: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "dangling-reference" in done.stdout
+
+
+def test_allowlist(holdfast: Holdfast, here: Path) -> None:
+    """Guards the list as a shell takes it: one line, no spaces, nothing of what is not declared; and as JSON."""
+    (here / "house.yaml").write_text(HOUSE)
+    (here / "pool.yaml").write_text(f"{POOL}---\n{VOLUME}")
+    code, out, _ = holdfast("allowlist")
+    methods = out.removesuffix("\n").split(",")
+    assert (code, out.count("\n"), methods) == (0, 1, sorted(methods))
+    assert {"bdev_aio_create", "bdev_lvol_create", "nvmf_create_transport"} <= set(methods)
+    assert not {"bdev_malloc_create", "nvmf_create_subsystem", "bdev_set_qos_limit"} & set(methods)
+    assert set(methods) < set(holdfast("allowlist", "--all")[1].removesuffix("\n").split(","))
+    items = json.loads(holdfast("allowlist", "-o", "json")[1])["items"]
+    assert items == [{"target": "node-1", "methods": methods}]
+    assert holdfast("allowlist", "--target", "node-2")[::2] == (
+        3,
+        "holdfast allowlist: there is no target node-2; there are: node-1\n",
+    )
+
+
+def test_allowlist_of_what_does_not_pass(holdfast: Holdfast, here: Path) -> None:
+    """Guards a list that would be too short: manifests that do not pass have none."""
+    (here / "pool.yaml").write_text(POOL)
+    code, out, err = holdfast("allowlist")
+    assert (code, out) == (1, "")
+    assert "`holdfast lint` says why" in err

@@ -116,7 +116,7 @@ class Engine:
 
     def _begin(self, call: Call) -> Json | Steps:
         method = METHODS.get(call.method)
-        if method is None:
+        if method is None or not self.target.permits(call.method):
             raise RpcError(errors.METHOD_NOT_FOUND, "Method not found")
         self._check_state(method)
         return HANDLERS[call.method](self.target, **method.decode(call))

@@ -33,7 +33,8 @@ def get_methods(target: Target, *, current: bool = False, include_aliases: bool 
     """What this simulator can do, which is less than a live target can."""
     del include_aliases
     shown = METHODS.values()
-    return [m.name for m in shown if not current or (m.runtime if target.initialized else m.startup)]
+    offered = (m for m in shown if not current or (m.runtime if target.initialized else m.startup))
+    return [m.name for m in offered if target.permits(m.name)]
 
 
 def kill_instance(target: Target, *, sig_name: str) -> Json:

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,8 @@ class Simulator:
 
     `pace` is how long things take that take long on a live target.
 
+    `rpcs_allowed`: the only methods that there are, as SPDK's option of that name has it; None permits all.
+
     lvol stores and arrays on files outlive it, inside their files. Nothing else does, so `state_dir` is only made if
     absent.
     """
@@ -63,6 +65,7 @@ class Simulator:
         breath: float = 0.0002,
         pace: Pace | None = None,
         mint: Callable[[], str] = mint,
+        rpcs_allowed: Collection[str] | None = None,
     ) -> None:
         self.socket_path = Path(socket_path)
         self.tcp = tcp
@@ -72,6 +75,7 @@ class Simulator:
         self._wait_for_rpc, self._bind_listeners = wait_for_rpc, bind_listeners
         self._poll_interval, self._breath, self._mint = poll_interval, breath, mint
         self._pace = pace or Pace()
+        self._allowed = None if rpcs_allowed is None else frozenset(rpcs_allowed)
         self._hooks: dict[str, list[Hook]] = {}
         self._lives = 0
         self._ending = threading.Event()
@@ -191,7 +195,16 @@ class Simulator:
     def _new_target(self) -> Target:
         pid = os.getpid() + self._lives
         return Target(
-            self._mint, time.monotonic, pid, Table(), REVIVING, WAITING, READING, self._pace, initialized=False
+            self._mint,
+            time.monotonic,
+            pid,
+            Table(),
+            REVIVING,
+            WAITING,
+            READING,
+            self._pace,
+            initialized=False,
+            rpcs_allowed=self._allowed,
         )
 
     def _run(self) -> None:

@@ -47,6 +47,7 @@ class Target:
     reading: Sequence[Reader] = ()  # look at what is on the device
     pace: Pace = field(default_factory=Pace)
     initialized: bool = True
+    rpcs_allowed: frozenset[str] | None = None  # None: all
     auto_examine: bool = True
     bdev_options: dict[str, Json] = field(default_factory=lambda: dict(BDEV))
     examining: int = 0  # devices that are being looked at
@@ -67,6 +68,10 @@ class Target:
     copies: dict[int, dict[str, int | str]] = field(default_factory=dict)  # shallow copies nobody asked about yet
     copies_started: int = 0
     bdevs: Bdevs = field(init=False)
+
+    def permits(self, method: str) -> bool:
+        """Whether there is such a method for those who ask: to the others it does not exist."""
+        return self.rpcs_allowed is None or method in self.rpcs_allowed
 
     def __post_init__(self) -> None:
         self.bdevs = Bdevs(self.notifications, self.mint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.exits import Exit
 from reconciler.cli.options import add_output, day
-from reconciler.cli.reading import reading
+from reconciler.cli.reading import reading, snapshot_of
 from reconciler.cli.screen import show, use_colour
 
 if TYPE_CHECKING:
@@ -52,19 +52,9 @@ def _report(arguments: argparse.Namespace) -> Report:
     from reconciler.clock import today  # noqa: PLC0415  # see above
 
     as_of = arguments.as_of or today()
-    snapshot = _snapshot(arguments)
+    snapshot = snapshot_of(arguments)
     base = _base(arguments)
     return analyze(snapshot, as_of=as_of, base=analyze(base, as_of=as_of) if base else None)
-
-
-def _snapshot(arguments: argparse.Namespace) -> Snapshot:
-    if arguments.repo is None and arguments.rev is None:
-        from analyzer.snapshot import from_path  # noqa: PLC0415  # see above
-
-        return from_path(Path(arguments.path or "."))
-    from analyzer.git import read_snapshot  # noqa: PLC0415  # 20 ms that files need not pay
-
-    return read_snapshot(arguments.repo or Path(), arguments.rev or "HEAD", arguments.path or "")
 
 
 def _base(arguments: argparse.Namespace) -> Snapshot | None:

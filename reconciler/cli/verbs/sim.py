@@ -64,6 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--examine", type=seconds, default=0.0, metavar="SECONDS", help="time to look at what is on a new device"
     )
+    parser.add_argument("--rpcs-allowed", metavar="METHODS", help="permit these methods only, separated by commas")
     parser.add_argument(
         "--poll-interval", type=seconds, metavar="SECONDS", help="look at the socket only so often (live: 0.004)"
     )
@@ -79,6 +80,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         poll_interval=arguments.poll_interval,
         examine=arguments.examine,
         faults="\n".join(_plan(text) for text in arguments.fault),
+        allowed=frozenset(arguments.rpcs_allowed.split(",")) if arguments.rpcs_allowed else None,
     )
     return Exit.CLEAN
 
