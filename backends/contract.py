@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from schemas.resources import Json
 
@@ -31,13 +32,14 @@ class ObjectKind(enum.StrEnum):
     LISTENER = "listener"
     REFERRAL = "referral"
 
+    __hash__ = str.__hash__  # part of every key: Enum's own is Python
+
 
 BUILD_ORDER: Mapping[ObjectKind, int] = MappingProxyType({kind: place for place, kind in enumerate(ObjectKind)})
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectKey:
-    """Identity of an object on one target, e.g. `namespace nqn.2026-01.com.example:db#1`."""
+class ObjectKey(NamedTuple):
+    """Identity of an object on one target, e.g. `namespace nqn.2026-01.com.example:db#1`. Sorts in build order."""
 
     kind: ObjectKind
     name: str
@@ -45,8 +47,8 @@ class ObjectKey:
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
-    def __lt__(self, other: ObjectKey) -> bool:
-        return (BUILD_ORDER[self.kind], self.name) < (BUILD_ORDER[other.kind], other.name)
+    def __lt__(self, other: tuple[object, ...]) -> bool:
+        return isinstance(other, ObjectKey) and self.rank < other.rank
 
     @property
     def rank(self) -> tuple[int, str]:
@@ -320,9 +322,11 @@ def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
     if thing is None:
         return {}
     found: dict[str, Json] = {}
-    for name in _declared(type(thing)):
-        value = getattr(thing, name)
-        if isinstance(value, QosLimits):
+    names, values = _declared(type(thing))
+    for name, value in zip(names, values(thing), strict=True):
+        if type(value) in _PLAIN:
+            found[name] = value
+        elif isinstance(value, QosLimits):
             found |= fields_of(value)
         elif isinstance(value, Latency):
             found |= {name: getattr(value, name) for name in Latency.__slots__}
@@ -347,13 +351,19 @@ def feature_of(thing: LiveObject) -> str:
     return str(thing.kind)
 
 
-_DECLARED: dict[type[LiveObject | QosLimits], tuple[str, ...]] = {}
+_PLAIN = frozenset({str, int, bool})
+_Fields: TypeAlias = "tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]"
+_DECLARED: dict[type[LiveObject | QosLimits], _Fields] = {}
 
 
-def _declared(kind: type[LiveObject | QosLimits]) -> tuple[str, ...]:
-    """Names of the fields of a kind that are no facts; asked for every object, so worked out once."""
+def _declared(kind: type[LiveObject | QosLimits]) -> _Fields:
+    """The fields of a kind that are no facts, two at least: their names, and their values of an object.
+
+    Asked for every object, so worked out once.
+    """
     if kind not in _DECLARED:
-        _DECLARED[kind] = tuple(f.name for f in dataclasses.fields(kind) if not f.metadata.get("fact"))
+        names = tuple(f.name for f in dataclasses.fields(kind) if not f.metadata.get("fact"))
+        _DECLARED[kind] = names, operator.attrgetter(*names)
     return _DECLARED[kind]
 
 

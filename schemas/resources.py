@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = "Mapping[str, Json]"
@@ -15,8 +15,7 @@ JsonObject: TypeAlias = "Mapping[str, Json]"
 NOTHING: JsonObject = MappingProxyType({})
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class ResourceKey:
+class ResourceKey(NamedTuple):
     """Identity of a declared resource. `namespace` is empty for cluster-scoped kinds."""
 
     kind: str
