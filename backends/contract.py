@@ -45,7 +45,7 @@ class ObjectKey(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+        return self.kind + " " + self.name
 
     def __lt__(self, other: tuple[object, ...]) -> bool:
         return isinstance(other, ObjectKey) and self.rank < other.rank
@@ -373,8 +373,7 @@ class Action(enum.StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One act on one object: what is there before (None: nothing) and after (None: nothing)."""
 
     action: Action

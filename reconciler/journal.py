@@ -57,6 +57,7 @@ from schemas.resources import JsonObject, canonical
 
 _INSERT = "INSERT INTO journal (id, target, owner, action, kind, name, change, sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _TOUCHES = "~touches"  # beside the fields of the object, none of which begins so
+_DOUBTFUL = "SELECT kind, name FROM journal WHERE target = ? AND ended IS NULL"
 _REPEATED = "UPDATE journal SET repeated = 1 WHERE target = ? AND kind = ? AND name = ? AND ended IS NULL"
 SETTLE = 60.0  # seconds after which an unanswered request may be sent again or given up, where that is harmless
 _NOBODYS_BYTES = frozenset({"malloc", "null"})  # drivers of devices that stand on nothing
@@ -154,14 +155,14 @@ class Journal:
         """Write down what is about to be sent; the ids in the order of the changes. `touches`: what else each is at."""
         others = touches or [()] * len(changes)
         with self._store.writing() as db:
-            doubtful = {entry.key for entry in self.open(target)}
+            doubtful = {*self._store.rows(_DOUBTFUL, target)}
             first = self._store.rows("SELECT coalesce(max(id), 0) + 1 FROM journal")[0][0]
             ids = range(first, first + len(changes))
             rows = [
-                (id_, target, owner, c.action.value, c.key.kind.value, c.key.name, _written(c, also), now)
+                (id_, target, owner, c.action, c.key.kind, c.key.name, _written(c, also), now)
                 for id_, c, also in zip(ids, changes, others, strict=True)
             ]
-            places = [(target, c.key.kind.value, c.key.name) for c in changes if c.key in doubtful]
+            places = [(target, *c.key) for c in changes if c.key in doubtful]
             db.executemany(_REPEATED, places)
             db.executemany(_INSERT, rows)
         return [*ids]

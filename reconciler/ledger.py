@@ -372,12 +372,12 @@ def _record(row: Sequence[Any]) -> Record:
 def _row(target: str, record: Record) -> tuple[Any, ...]:
     return (
         target,
-        record.key.kind.value,
+        record.key.kind,
         record.key.name,
         record.resource.kind,
         record.resource.namespace,
         record.resource.name,
-        record.phase.value,
+        record.phase,
         record.uid,
         canonical(dict(record.applied)),
         record.reclaim,

@@ -77,7 +77,7 @@ class Step:
 
     @property
     def id(self) -> str:
-        return f"{self.change.action} {self.change.key}"
+        return self.change.action + " " + str(self.change.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Proposal:
 
     @property
     def id(self) -> str:
-        return f"{self.change.action} {self.change.key}"
+        return self.change.action + " " + str(self.change.key)
 
     @property
     def bears_data(self) -> bool:
