@@ -199,6 +199,8 @@ class Lvol:
     snapshot_of: str | None = None  # alias of the lvol whose snapshot it was made as; cannot be read back
     clone_of: str | None = None  # alias of the snapshot that it was made from; cannot be read back
     image: str | None = None  # uuid of the device outside the store that it is a clone of
+    key_from: str | None = None  # where the key is with which its bytes are written; cannot be read back
+    sealed: str | None = None  # fingerprint of that key; cannot be read back
     read_only: bool = fact(default=False)
     parent: str | None = fact(default=None)  # name of the lvol below it, in its store
     degraded: bool = fact(default=False)  # the device that it is a clone of is not there

@@ -6,6 +6,7 @@ business, because only it knows the ledger.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -98,6 +99,8 @@ class VolumeWish:
     uid: str = ""  # pinned namespace uuid
     recreate: str = ""
     source: SnapshotWish | DeviceWish | None = None  # what it is cloned from: a snapshot, or an image
+    key_from: str = ""  # where its key is, when it is encrypted
+    keyed_by: str = ""  # who says so: its own spec, its class, or nobody (a clone has its source's key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class Placement:
 
     pool: ResourceKey
     thin: bool
+    key_from: str = ""  # where the key of its bytes is
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +359,20 @@ class _House:
             uid=spec.get("uid", ""),
             recreate=spec.get("recreate", ""),
             source=source,
+            key_from=self._key_from(resource, spec),
+            keyed_by="spec"
+            if "encryption" in resource.spec
+            else "class"
+            if "storageClassName" in resource.spec
+            else "",
         )
+
+    def _key_from(self, resource: Resource, spec: Mapping[str, Any]) -> str:
+        """Its own word counts; a class's does when the volume is created, and then stays with the bytes."""
+        placed = self._placed(resource.key)
+        if placed and "encryption" not in resource.spec:
+            return placed.key_from
+        return devices.source_of(spec["encryption"]["keyFrom"]) if "encryption" in spec else ""
 
     def _source(self, resource: Resource, pool: PoolWish) -> SnapshotWish | DeviceWish | None:
         match _source(resource):
@@ -406,7 +423,7 @@ class _House:
         if found is None:
             return None
         pool = found.pool if found.pool in self.resources else self._renamed.get(found.pool)
-        return Placement(pool, found.thin) if pool else None
+        return dataclasses.replace(found, pool=pool) if pool else None
 
     def _pool_of(self, key: ResourceKey) -> Resource:
         """The pool of a volume or snapshot."""

@@ -51,6 +51,11 @@ class _Known:
     def in_order(self) -> tuple[Record, ...]:
         return tuple(sorted(self.by_key.values(), key=lambda record: record.key.rank))
 
+    @cached_property
+    def key_sources(self) -> frozenset[str]:
+        found = (record.applied.get("key_from") for record in self.by_key.values())
+        return frozenset(source for source in found if isinstance(source, str))
+
 
 class Ledger:
     """The ledger of one site. Any thread may read it; one thread at a time writes about a target."""
@@ -68,6 +73,10 @@ class Ledger:
 
     def record(self, target: str, key: ObjectKey) -> Record | None:
         return self._all(target).by_key.get(key)
+
+    def key_sources(self, target: str) -> frozenset[str]:
+        """Where the keys of encrypted volumes are."""
+        return self._all(target).key_sources
 
     def inside(self, target: str, subsystem: ObjectKey) -> tuple[ObjectKey, ...]:
         """What the ledger has inside a subsystem: it goes when the subsystem goes."""
@@ -102,7 +111,11 @@ class Ledger:
         known = [(str(row[0]), _record(row)) for row in rows]
         pools = {(where, r.key.name): r.resource for where, r in known if r.key.kind is ObjectKind.LVOL_STORE}
         made = ((r, pools.get((where, r.key.name.partition("/")[0]))) for where, r in known)
-        return {r.resource: Placement(pool, r.applied.get("thin") is True) for r, pool in made if pool}
+        return {
+            r.resource: Placement(pool, r.applied.get("thin") is True, str(r.applied.get("key_from") or ""))
+            for r, pool in made
+            if pool
+        }
 
     def opened(self, target: str, address: str) -> Mapping[str, str]:
         """Devices by uuid, and by path where it is the same machine, and stores by uuid: what other targets have."""

@@ -182,7 +182,7 @@ class Keeper:
     def _owned(self, life: Life, desired: DesiredState, entries: Iterable[Entry], observed: Observed) -> Owned:
         ledger, now = self.house.ledger, self.house.clock.now()
         records = ledger.records(self.target)
-        keys, lost_keys = self._keys(desired.targets[self.target])
+        keys, lost_keys = self._keys(desired.targets[self.target], ledger.key_sources(self.target))
         return Owned(
             site=self.house.site,
             records=tuple(map(_lost, records)) if life.moved_from else records,
@@ -209,13 +209,14 @@ class Keeper:
             policy=ledger.policy_in_force(),
         )
 
-    def _keys(self, wish: TargetWish) -> tuple[dict[str, str], dict[str, str]]:
-        """Fingerprints of the keys that the target's devices name, and why those that cannot be read cannot."""
+    def _keys(self, wish: TargetWish, recorded: frozenset[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Fingerprints of the keys that devices and volumes have or name, and why those that cannot be read cannot."""
         found: dict[str, str] = {}
         lost: dict[str, str] = {}
-        for source in sorted({device.key_from for device in wish.devices} - {""}):
+        named = {thing.key_from for part in (wish.devices, wish.volumes) for thing in part}
+        for source in sorted((named | recorded) - {""}):
             try:
-                found[source] = self.house.vault.fingerprint(source)
+                found[source] = self.house.vault.key_fingerprint(source)
             except SecretError as error:
                 lost[source] = str(error)
         return found, lost

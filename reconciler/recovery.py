@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from backends.contract import Bdev, Lvol, LvolStore, ObjectKey, ObjectKind, Observed, Subsystem, fields_of
 from reconciler import identity
-from reconciler.desired import DesiredState, PoolWish, SnapshotWish, TargetWish, VolumeWish, Wish, source_snapshot
+from reconciler.desired import (
+    DesiredState,
+    DeviceWish,
+    PoolWish,
+    SnapshotWish,
+    TargetWish,
+    VolumeWish,
+    Wish,
+    source_snapshot,
+)
 from reconciler.plan import Phase, Record
 from schemas.resources import ResourceKey
 
@@ -100,15 +109,36 @@ def _with_origin(
     if not isinstance(thing, Lvol):
         return thing
     snapshot = next((s for s in wish.snapshots if s.wish.key == key), None)
+    volume = next((v for v in wish.volumes if v.wish.key == key), None)
+    thing = _with_key(observed, thing, snapshot or volume)
     if snapshot:
         of = _live_of(site, snapshot.volume, thing.store, observed) if snapshot.volume else None
         return dataclasses.replace(thing, snapshot_of=of.alias if of else None)
-    volume = next((v for v in wish.volumes if v.wish.key == key), None)
     if volume and isinstance(volume.source, SnapshotWish):
         source = _live_of(site, volume.source, thing.store, observed)
         return dataclasses.replace(thing, clone_of=source.alias if source else f"{thing.store}/{volume.source.name}")
     orphan = volume is None and thing.parent is not None and not thing.snapshot
     return dataclasses.replace(thing, clone_of=f"{thing.store}/{thing.parent}") if orphan else thing
+
+
+def _with_key(observed: Observed, lvol: Lvol, owner: VolumeWish | SnapshotWish | None) -> Lvol:
+    """With where its key is: as it is declared, or as its source's is; and the key that is in use, where one is."""
+    declared = _declared_key(owner)
+    above = (d for d in observed.objects.values() if isinstance(d, Bdev) and d.driver == "crypto")
+    used = next((d.key_name or "" for d in above if d.bases == (lvol.uuid,)), "")
+    if not declared:
+        return lvol
+    fingerprint = used.rpartition("-")[2] if identity.site_of(used) else None
+    return dataclasses.replace(lvol, key_from=declared, sealed=fingerprint)
+
+
+def _declared_key(owner: VolumeWish | SnapshotWish | DeviceWish | None) -> str:
+    match owner:
+        case SnapshotWish(volume=volume):
+            return _declared_key(volume)
+        case VolumeWish(key_from=own, source=source):
+            return own or _declared_key(source)
+    return ""
 
 
 def _live_of(site: str, wish: VolumeWish | SnapshotWish, store: str, observed: Observed) -> Lvol | None:

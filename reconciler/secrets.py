@@ -14,6 +14,7 @@ from pathlib import Path
 
 from backends.contract import Terminal
 from reconciler.config import ConfigError, read_secret
+from schemas.keys import NO_KEY, halves
 
 FINGERPRINT = 16  # hex digits
 
@@ -33,6 +34,12 @@ class Vault:
         """Raises SecretError."""
         digest = hmac.new(self.site.encode(), self._read(source).encode(), hashlib.sha256)
         return digest.hexdigest()[:FINGERPRINT]
+
+    def key_fingerprint(self, source: str) -> str:
+        """The same of what must be the key of an encrypting device. Raises SecretError when it is none."""
+        if halves(self._read(source)) is None:
+            raise SecretError(f"{source}: {NO_KEY}")
+        return self.fingerprint(source)
 
     def material(self, source: str, fingerprint: str) -> str:
         """The secret itself, for the backend, which has it no longer than a call. Raises Terminal."""

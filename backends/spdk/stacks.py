@@ -12,10 +12,10 @@ from typing import Any
 from backends.contract import Bdev, Latency, NvmePath, Rebuild, Referral, Secrets, Terminal
 from backends.spdk.client import Call
 from backends.spdk.shape import Raw, flag, items, mapping, number, objects, shape, text, typed
+from schemas.keys import NO_KEY, halves
 from schemas.resources import Json
 
 _LATENCIES = {"avg_read": "avg_read", "p99_read": "p99_read", "avg_write": "avg_write", "p99_write": "p99_write"}
-_HALVES = {64: 32, 128: 64}  # hex digits of an AES_XTS key → digits of each half
 
 
 # --- what SPDK answers
@@ -257,8 +257,7 @@ def key_destroy(name: str) -> Call:
 
 def _halves(wanted: Bdev, secrets: Secrets) -> tuple[str, str]:
     fingerprint = (wanted.key_name or "").rpartition("-")[2]
-    digits = "".join(secrets.material(wanted.key_from, fingerprint).split())
-    half = _HALVES.get(len(digits))
-    if half is None or set(digits.lower()) - set("0123456789abcdef") or digits[:half] == digits[half:]:
-        raise Terminal(f"{wanted.key_from}: not a key: 64 or 128 hex digits are needed, the two halves different")
-    return digits[:half], digits[half:]
+    found = halves(secrets.material(wanted.key_from, fingerprint))
+    if found is None:
+        raise Terminal(f"{wanted.key_from}: {NO_KEY}")
+    return found

@@ -11,6 +11,7 @@ from reconciler.planner.capacity import tell_capacity
 from reconciler.planner.devices import plan_devices, plan_transports
 from reconciler.planner.doubts import remark_doubts
 from reconciler.planner.draft import BEARS_DATA, Draft
+from reconciler.planner.encryption import plan_encryption
 from reconciler.planner.exports import plan_exports
 from reconciler.planner.foreign import plan_foreign
 from reconciler.planner.images import plan_images
@@ -71,7 +72,7 @@ def _attempt(view: View) -> Plan:
     devices = plan_devices(view, draft)
     pools = plan_pools(view, draft, devices)
     volumes = plan_lineage(view, draft, pools, plan_images(view, draft))
-    plan_exports(view, draft, devices, volumes)
+    plan_exports(view, draft, devices, plan_encryption(view, draft, volumes))
     plan_leftovers(view, draft)
     plan_foreign(view, draft)
     tell_capacity(view, draft)

@@ -62,6 +62,7 @@ class Standing:
     live: LiveObject | None = None
     making: LiveObject | None = None
     why: str = ""
+    shows: str = ""  # uid of the bytes, where it is an encrypting device on them
 
     @property
     def usable(self) -> bool:

@@ -26,6 +26,7 @@ from reconciler import identity
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
+from reconciler.planner.encryption import device_of, is_of
 from reconciler.planner.lineage import ELSEWHERE
 from reconciler.planner.view import View
 from schemas.resources import ResourceKey
@@ -186,7 +187,7 @@ def _reuses(view: View, draft: Draft, namespace: Namespace) -> str:
     known = view.owned.shown.get(shown, bytes_)
     if known != bytes_:
         return f"namespace uuid {shown} was used for other bytes ({known}); {another}"
-    if shown != bytes_ and shown in view.lvols:
+    if shown in view.lvols and not is_of(bytes_, shown):
         return f"namespace uuid {shown} is that of other bytes on this target; {another}"
     present = next((n for n in view.showing.get(shown, ()) if n.bdev != bytes_), None)
     first = draft.shown.setdefault(shown, present.bdev if present and present.key != namespace.key else bytes_)
@@ -205,6 +206,10 @@ def _namespace(view: View, nqn: str, entry: NamespaceWish, standing: Standing) -
             return _identified(nqn, entry.nsid, uuid, pinned or uuid)
         case Standing(making=Lvol() as lvol) if not pinned:  # a chosen identity waits until the bytes have theirs
             return Namespace(nqn, entry.nsid, lvol.alias)
+        case (
+            Standing(live=Bdev(uuid=str(uuid)), shows=str(of)) | Standing(making=Bdev(uuid=str(uuid)), shows=str(of))
+        ) if of:
+            return _identified(nqn, entry.nsid, uuid, pinned or of)
         case Standing(live=Bdev(uuid=str(uuid))) | Standing(making=Bdev(uuid=str(uuid))):
             volatile = entry.device is not None and entry.device.volatile
             shown = identity.volatile_identity(uuid, view.owned.marker) if volatile else uuid
@@ -256,7 +261,7 @@ def _guarded(view: View, inside: Inside, present: Mapping[ObjectKey, LiveObject]
 def _may_be_it(view: View, entry: NamespaceWish, thing: LiveObject) -> bool:
     """Whether a live namespace may show the bytes of a volume that cannot be told for sure at the moment."""
     record = view.record_of(entry.volume.wish, ObjectKind.LVOL) if entry.volume else None
-    return not (record and isinstance(thing, Namespace) and thing.bdev != record.uid)
+    return not (record and isinstance(thing, Namespace) and not is_of(thing.bdev, record.uid))
 
 
 def _same(wanted: LiveObject, live: LiveObject) -> bool:
@@ -362,6 +367,8 @@ def _disk(view: View, wish: SubsystemWish, nsid: int) -> ObjectKey:
         return entry.device.bdev.key
     volume = entry.volume
     record = view.record_of(volume.wish, ObjectKind.LVOL) if volume else None
+    if volume and (device := device_of(view, volume, record)):
+        return device
     if record and (live := view.lvols.get(record.uid)):
         return live.key
     store = view.record_of(volume.pool.wish, ObjectKind.LVOL_STORE) if volume else None
@@ -425,11 +432,11 @@ def _plan_limits(view: View, draft: Draft, wish: SubsystemWish, entry: Namespace
     volume = entry.volume
     if volume is None or not standing.usable:
         return
-    lvol = standing.live or standing.making
-    if not isinstance(lvol, Lvol):
+    shown = standing.live or standing.making
+    if not isinstance(shown, (Lvol, Bdev)):
         return
-    have = lvol.limits or QosLimits()
-    wanted, before = Qos(lvol.alias, volume.limits), Qos(lvol.alias, have)
+    name, have = shown.alias if isinstance(shown, Lvol) else shown.name, shown.limits or QosLimits()
+    wanted, before = Qos(name, volume.limits), Qos(name, have)
     record = view.records.get(wanted.key)
     found = differences(wanted, before, _QOS_PATHS, volume.wish.drift_ignore) if have != volume.limits else ()
     if not found:

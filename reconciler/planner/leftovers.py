@@ -44,8 +44,8 @@ def _declared(view: View, record: Record) -> bool:
     if record.key.kind is ObjectKind.SUBSYSTEM:  # a changed NQN leaves the old subsystem behind
         return record.key.name in view.subsystem_wishes
     if record.key.kind is ObjectKind.BDEV:  # one that is declared on another target now is to be let go here
-        devices = (*view.target.devices, *view.target.images)
-        return any(record.resource in (device.wish.key, *device.wish.aliases) for device in devices)
+        parts = (view.target.devices, view.target.images, view.target.volumes)  # what encrypts a volume is its own
+        return any(record.resource in (item.wish.key, *item.wish.aliases) for part in parts for item in part)
     if record.key.kind in BEARS_DATA:  # bytes do not follow a manifest that moves to another target
         return record.resource in view.declared_here
     return record.resource in view.desired.declared
@@ -98,6 +98,8 @@ def _detach(view: View, draft: Draft, record: Record) -> None:
         _retain_or_destroy(view, draft, record)
         return
     kept = record.reclaim == "Retain" and live.driver not in _STATELESS
+    if record.resource.kind == "Volume" and live.claimed and not _leaving(draft) & set(_built_on(view, live)):
+        return  # what encrypts a volume has no bytes of its own, and goes when nobody sees them any more
     clones = any(lvol.image == live.uuid for lvol in view.lvols.values())  # deleting their image kills the target
     if kept or clones or (live.claimed and not _leaving(draft) & set(_built_on(view, live))):
         _retain(view, draft, record, live.uuid or "")
@@ -234,7 +236,7 @@ def _obstacle(  # noqa: PLR0911  # one return for each obstacle
             return "PoolNotEmpty", f"store {live.name} still holds {len(inside)} lvol(s), such as {inside[0].name}"
         if any(key.kind is ObjectKind.LVOL and key.name.startswith(f"{live.name}/") for key in view.owned.quarantined):
             return "OutcomeUnknown", f"a request to store {live.name} was never answered and may still be running"
-    if isinstance(live, Bdev) and (above := [d.name for d in stacked_on(view, live) if d.key not in leaving]):
+    if isinstance(live, (Bdev, Lvol)) and (above := [d.name for d in stacked_on(view, live) if d.key not in leaving]):
         return "DeviceInUse", f"{', '.join(above)} is stacked on it"
     exported = view.exported.get(live.uuid or "")
     if exported and not {exported.key, ObjectKey(ObjectKind.SUBSYSTEM, exported.nqn)} & leaving:
@@ -287,5 +289,6 @@ def _built_on(view: View, live: LiveObject) -> tuple[ObjectKey, ...]:
         found += [lvol.key for lvol in view.lvols.values() if lvol.store == live.name]
     if isinstance(live, Bdev):
         found += [store.key for store in view.stores.values() if store.bdev == live.name]
+    if isinstance(live, (Bdev, Lvol)):
         found += [device.key for device in stacked_on(view, live)]
     return tuple(found)

@@ -9,6 +9,7 @@ from backends.contract import Guard, Lvol, LvolStore, ObjectKey, ObjectKind
 from reconciler.desired import SnapshotWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
+from reconciler.planner.encryption import sealing, with_key
 from reconciler.planner.pools import low
 from reconciler.planner.view import View
 from reconciler.recovery import unknown_uid
@@ -64,7 +65,8 @@ def _take(view: View, draft: Draft, wish: SnapshotWish, wanted: Lvol, ground: Gr
     if source.read_only or source.store != wanted.store:
         wrong = "cannot be written" if source.read_only else f"is in store {source.store}, not in {wanted.store}"
         return _stop(draft, wish, "SourceUnfit", f"lvol {source.alias} {wrong}")
-    wanted = dataclasses.replace(wanted, snapshot_of=source.alias)
+    known = sealing(view, draft, source)
+    wanted = dataclasses.replace(wanted, snapshot_of=source.alias, key_from=known.key_from, sealed=known.sealed)
     proposal = Proposal(
         created(wanted),
         wish.wish.key,
@@ -115,7 +117,7 @@ def _absent_snapshot(view: View, draft: Draft, wish: SnapshotWish, record: Recor
 def _own(draft: Draft, wish: SnapshotWish, record: Record, live: Lvol) -> Standing:
     of = record.applied.get("snapshot_of")
     applied = Lvol(live.store, live.name, live.uuid, live.size, snapshot_of=str(of) if of else None)
-    draft.own(applied, wish.wish, uid=live.uuid or "")
+    draft.own(with_key(applied, record), wish.wish, uid=live.uuid or "")
     return Standing(live=live)
 
 

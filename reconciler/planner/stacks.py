@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from backends.contract import Bdev, Guard
+from backends.contract import Bdev, Guard, Lvol
 from reconciler.desired import DeviceWish
 from reconciler.devices import crypto_uuid
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
@@ -325,9 +325,10 @@ def _put_together(draft: Draft, wish: DeviceWish, live: Bdev) -> Standing:
 # --- what is stacked on a device
 
 
-def stacked_on(view: View, device: Bdev) -> tuple[Bdev, ...]:
+def stacked_on(view: View, device: Bdev | Lvol) -> tuple[Bdev, ...]:
     """Live devices that have this one underneath."""
-    return tuple(other for other in view.devices.values() if device.name in (other.bases or ()))
+    name = device.uuid if isinstance(device, Lvol) else device.name
+    return view.above.get(name or "", ())
 
 
 def height(view: View, device: Bdev) -> int:

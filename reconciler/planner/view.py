@@ -179,6 +179,15 @@ class View:
         return {device.uuid: device for device in self._all(Bdev) if device.uuid}
 
     @cached_property
+    def above(self) -> Mapping[str, tuple[Bdev, ...]]:
+        """Devices by the name of what they are stacked on; that of an lvol is its uuid."""
+        found: dict[str, list[Bdev]] = defaultdict(list)
+        for device in self.devices.values():
+            for base in dict.fromkeys(device.bases or ()):
+                found[base].append(device)
+        return {base: tuple(devices) for base, devices in found.items()}
+
+    @cached_property
     def all_paths(self) -> tuple[NvmePath, ...]:
         """Ways to NVMe controllers, in the order of keys."""
         return tuple(sorted(self._all(NvmePath), key=lambda path: path.key.rank))

@@ -9,6 +9,7 @@ from reconciler import identity
 from reconciler.desired import VolumeWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created, updated
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
+from reconciler.planner.encryption import kept_sealed, secured, with_key
 from reconciler.planner.pools import low
 from reconciler.planner.snapshots import kin, other_site
 from reconciler.planner.view import View
@@ -89,7 +90,10 @@ def _create(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, ground: Gr
     origin = (source.live or source.making) if source else None
     if source and (refusal := _unfit(origin, wanted, source)):
         return _wait(draft, wish, *refusal)
-    wanted = _cloned(wanted, origin)
+    found = secured(view, draft, wish, _cloned(wanted, origin), origin)
+    if not isinstance(found, Lvol):
+        return _wait(draft, wish, *found)
+    wanted = found
     reason = f"new bytes in place of lost {gone}, as spec.recreate says" if gone else "the volume is new"
     proposal = Proposal(
         created(wanted),
@@ -138,7 +142,10 @@ def _touched(view: View, origin: LiveObject | None) -> tuple[ObjectKey, ...]:
 
 
 def _with_origin(wanted: Lvol, record: Record) -> Lvol:
-    """With what the ledger says that it was made from; its size then is what it has, until it is grown."""
+    """With what the ledger says of its key and of what it was made from; a clone's size is what it has, until it is
+    grown.
+    """
+    wanted = with_key(wanted, record)
     made_from, image = record.applied.get("clone_of"), record.applied.get("image")
     if not (made_from or image):
         return wanted
@@ -176,7 +183,7 @@ def _known_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, po
     elif lvol.thin != wish.thin and not _thinned(view, lvol) and "spec.thin" not in wish.wish.drift_ignore:
         difference = Difference("spec.thin", wish.thin, lvol.thin)
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Held"))
-    applied = _with_origin(wanted, record)
+    applied = kept_sealed(view, wish, _with_origin(wanted, record))
     draft.own(_as_applied(applied, lvol, _applied_size(record, wanted, lvol)), wish.wish, uid=record.uid)
     return Standing(live=lvol)
 
@@ -198,7 +205,7 @@ def _growth(wish: VolumeWish, record: Record, lvol: Lvol, size: int) -> Proposal
     difference = Difference("spec.size", size, lvol.size)
     drift = Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Corrected") if behind_our_back else None
     return Proposal(
-        updated(lvol, dataclasses.replace(lvol, size=size)),
+        updated(lvol, dataclasses.replace(_with_origin(lvol, record), size=size)),
         wish.wish.key,
         Cause.DRIFT if behind_our_back else Cause.CHANGE,
         f"growing {format_bytes(lvol.size or 0)} → {format_bytes(size)}",

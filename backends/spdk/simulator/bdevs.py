@@ -188,6 +188,9 @@ class Bdevs:
             raise failed(errno.EBUSY)
         self._notifications.send("bdev_resize", bdev.name)
         bdev.num_blocks = num_blocks
+        for user in [*bdev.users]:
+            if isinstance(user, Bdev) and user.driver == "crypto":  # the one driver that follows its base
+                self.resize(user, num_blocks)
 
     def remove(self, bdev: Bdev) -> None:
         """Hot removal: whoever has it open lets go first, without being asked."""
