@@ -275,7 +275,7 @@ def test_a_list_that_is_cut_off_at_32_mib_is_a_gap(target: SimulatedLab | LiveLa
 def test_a_list_that_does_not_come_is_no_observation() -> None:
     """Guards that a target which stops answering is unreachable: the other lists are not waited for just as long."""
     script = Script()
-    script.answer(*(line(id_, answer) for id_, answer in enumerate([{"version": "v"}, {"pid": 7}, [], [], [], []], 1)))
+    script.answer(*(line(id_, answer) for id_, answer in enumerate([{"pid": 7}, {"version": "v"}, [], [], [], []], 1)))
     before = script.clock.now
     with pytest.raises(Transient, match="bdev_get_bdevs: no answer within 30 s"):
         SpdkBackend(lambda: script, script.clock).observe(Interest())
