@@ -117,7 +117,7 @@ class Executor:
         sent = [self._about(plan, step, entry, reclaim) for step, entry in zip(batch, entries, strict=True)]
         self.ledger.write(self.target, [_creating(s.after, s.before) for s in sent if s.after and _is_create(s.step)])
         made = [step.change.after for step in batch]
-        self.ledger.seal(seals(map(fields_of, made)))
+        self.ledger.seal(seals(fields_of(thing) for thing in made if isinstance(thing, Bdev)))
         self.ledger.show({n.uuid: n.bdev for n in made if isinstance(n, Namespace) and n.uuid and n.uuid != n.bdev})
         self.ledger.show({device_identity(b): b.path for b in made if isinstance(b, Bdev) and b.path})
         self.ledger.spend(self.target, plan.revision, [_spending(step, now) for step in batch if _counts(step)])

@@ -52,8 +52,8 @@ from backends.contract import (
     Qos,
     fields_of,
 )
-from reconciler.store import Store
-from schemas.resources import JsonObject, canonical
+from reconciler.store import Store, text_of
+from schemas.resources import Json, JsonObject
 
 _INSERT = "INSERT INTO journal (id, target, owner, action, kind, name, change, sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _TOUCHES = "~touches"  # beside the fields of the object, none of which begins so
@@ -213,8 +213,8 @@ class Journal:
 
 
 def _written(change: Change, touches: Sequence[ObjectKey]) -> str:
-    also = [[key.kind.value, key.name] for key in touches]
-    return canonical(fields_of(change.after) | ({_TOUCHES: also} if also else {}))
+    also: list[Json] = [[key.kind.value, key.name] for key in touches]
+    return text_of(fields_of(change.after) | ({_TOUCHES: also} if also else {}))
 
 
 def settle(entries: Sequence[Entry], observed: Observed, waited: Mapping[ObjectKey, float]) -> dict[int, str]:

@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from backends.contract import ObjectKey, ObjectKind
@@ -15,7 +14,7 @@ from reconciler.desired import Placement
 from reconciler.plan import Phase, Record
 from reconciler.planner.view import Spending, attaching, reading
 from reconciler.policy import BUILT_IN, Policy, policy_of
-from reconciler.store import Store
+from reconciler.store import Store, text_of
 from schemas.resources import JsonObject, ResourceKey, canonical
 
 _OUTLIVES_THE_PROCESS = (ObjectKind.LVOL.value, ObjectKind.LVOL_STORE.value)
@@ -27,6 +26,10 @@ _OPENED = (
 _RECORD = (
     "INSERT OR REPLACE INTO records (target, kind, name, resource_kind, resource_namespace, resource_name, phase, uid,"
     " applied, reclaim, revision, replay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_FURTHER = (
+    "UPDATE records SET phase = ?, uid = ?, reclaim = ?, revision = ?, replay = ? WHERE target = ? AND kind = ?"
+    " AND name = ?"
 )
 
 
@@ -41,15 +44,24 @@ class Session:
     address: str = ""  # where it was met
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Known:
-    """The records of one target as they are on disk. Never changed: another takes its place."""
+    """The records of one target as they are on disk."""
 
-    by_key: Mapping[ObjectKey, Record]
+    by_key: dict[ObjectKey, Record]
+    _in_order: tuple[Record, ...] | None = None
 
-    @cached_property
+    @property
     def in_order(self) -> tuple[Record, ...]:
-        return tuple(sorted(self.by_key.values(), key=lambda record: record.key.rank))
+        if self._in_order is None:
+            self._in_order = tuple(sorted(self.by_key.values(), key=lambda record: record.key.rank))
+        return self._in_order
+
+    def change(self, put: Iterable[Record], gone: Iterable[ObjectKey]) -> None:
+        for key in gone:
+            self.by_key.pop(key, None)
+        self.by_key.update((record.key, record) for record in put)
+        self._in_order = None
 
     @cached_property
     def key_sources(self) -> frozenset[str]:
@@ -62,17 +74,19 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, _Known] = {}  # by target; looked at and replaced only while alone with the store
+        self._known: dict[str, _Known] = {}  # by target; looked at and changed only while alone with the store
         store.undone.append(self._known.clear)
 
     # --- records
 
     def records(self, target: str) -> tuple[Record, ...]:
         """All records of a target, in the order of keys."""
-        return self._all(target).in_order
+        with self._store.alone():
+            return self._all(target).in_order
 
     def record(self, target: str, key: ObjectKey) -> Record | None:
-        return self._all(target).by_key.get(key)
+        with self._store.alone():
+            return self._all(target).by_key.get(key)
 
     def key_sources(self, target: str) -> frozenset[str]:
         """Where the keys of encrypted volumes are."""
@@ -88,12 +102,12 @@ class Ledger:
         return tuple(ObjectKey(ObjectKind(kind), name) for kind, name in rows)
 
     def _all(self, target: str) -> _Known:
-        with self._store.alone():
-            known = self._known.get(target)
-            if known is None:
-                rows = self._store.rows("SELECT * FROM records WHERE target = ?", target)
-                known = self._known[target] = _Known({record.key: record for record in map(_record, rows)})
-            return known
+        """To be called while alone with the store."""
+        known = self._known.get(target)
+        if known is None:
+            rows = self._store.rows("SELECT * FROM records WHERE target = ?", target)
+            known = self._known[target] = _Known({record.key: record for record in map(_record, rows)})
+        return known
 
     def elsewhere(self, target: str) -> Mapping[ResourceKey, str]:
         """What bears data on other targets, and on which."""
@@ -137,13 +151,17 @@ class Ledger:
         if not put and not gone:
             return
         with self._store.writing() as db:
-            known = dict(self._all(target).by_key)
-            names = [(target, key.kind.value, key.name) for key in gone]
-            db.executemany("DELETE FROM records WHERE target = ? AND kind = ? AND name = ?", names)
-            db.executemany(_RECORD, [_row(target, record) for record in put])
-            for key in gone:
-                known.pop(key, None)
-            self._known[target] = _Known(known | {record.key: record for record in put})
+            known = self._all(target)
+            further = [record for record in put if _goes_on(known.by_key.get(record.key), record)]
+            others = [record for record in put if not _goes_on(known.by_key.get(record.key), record)]
+            db.executemany(
+                "DELETE FROM records WHERE target = ? AND kind = ? AND name = ?", [(target, *k) for k in gone]
+            )
+            db.executemany(_RECORD, [_row(target, record) for record in others])
+            db.executemany(
+                _FURTHER, [(r.phase, r.uid, r.reclaim, r.revision, r.replay, target, *r.key) for r in further]
+            )
+            known.change(put, gone)
 
     # --- lives of targets
 
@@ -368,6 +386,11 @@ def seals(applied: Iterable[JsonObject]) -> dict[str, str]:
     return {uuid: key.rpartition("-")[2] for uuid, key in named if isinstance(uuid, str) and isinstance(key, str)}
 
 
+def _goes_on(known: Record | None, record: Record) -> bool:
+    """Whether a record is of the same as was written down before: most are, when what was begun has ended."""
+    return known is not None and known.applied is record.applied and known.resource == record.resource
+
+
 def _record(row: Sequence[Any]) -> Record:
     _, kind, name, r_kind, r_namespace, r_name, phase, uid, applied, reclaim, revision, replay = row
     return Record(
@@ -392,7 +415,7 @@ def _row(target: str, record: Record) -> tuple[Any, ...]:
         record.resource.name,
         record.phase,
         record.uid,
-        canonical(dict(record.applied)),
+        text_of(record.applied),
         record.reclaim,
         record.revision,
         int(record.replay),

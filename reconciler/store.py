@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from schemas.resources import JsonObject
+
 VERSION = 1
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -66,6 +70,11 @@ CREATE TABLE conditions (
     message TEXT NOT NULL, since REAL NOT NULL, revision TEXT NOT NULL, PRIMARY KEY (subject, target, type)
 ) WITHOUT ROWID;
 """
+
+
+_ENCODER = msgspec.json.Encoder(
+    enc_hook=dict
+)  # ten times as fast as the standard library's (a mapping that is no dict)
 
 
 class StateError(Exception):
@@ -176,6 +185,11 @@ def _advice(error: sqlite3.Error) -> str:
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY:
             return "; is the directory writable?"
     return ""
+
+
+def text_of(value: JsonObject) -> str:
+    """The JSON text to store of an object."""
+    return _ENCODER.encode(value).decode()
 
 
 class StateLock:

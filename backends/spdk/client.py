@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from backends.contract import BackendError, Transient, Unknown
 from backends.spdk.errors import Disconnected, RpcError
 from backends.spdk.transport import ANSWER_LIMIT, Transport
@@ -127,7 +129,7 @@ class Client:
         request: dict[str, Json] = {"jsonrpc": "2.0", "id": self._next_id, "method": call.method}
         if call.params is not None:
             request["params"] = dict(call.params)
-        self._unsent[self._next_id] = _COMPACT.encode(request).encode()
+        self._unsent[self._next_id] = _ENCODER.encode(request)
         self._pending[self._next_id] = (call, self._monotonic() + call.timeout)
         return self._next_id
 
@@ -220,7 +222,7 @@ def _head(key: int) -> bytes:
     return b'{"jsonrpc":"2.0","id":%d,' % key
 
 
-_COMPACT = json.JSONEncoder(separators=(",", ":"))
+_ENCODER = msgspec.json.Encoder()
 _HEAD = re.compile(rb'\{"jsonrpc":"2\.0","id":([0-9]{1,18}),')
 
 

@@ -72,10 +72,7 @@ class Observer:
         extras = [extra for extra in EXTRAS if offered is None or extra[0].method in offered]
         self._ask_ahead(methods.BDEVS, *(call for call, *_ in extras))
         known = self._read(methods.BDEVS, model.bdevs, gaps, ObjectKind.BDEV, ObjectKind.LVOL) or NO_BDEVS
-        others = [
-            self._read(call, parse, gaps, kind, within=within) or ()
-            for call, parse, kind, within in extras
-        ]
+        others = [self._read(call, parse, gaps, kind, within=within) or () for call, parse, kind, within in extras]
         lvols = self._joined("lvols", (listed, known), lambda: model.lvols(itertools.chain(*listed), known))
         named = self._read(methods.SUBSYSTEMS, model.subsystems, gaps, *EXPORTS) or ()
         subsystems = self._joined("subsystems", (named, known), lambda: model.by_uuid(named, known.uuids))
