@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from backends.contract import ObjectKey, ObjectKind
@@ -49,24 +50,22 @@ class _Known:
     """The records of one target as they are on disk."""
 
     by_key: dict[ObjectKey, Record]
-    _in_order: tuple[Record, ...] | None = None
 
-    @property
+    @cached_property
     def in_order(self) -> tuple[Record, ...]:
-        if self._in_order is None:
-            self._in_order = tuple(sorted(self.by_key.values(), key=lambda record: record.key.rank))
-        return self._in_order
-
-    def change(self, put: Iterable[Record], gone: Iterable[ObjectKey]) -> None:
-        for key in gone:
-            self.by_key.pop(key, None)
-        self.by_key.update((record.key, record) for record in put)
-        self._in_order = None
+        return tuple(sorted(self.by_key.values(), key=lambda record: record.key.rank))
 
     @cached_property
     def key_sources(self) -> frozenset[str]:
         found = (record.applied.get("key_from") for record in self.by_key.values())
         return frozenset(source for source in found if isinstance(source, str))
+
+    def change(self, put: Iterable[Record], gone: Iterable[ObjectKey]) -> None:
+        for key in gone:
+            self.by_key.pop(key, None)
+        self.by_key.update((record.key, record) for record in put)
+        for worked_out in ("in_order", "key_sources"):
+            vars(self).pop(worked_out, None)
 
 
 class Ledger:
