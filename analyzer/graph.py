@@ -17,7 +17,7 @@ from analyzer.finding import Location
 from analyzer.manifest import Manifest
 from schemas.kinds import ITEM, FieldPath, kinds
 from schemas.kinds import Reference as FieldReference
-from schemas.limits import selects
+from schemas.limits import picks, selects
 from schemas.resources import Json, Resource, ResourceKey
 from schemas.validation import Path
 
@@ -219,10 +219,11 @@ def link(
     duplicates = tuple(manifest for manifest in ordered if first[manifest.key] is not manifest)
     manifests_by_key = {key: first[key] for key in sorted(first, key=_key_order)}
     chosen = _selections(manifests_by_key.values())
+    picked = _picks(manifests_by_key.values())
     outgoing = {
         key: found
         for key, manifest in manifests_by_key.items()
-        if (found := (*_references(manifest), *chosen.get(key, ())))
+        if (found := (*_references(manifest), *chosen.get(key, ()), *picked.get(key, ())))
     }
     incoming: dict[ResourceKey, list[Reference]] = defaultdict(list)
     for references in outgoing.values():
@@ -281,6 +282,19 @@ def _selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, list[Refe
         for _, _, selector in values_at(owner.resource.spec, field.path[1:], ("spec",)):
             for key in (m.key for m in ours if _picked(owner, field.schema["x-select"], selector, m)):
                 found[key].append(Reference(key, ("metadata", "labels"), owner.key))
+    return found
+
+
+def _picks(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, list[Reference]]:
+    """References to what a resource names by its labels, under the resource that does."""
+    found: dict[ResourceKey, list[Reference]] = defaultdict(list)
+    ours = [manifest for manifest in manifests if manifest.kind and manifest.sound]
+    for owner in ours:
+        for field in owner.kind.pickers if owner.kind else ():
+            candidates = [m for m in ours if m.key.kind == field.schema["x-pick"]]
+            for path, _, selector in values_at(owner.resource.spec, field.path[1:], ("spec",)):
+                named = (m.key for m in candidates if picks(selector, owner.key.namespace, m.resource))
+                found[owner.key] += (Reference(owner.key, path, key) for key in named)
     return found
 
 

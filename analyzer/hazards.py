@@ -212,6 +212,8 @@ def _compare(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange]:  # 
     if _opens_up(schema, before, after):
         for name in schema["properties"]:
             yield from _compare(spot.child(name), _get(before, name), _get(after, name))
+    elif spot.field.whole and _MISSING in (before, after):
+        yield _told(spot, spot.field, "add" if before is _MISSING else "remove", before, after, spot.field.whole)
     elif spot.field.list_key is not None:
         yield from _compare_items(spot, before, after)
     elif (old := _amount(schema, before)) != (new := _amount(schema, after)):
@@ -242,8 +244,15 @@ def _by_identity(key: str | None, items: Any) -> dict[str, tuple[int, Any]]:  # 
     return {str(item[key] if key else item): (index, item) for index, item in enumerate(listed)}
 
 
-def _told(place: _Spot, field: Field, direction: Direction, before: Any, after: Any) -> FieldChange:  # noqa: ANN401
-    meaning = field.transition(direction)
+def _told(  # noqa: PLR0913, PLR0917  # what a change consists of
+    place: _Spot,
+    field: Field,
+    direction: Direction,
+    before: Any,  # noqa: ANN401  # JSON, or missing
+    after: Any,  # noqa: ANN401
+    whole: Transition | None = None,
+) -> FieldChange:
+    meaning = whole or field.transition(direction)
     return FieldChange(
         place.path, place.name, direction, _json(before), _json(after),
         meaning.update, _hazard(meaning), meaning.reason, field.alone,

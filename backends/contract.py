@@ -28,6 +28,7 @@ class ObjectKind(enum.StrEnum):
     SUBSYSTEM = "subsystem"
     HOST = "host"
     NAMESPACE = "namespace"
+    VISIBILITY = "visibility"
     QOS = "qos"
     LISTENER = "listener"
     REFERRAL = "referral"
@@ -245,6 +246,7 @@ class Subsystem:
     min_cntlid: int | None = None
     max_cntlid: int | None = None
     allow_any_host: bool = False
+    ana_reporting: bool | None = None
 
     @property
     def key(self) -> ObjectKey:
@@ -274,10 +276,31 @@ class Namespace:
     bdev: str
     uuid: str | None = None
     nguid: str | None = None  # 32 upper-case hex digits
+    masked: bool | None = None  # only hosts that are named see it; otherwise every connected host does
+    anagrpid: int | None = None  # shown only where the subsystem reports ANA
 
     @property
     def key(self) -> ObjectKey:
         return ObjectKey(self.kind, f"{self.nqn}#{self.nsid}")
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleHost:
+    """A host that sees a masked namespace; it may be one that the subsystem does not let in (observed on v26.05)."""
+
+    kind: ClassVar = ObjectKind.VISIBILITY
+    nqn: str
+    nsid: int
+    host: str  # NQN
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, f"{self.nqn}#{self.nsid}#{self.host}")
+
+    @property
+    def namespace(self) -> ObjectKey:
+        """What it shows; it goes when that goes."""
+        return ObjectKey(ObjectKind.NAMESPACE, f"{self.nqn}#{self.nsid}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +335,18 @@ class Referral:
 
 
 LiveObject: TypeAlias = (
-    Transport | Bdev | LvolStore | Lvol | Qos | Subsystem | AllowedHost | Namespace | Listener | NvmePath | Referral
+    Transport
+    | Bdev
+    | LvolStore
+    | Lvol
+    | Qos
+    | Subsystem
+    | AllowedHost
+    | Namespace
+    | VisibleHost
+    | Listener
+    | NvmePath
+    | Referral
 )
 
 DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
@@ -350,6 +384,8 @@ def feature_of(thing: LiveObject) -> str:
             return f"{thing.kind}/clone"
         case Lvol(image=str()):
             return f"{thing.kind}/image"
+        case Namespace(masked=True):
+            return f"{thing.kind}/masked"
     return str(thing.kind)
 
 

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Any
 
 from analyzer.hazards import former_names
-from backends.contract import DISCOVERY, Bdev, Listener, NvmePath, QosLimits, Referral, Subsystem, Transport
+from backends.contract import (
+    DISCOVERY,
+    Bdev,
+    Listener,
+    NvmePath,
+    QosLimits,
+    Referral,
+    Subsystem,
+    Transport,
+    VisibleHost,
+)
 from reconciler import devices, identity
 from reconciler.policy import BUILT_IN, Policy
 from schemas.kinds import our_kinds
-from schemas.limits import Policies, limiting
+from schemas.limits import Policies, limiting, picks
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
 from schemas.resources import JsonObject, Resource, ResourceKey
 
@@ -124,6 +134,12 @@ class NamespaceWish:
     nsid: int
     volume: VolumeWish | None = None
     device: DeviceWish | None = None
+    visible_to: tuple[str, ...] | None = None  # host NQNs; None: every host that connects
+    ana_group: int | None = None
+
+    def visible(self, nqn: str) -> tuple[VisibleHost, ...]:
+        """The hosts that see it, where not everybody does."""
+        return tuple(VisibleHost(nqn, self.nsid, host) for host in self.visible_to or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,16 +472,28 @@ class _House:
                 min_cntlid=export["cntlidRange"][0],
                 max_cntlid=export["cntlidRange"][1],
                 allow_any_host=spec["hosts"]["any"],
+                ana_reporting=spec["anaReporting"],
             ),
-            hosts=tuple(sorted({_spec(self._get("Host", "", name))["nqn"] for name in spec["hosts"]["refs"]})),
+            hosts=tuple(sorted(self._allowed(spec["hosts"], key.namespace))),
             namespaces=tuple(self._namespace(n, key.namespace) for n in sorted(spec["namespaces"], key=_nsid)),
             listeners=tuple(_listener(nqn, portals[name]) for name in sorted(export["portals"])),
         )
 
+    def _allowed(self, hosts: Mapping[str, Any], namespace: str) -> set[str]:
+        """NQNs of the hosts that are named, and of those whose labels are."""
+        named = {self._host(name) for name in hosts["refs"]}
+        selector = hosts.get("selector")
+        return named | {_spec(host)["nqn"] for host in self.of("Host") if picks(selector, namespace, host)}
+
+    def _host(self, name: str) -> str:
+        return str(_spec(self._get("Host", "", name))["nqn"])
+
     def _namespace(self, entry: Mapping[str, Any], namespace: str) -> NamespaceWish:
+        visible = tuple(sorted(map(self._host, entry["visibleTo"]))) if "visibleTo" in entry else None
+        found = NamespaceWish(entry["nsid"], visible_to=visible, ana_group=entry.get("anaGroup"))
         if "volumeRef" in entry:
-            return NamespaceWish(entry["nsid"], volume=self.volume(self._get("Volume", namespace, entry["volumeRef"])))
-        return NamespaceWish(entry["nsid"], device=self.device(self._get("BlockDevice", "", entry["deviceRef"])))
+            return replace(found, volume=self.volume(self._get("Volume", namespace, entry["volumeRef"])))
+        return replace(found, device=self.device(self._get("BlockDevice", "", entry["deviceRef"])))
 
     def _wish(self, resource: Resource, spec: Mapping[str, Any]) -> Wish:
         notes = resource.annotations

@@ -19,7 +19,12 @@ from reconciler.store import Store, text_of
 from schemas.resources import JsonObject, ResourceKey, canonical
 
 _OUTLIVES_THE_PROCESS = (ObjectKind.LVOL.value, ObjectKind.LVOL_STORE.value)
-_INSIDE_A_SUBSYSTEM = (ObjectKind.HOST.value, ObjectKind.NAMESPACE.value, ObjectKind.LISTENER.value)
+_INSIDE_A_SUBSYSTEM = (
+    ObjectKind.HOST.value,
+    ObjectKind.NAMESPACE.value,
+    ObjectKind.VISIBILITY.value,
+    ObjectKind.LISTENER.value,
+)
 _OPENED = (
     "SELECT r.target, r.kind, r.uid, r.applied, s.address FROM records r LEFT JOIN sessions s USING (target)"
     " WHERE r.target != ? AND r.kind IN ('bdev', 'lvolstore') AND r.phase != 'destroyed' ORDER BY r.target"
@@ -95,7 +100,7 @@ class Ledger:
         """What the ledger has inside a subsystem: it goes when the subsystem goes."""
         prefix = f"{subsystem.name}#"
         rows = self._store.rows(
-            "SELECT kind, name FROM records WHERE target = ? AND kind IN (?, ?, ?) AND name BETWEEN ? AND ?",
+            "SELECT kind, name FROM records WHERE target = ? AND kind IN (?, ?, ?, ?) AND name BETWEEN ? AND ?",
             *(target, *_INSIDE_A_SUBSYSTEM, prefix, f"{prefix}\U0010ffff"),
         )
         return tuple(ObjectKey(ObjectKind(kind), name) for kind, name in rows)

@@ -12,6 +12,9 @@ the field they speak of:
     x-list-key   field that identifies an item of the list; empty when the items identify themselves
     x-inherit    field that names a resource from which this one is taken where it is left out
     x-select     kind whose resources the value (a selector) picks by their labels; they depend on this one
+    x-pick       cluster-scoped kind whose resources the value (a selector) names by their labels, of those that allow
+                 the namespace: this one depends on them
+    x-whole      what it means that a list comes or goes as a whole: {update, hazard, reason}
     x-always     compared with the live state even when nobody declares it
     x-secret     never shown
     x-format     quantity | duration | percent | date | date-time | ip          x-unit, x-expects: words for people
@@ -75,6 +78,12 @@ class Field:
     @property
     def description(self) -> str:
         return str(self.schema.get("description", ""))
+
+    @property
+    def whole(self) -> Transition | None:
+        """What it means that a list comes or goes as a whole; None where that is no more than its items."""
+        entry = self.schema.get("x-whole")
+        return Transition(entry["update"], entry["hazard"], entry["reason"]) if entry else None
 
     @property
     def list_key(self) -> str | None:
@@ -144,6 +153,10 @@ class Kind:
     @functools.cached_property
     def selectors(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if "x-select" in field.schema)
+
+    @functools.cached_property
+    def pickers(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if "x-pick" in field.schema)
 
     def problems(self, manifest: JsonObject) -> tuple[Problem, ...]:
         """What is wrong with a whole manifest (apiVersion, kind, metadata, spec)."""

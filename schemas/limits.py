@@ -6,13 +6,29 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from schemas.kinds import our_kinds
 from schemas.resources import JsonObject, Resource
 
 
 def selects(selector: object, labels: Mapping[str, str]) -> bool:
     """Whether a selector matches: every label that it names is there with that value."""
     wanted: Any = selector.get("matchLabels") if isinstance(selector, Mapping) else None
-    return bool(wanted) and all(labels.get(name) == value for name, value in wanted.items())
+    return (
+        isinstance(wanted, Mapping)
+        and bool(wanted)
+        and all(labels.get(name) == value for name, value in wanted.items())
+    )
+
+
+def allows(resource: Resource, namespace: str) -> bool:
+    """Whether a cluster-scoped resource may be used by a tenant, as its `allowedNamespaces` say."""
+    allowed: Any = our_kinds()[resource.key.kind].with_defaults(resource.spec)["allowedNamespaces"]
+    return "*" in allowed or namespace in allowed
+
+
+def picks(selector: object, namespace: str, resource: Resource) -> bool:
+    """Whether a tenant's selector names a cluster-scoped resource: by its labels, where that allows the tenant."""
+    return selects(selector, resource.labels) and allows(resource, namespace)
 
 
 class Policies:

@@ -17,6 +17,7 @@ from analyzer.rules import (
     duplicate_nsid,
     duplicate_resource,
     duplicate_uid,
+    empty_selector,
     expired_consent,
     immutable_field_change,
     invalid_policy,
@@ -39,6 +40,7 @@ from analyzer.rules import (
     unknown_field,
     unknown_kind,
     unreadable_file,
+    visible_to_stranger,
     volume_exported_twice,
     volume_shrink,
 )
@@ -79,6 +81,8 @@ RULES = (
     quota_exceeded.RULE,
     rounded_iops.RULE,
     open_subsystem.RULE,
+    empty_selector.RULE,
+    visible_to_stranger.RULE,
     expired_consent.RULE,
     # what a change would do
     data_loss_without_removal.RULE,

@@ -36,12 +36,14 @@ from backends.contract import (
     Transient,
     Transport,
     Unknown,
+    VisibleHost,
     fields_of,
     index,
 )
 from backends.spdk import methods, model, stacks
 from backends.spdk.client import Call
 from backends.spdk.errors import RpcError
+from backends.spdk.hidden import hidden, of_subsystem
 from schemas.resources import Json
 
 PENDING = frozenset({"crypto", "passthru", "delay"})  # drivers that wait for an absent base without being seen
@@ -153,6 +155,8 @@ def _create_call(wanted: LiveObject | None) -> Call:  # noqa: C901, PLR0911  # o
             return methods.host_add(wanted.nqn, wanted.host)
         case Namespace():
             return methods.namespace_add(wanted)
+        case VisibleHost():
+            return methods.visible_host_add(wanted)
         case Listener():
             return methods.listener_add(wanted)
         case Qos():
@@ -195,7 +199,7 @@ def _create_bdev(wanted: Bdev) -> Call:
 # --- changing in place
 
 
-def _update(change: Change) -> Conversation:
+def _update(change: Change) -> Conversation:  # noqa: C901  # one arm per kind
     before, after = change.before, change.after
     try:
         match before, after:
@@ -209,6 +213,8 @@ def _update(change: Change) -> Conversation:
                 yield methods.allow_any_host(after.nqn, allow=after.allow_any_host)
             case Qos(), Qos():
                 yield methods.set_qos(after.bdev, after.limits)
+            case Namespace(), Namespace() if _only(change, "anagrpid"):
+                yield methods.namespace_ana_group(after)
             case Bdev(), Bdev() if calls := stacks.updates(before, after):
                 for call in calls:  # noqa: UP028  # a list cannot be sent answers
                     yield call
@@ -257,7 +263,7 @@ def _delete(change: Change) -> Conversation:
     return None
 
 
-def _delete_call(gone: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm per kind
+def _delete_call(gone: LiveObject | None) -> Call:  # noqa: C901, PLR0911  # one arm per kind
     match gone:
         case Bdev():
             return methods.bdev_delete(gone.driver, gone.name)
@@ -271,6 +277,8 @@ def _delete_call(gone: LiveObject | None) -> Call:  # noqa: PLR0911  # one arm p
             return methods.host_remove(gone.nqn, gone.host)
         case Namespace():
             return methods.namespace_remove(gone.nqn, gone.nsid)
+        case VisibleHost():
+            return methods.visible_host_remove(gone)
         case Listener():
             return methods.listener_remove(gone)
         case NvmePath():
@@ -311,12 +319,21 @@ def _delete_namespace(change: Change) -> Conversation:
 def _reread(key: ObjectKey, wanted: LiveObject | None, error: RpcError) -> Reading:
     """The object as it is after a refusal, which stands when nothing can be read."""
     try:
-        live = yield from read(key)
+        live = yield from _read_whole(key)
         if isinstance(live, Namespace) and isinstance(wanted, Namespace):  # its bdev may go by name, alias or uuid
             named = model.bdevs((yield methods.bdev(wanted.bdev)))
             return dataclasses.replace(live, bdev=wanted.bdev) if live.bdev in named.uuids else live
     except RpcError:
         raise error.verdict() from error
+    return live
+
+
+def _read_whole(key: ObjectKey) -> Reading:
+    """One object with what only the configuration shows of it."""
+    live = yield from read(key)
+    if isinstance(live, (Subsystem, Namespace)):
+        found = hidden((yield methods.NVMF_CONFIG))
+        live = index(of_subsystem(live.nqn, [live], found)).get(key)
     return live
 
 
@@ -336,6 +353,8 @@ def read(key: ObjectKey) -> Reading:  # noqa: PLR0911  # one arm per kind
             return index(model.lvol_stores((yield methods.LVOL_STORES))).get(key)
         case ObjectKind.TRANSPORT:
             return index(model.transports((yield methods.TRANSPORTS))).get(key)
+        case ObjectKind.VISIBILITY:
+            return index(hidden((yield methods.NVMF_CONFIG)).visible).get(key)
     nqn, _, _ = key.name.partition("#")
     return index(model.subsystems((yield methods.subsystem(nqn)))).get(key)
 
@@ -367,7 +386,7 @@ def _listed(thing: LiveObject | None) -> Generator[Call | Pause, Json, bool]:  #
     match thing:
         case Bdev(driver="raid", name=name):  # one that is not online is no bdev
             return name in stacks.raid_names((yield stacks.RAIDS))
-        case NvmePath() | Referral():
+        case NvmePath() | Referral() | VisibleHost():
             return (yield from read(thing.key)) is not None
         case Bdev() | Lvol():
             answer = model.bdevs((yield methods.BDEVS))

@@ -81,10 +81,19 @@ NEEDED: Mapping[str, Needs] = MappingProxyType(
             ("nvmf_create_subsystem",),
             (f"{_SUB}_allow_any_host",),
             ("nvmf_delete_subsystem",),
-            ask=(f"{_SUB}_get_controllers", f"{_SUB}_get_qpairs"),
+            ask=(f"{_SUB}_get_controllers", f"{_SUB}_get_qpairs", "framework_get_config"),
         ),
         f"{ObjectKind.HOST}": Needs((f"{_SUB}_add_host",), (), (f"{_SUB}_remove_host",)),
-        f"{ObjectKind.NAMESPACE}": Needs((f"{_SUB}_add_ns",), (), (f"{_SUB}_remove_ns",)),
+        f"{ObjectKind.NAMESPACE}": Needs((f"{_SUB}_add_ns",), (f"{_SUB}_set_ns_ana_group",), (f"{_SUB}_remove_ns",)),
+        f"{ObjectKind.NAMESPACE}/masked": Needs(
+            (f"{_SUB}_add_ns", "nvmf_ns_add_host"),
+            delete=(f"{_SUB}_remove_ns",),
+            read=("framework_get_config",),
+            build="SPDK ≥ 24.05",
+        ),
+        f"{ObjectKind.VISIBILITY}": Needs(
+            ("nvmf_ns_add_host",), (), ("nvmf_ns_remove_host",), ("framework_get_config",), build="SPDK ≥ 24.05"
+        ),
         f"{ObjectKind.LISTENER}": Needs((f"{_SUB}_add_listener",), (), (f"{_SUB}_remove_listener",)),
         f"{ObjectKind.LVOL_STORE}": Needs(
             ("bdev_lvol_create_lvstore", "bdev_wait_for_examine"),

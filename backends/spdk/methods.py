@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.contract import Bdev, Listener, LvolStore, Namespace, QosLimits, Subsystem, Transport
+from backends.contract import Bdev, Listener, LvolStore, Namespace, QosLimits, Subsystem, Transport, VisibleHost
 from backends.spdk.client import Call
 from schemas.resources import Json
 
@@ -26,6 +26,7 @@ BDEVS = Call("bdev_get_bdevs")
 LVOL_STORES = Call("bdev_lvol_get_lvstores")
 TRANSPORTS = Call("nvmf_get_transports")
 SUBSYSTEMS = Call("nvmf_get_subsystems")
+NVMF_CONFIG = Call("framework_get_config", {"name": "nvmf"})  # pauses nothing, holds no secret
 WAIT_FOR_EXAMINE = Call("bdev_wait_for_examine", timeout=EXAMINE_TIMEOUT)
 
 
@@ -188,6 +189,7 @@ def subsystem_create(wanted: Subsystem) -> Call:
         min_cntlid=wanted.min_cntlid,
         max_cntlid=wanted.max_cntlid,
         allow_any_host=wanted.allow_any_host,
+        ana_reporting=wanted.ana_reporting,
     )
 
 
@@ -208,12 +210,27 @@ def host_remove(nqn: str, host: str) -> Call:
 
 
 def namespace_add(wanted: Namespace) -> Call:
+    """Masked from its first moment where it is to be: it is never visible to everybody in between."""
     named: dict[str, Json] = {"nsid": wanted.nsid, "bdev_name": wanted.bdev, "uuid": wanted.uuid, "nguid": wanted.nguid}
+    named |= {"anagrpid": wanted.anagrpid, "no_auto_visible": wanted.masked or None}
     return _writes("nvmf_subsystem_add_ns", nqn=wanted.nqn, namespace={k: v for k, v in named.items() if v is not None})
 
 
 def namespace_remove(nqn: str, nsid: int) -> Call:
     return _writes("nvmf_subsystem_remove_ns", nqn=nqn, nsid=nsid)
+
+
+def visible_host_add(wanted: VisibleHost) -> Call:
+    """Answers well also when it is there already, but not for a namespace that is not masked."""
+    return _writes("nvmf_ns_add_host", nqn=wanted.nqn, nsid=wanted.nsid, host=wanted.host)
+
+
+def visible_host_remove(gone: VisibleHost) -> Call:
+    return _writes("nvmf_ns_remove_host", nqn=gone.nqn, nsid=gone.nsid, host=gone.host)
+
+
+def namespace_ana_group(wanted: Namespace) -> Call:
+    return _writes("nvmf_subsystem_set_ns_ana_group", nqn=wanted.nqn, nsid=wanted.nsid, anagrpid=wanted.anagrpid)
 
 
 def listener_add(listener: Listener) -> Call:

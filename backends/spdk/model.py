@@ -245,6 +245,7 @@ def _subsystem(raw: Raw) -> Iterator[LiveObject]:
             text(ns, "bdev_name"),
             None if uuid is None else typed(uuid, str),
             None if nguid is None else typed(nguid, str),
+            anagrpid=optional(ns, "anagrpid", int),
         )
     for address in objects(raw["listen_addresses"]):
         yield _listener(nqn, address)

@@ -30,6 +30,7 @@ from backends.spdk import features, methods, model, stacks
 from backends.spdk.blank import is_blank
 from backends.spdk.client import Call, Client, Reply
 from backends.spdk.errors import RpcError
+from backends.spdk.hidden import Hidden, hidden, revealed
 from schemas.resources import Json
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ EXTRAS: Sequence[tuple[Call, Callable[[Json], tuple[LiveObject, ...]], ObjectKin
     (stacks.REFERRALS, stacks.referrals, ObjectKind.REFERRAL, ""),
 )
 NO_BDEVS = model.Bdevs((), {}, {})
+NOTHING_HIDDEN = Hidden()
 
 
 @dataclass
@@ -75,7 +77,9 @@ class Observer:
         others = [self._read(call, parse, gaps, kind, within=within) or () for call, parse, kind, within in extras]
         lvols = self._joined("lvols", (listed, known), lambda: model.lvols(itertools.chain(*listed), known))
         named = self._read(methods.SUBSYSTEMS, model.subsystems, gaps, *EXPORTS) or ()
-        subsystems = self._joined("subsystems", (named, known), lambda: model.by_uuid(named, known.uuids))
+        concealed = self._hidden(offered, gaps)
+        shown = self._joined("hidden", (named, concealed), lambda: revealed(named, concealed))
+        subsystems = self._joined("subsystems", (shown, known), lambda: model.by_uuid(shown, known.uuids))
         self._version, self._notification = version, notification
         things: tuple[tuple[LiveObject, ...], ...] = (transports, known.devices, stores, lvols, subsystems, *others)
         objects = self._joined("objects", things, lambda: index(thing for group in things for thing in group))
@@ -111,6 +115,14 @@ class Observer:
             except (RpcError, BackendError):  # refused, or not of the shape that SPDK documents
                 return None
         return self._methods
+
+    def _hidden(self, offered: frozenset[str] | None, gaps: list[Gap]) -> Hidden:
+        """What the list of subsystems leaves out; nothing, and a gap, where the target does not tell."""
+        call = methods.NVMF_CONFIG
+        if offered is not None and call.method not in offered:
+            gaps.append(Gap(ObjectKind.VISIBILITY, "", f"this target does not offer {call.method}"))
+            return NOTHING_HIDDEN
+        return self._read(call, hidden, gaps, ObjectKind.VISIBILITY) or NOTHING_HIDDEN
 
     def connections(self, nqn: str) -> Mapping[str, frozenset[str]] | None:
         """Hosts connected to a subsystem; None when it cannot be told."""

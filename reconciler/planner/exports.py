@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from backends.contract import (
     AllowedHost,
@@ -20,6 +21,7 @@ from backends.contract import (
     QosLimits,
     Subsystem,
     Transport,
+    VisibleHost,
     fields_of,
 )
 from reconciler import identity
@@ -29,6 +31,7 @@ from reconciler.planner.draft import Draft, Proposal, Standing, absent, differen
 from reconciler.planner.encryption import device_of, is_of
 from reconciler.planner.lineage import ELSEWHERE
 from reconciler.planner.view import View
+from reconciler.planner.visibility import exposed, intruders, late_guests, renewed, shown_by, unmasked
 from schemas.resources import ResourceKey
 
 _PATHS = {
@@ -38,7 +41,10 @@ _PATHS = {
     "min_cntlid": "spec.exports.cntlidRange[0]",
     "max_cntlid": "spec.exports.cntlidRange[1]",
     "allow_any_host": "spec.hosts.any",
+    "ana_reporting": "spec.anaReporting",
 }
+_HIDDEN = frozenset({"masked", "anagrpid"})  # what a target does not always tell
+_NAMESPACE_PATHS = {"masked": "visibleTo", "anagrpid": "anaGroup"}
 _QOS_PATHS = {
     "iops": "spec.qos.iops",
     "read_mbps": "spec.qos.readMBps",
@@ -57,12 +63,16 @@ class Inside:
     reused: tuple[tuple[NamespaceWish, str], ...] = ()  # of the absent, those whose identity showed other bytes
     parent: Cause | None = None  # why the subsystem itself is made anew; None: it stands
     uninvited: tuple[ObjectKey, ...] = ()  # hosts that are to go before they see another namespace
+    going: frozenset[ObjectKey] = frozenset()  # live namespaces that are removed, perhaps to be added anew
     closing: tuple[ObjectKey, ...] = ()  # the subsystem, when it is to be closed to other hosts first
 
     @property
     def wanted(self) -> tuple[LiveObject, ...]:
         nqn = self.wish.subsystem.nqn
-        return (*(AllowedHost(nqn, host) for host in self.wish.hosts), *self.namespaces, *self.wish.listeners)
+        hosts = (AllowedHost(nqn, host) for host in self.wish.hosts)
+        offered = {namespace.nsid for namespace in self.namespaces}
+        visible = (entry for n in self.wish.namespaces if n.nsid in offered for entry in n.visible(nqn))
+        return (*hosts, *self.namespaces, *visible, *self.wish.listeners)
 
 
 def plan_exports(
@@ -107,7 +117,7 @@ def _plan_subsystem(view: View, draft: Draft, inside: Inside) -> None:
         return
     if any(difference not in fixed for difference in found):
         after = dataclasses.replace(live, allow_any_host=wanted.allow_any_host)
-        draft.propose(_in_place(record, wish, live, after, found))
+        draft.propose(_in_place(view, inside, live, after, found))
     elif not found:
         draft.own(wanted, wish.wish)
     _plan_children(view, draft, inside, {thing.key: thing for thing in view.inside.get(wanted.nqn, ())})
@@ -142,14 +152,14 @@ def _replace(view: View, draft: Draft, inside: Inside, live: Subsystem, found: t
     _plan_children(view, draft, dataclasses.replace(inside, parent=cause), {})
 
 
-def _in_place(
-    record: Record | None, wish: SubsystemWish, live: Subsystem, after: Subsystem, found: tuple[Difference, ...]
-) -> Proposal:
+def _in_place(view: View, inside: Inside, live: Subsystem, after: Subsystem, found: tuple[Difference, ...]) -> Proposal:
+    wish, record = inside.wish, view.records.get(live.key)
     behind_our_back = drifted(dict(record.applied) if record else {}, wish.subsystem, found, _PATHS)
     drift = Drift(live.key, wish.wish.key, DriftClass.MODIFIED, found, "Corrected") if behind_our_back else None
     cause = Cause.DRIFT if behind_our_back else Cause.CHANGE
     reason = "any host may connect" if after.allow_any_host else "only listed hosts may connect"
-    return Proposal(updated(live, after), wish.wish.key, cause, reason, subject=live.nqn, drift=drift)
+    first = exposed(view, inside.namespaces) if after.allow_any_host else ()
+    return Proposal(updated(live, after), wish.wish.key, cause, reason, gone=first, subject=live.nqn, drift=drift)
 
 
 # --- what it holds
@@ -203,26 +213,27 @@ def _namespace(view: View, nqn: str, entry: NamespaceWish, standing: Standing) -
     pinned = entry.volume.uid if entry.volume else ""
     match standing:
         case Standing(live=Lvol(uuid=str(uuid))):
-            return _identified(nqn, entry.nsid, uuid, pinned or uuid)
+            return _identified(nqn, entry, uuid, pinned or uuid)
         case Standing(making=Lvol() as lvol) if not pinned:  # a chosen identity waits until the bytes have theirs
-            return Namespace(nqn, entry.nsid, lvol.alias)
+            return Namespace(nqn, entry.nsid, lvol.alias, **_exposure(entry))
         case (
             Standing(live=Bdev(uuid=str(uuid)), shows=str(of)) | Standing(making=Bdev(uuid=str(uuid)), shows=str(of))
         ) if of:
-            return _identified(nqn, entry.nsid, uuid, pinned or of)
+            return _identified(nqn, entry, uuid, pinned or of)
         case Standing(live=Bdev(uuid=str(uuid))) | Standing(making=Bdev(uuid=str(uuid))):
             volatile = entry.device is not None and entry.device.volatile
             shown = identity.volatile_identity(uuid, view.owned.marker) if volatile else uuid
-            return _identified(nqn, entry.nsid, uuid, shown)
+            return _identified(nqn, entry, uuid, shown)
     return None
 
 
-def _identified(nqn: str, nsid: int, bdev: str, shown: str) -> Namespace:
-    return Namespace(nqn, nsid, bdev, *_both(shown))
+def _identified(nqn: str, entry: NamespaceWish, bdev: str, shown: str) -> Namespace:
+    return Namespace(nqn, entry.nsid, bdev, shown, identity.nguid_of(shown), **_exposure(entry))
 
 
-def _both(uuid: str) -> tuple[str, str]:
-    return uuid, identity.nguid_of(uuid)
+def _exposure(entry: NamespaceWish) -> Any:  # noqa: ANN401  # fields of a Namespace
+    """Who sees it, and the ANA group that it is in."""
+    return {"masked": entry.visible_to is not None, "anagrpid": entry.ana_group}
 
 
 def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[ObjectKey, LiveObject]) -> None:
@@ -230,17 +241,20 @@ def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[Ob
     wanted = {thing.key: thing for thing in inside.wanted}
     nqn = inside.wish.subsystem.nqn
     expected = {ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}"): n for n in inside.absent}
-    inside = _guarded(view, inside, present)
+    going = renewed(present, wanted, expected)
+    inside = dataclasses.replace(_guarded(view, inside, present), going=going)
     waiting = _waits(view, draft, inside, present)
     for key, thing in sorted(wanted.items(), key=lambda item: item[0].rank):
         live = present.get(key)
-        if live is None:
+        if live is None or shown_by(thing) in going:
             _add(view, draft, inside, thing, waiting)
         elif _same(thing, live):
             draft.own(thing, inside.wish.wish)
         else:
             _swap(view, draft, inside, thing, live)
     for key, thing in sorted(present.items(), key=lambda item: item[0].rank):
+        if shown_by(thing) in going:
+            continue  # it goes with its namespace
         if key not in wanted and not (key in expected and _may_be_it(view, expected[key], thing)):
             _remove(view, draft, inside.wish, thing)
 
@@ -266,13 +280,16 @@ def _may_be_it(view: View, entry: NamespaceWish, thing: LiveObject) -> bool:
 
 def _same(wanted: LiveObject, live: LiveObject) -> bool:
     have = fields_of(live)
-    return all(have.get(name) == value for name, value in fields_of(wanted).items())
+    return all(
+        have.get(name) == value for name, value in fields_of(wanted).items() if name in have or name not in _HIDDEN
+    )
 
 
 def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: str) -> None:
     wish, record = inside.wish, view.records.get(thing.key)
-    cause = inside.parent or view.cause(record)
-    drift = missing_drift(thing.key, wish.wish.key, cause, _path(thing)) if inside.parent is None else None
+    anew = inside.parent or (Cause.CHANGE if thing.key in view.live else None)  # it goes with its namespace
+    cause = anew or view.cause(record)
+    drift = missing_drift(thing.key, wish.wish.key, cause, _path(thing)) if anew is None else None
     proposal = Proposal(
         created(thing),
         wish.wish.key,
@@ -284,7 +301,9 @@ def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: s
         settled=inside.closing if isinstance(thing, Namespace) else (),
         drift=drift,
     )
-    if isinstance(thing, Listener) and waiting:
+    if unread := unmasked(view, inside.namespaces, thing):
+        draft.hold(proposal, "Unknown", unread, waiting=True)
+    elif isinstance(thing, Listener) and waiting:
         draft.hold(proposal, "WaitingForNamespaces", waiting, waiting=True)
         draft.remark(wish.wish.key, "WaitingForNamespaces", waiting)
     else:
@@ -296,11 +315,12 @@ def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: Liv
     wish, record = inside.wish, view.records.get(thing.key)
     path = _path(thing)
     have, want = fields_of(live), fields_of(thing)
-    found = tuple(Difference(f"{path}.{n}", v, have.get(n)) for n, v in want.items() if have.get(n) != v)
+    fields = [n for n, v in want.items() if have.get(n) != v and (n in have or n not in _HIDDEN)]
+    found = tuple(Difference(f"{path}.{_NAMESPACE_PATHS.get(n, n)}", want[n], have.get(n)) for n in fields)
     behind_our_back = record is not None and all(record.applied.get(n) == v for n, v in want.items())
     cause = Cause.DRIFT if behind_our_back else Cause.CHANGE
     drift = Drift(thing.key, wish.wish.key, DriftClass.MODIFIED, found, "Corrected") if behind_our_back else None
-    reason = f"{path} is another disk"
+    reason = f"{path}: who sees it is fixed when it is added" if fields == ["masked"] else f"{path} is another disk"
     removal = Proposal(
         deleted(live),
         wish.wish.key,
@@ -354,6 +374,8 @@ def _requires(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKey,
     needed = [inside.wish.subsystem.key]
     if isinstance(thing, Namespace):
         needed.append(_disk(view, inside.wish, thing.nsid))
+    if isinstance(thing, VisibleHost):
+        needed.append(thing.namespace)
     if isinstance(thing, Listener):
         needed.append(Transport(thing.transport).key)
         if _time_to_wait(view) > 0:
@@ -382,7 +404,16 @@ def _listens_after(view: View, inside: Inside) -> tuple[ObjectKey, ...]:
 
 
 def _goes_first(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKey, ...]:
-    return (*_claims_on(view, thing), *inside.uninvited) if isinstance(thing, Namespace) else ()
+    match thing:
+        case Namespace():
+            return (*_claims_on(view, thing), *inside.uninvited, *late_guests(view, thing))
+        case VisibleHost():
+            return (thing.namespace,)  # where it is made anew
+        case AllowedHost():
+            return (*exposed(view, inside.namespaces), *intruders(view, inside.wish, thing, inside.going))
+        case Listener():
+            return exposed(view, inside.namespaces)
+    return ()
 
 
 def _claims_on(view: View, thing: LiveObject) -> tuple[ObjectKey, ...]:
@@ -468,13 +499,15 @@ def _path(thing: LiveObject) -> str:
             return f"spec.hosts.refs[{thing.host}]"
         case Namespace():
             return f"spec.namespaces[nsid={thing.nsid}]"
+        case VisibleHost():
+            return f"spec.namespaces[nsid={thing.nsid}].visibleTo[{thing.host}]"
         case Listener():
             return f"spec.exports.portals[{thing.transport}:{thing.address}:{thing.port}]"
     return "spec"
 
 
 def _nqn(thing: LiveObject) -> str:
-    return thing.nqn if isinstance(thing, (AllowedHost, Namespace, Listener, Subsystem)) else ""
+    return thing.nqn if isinstance(thing, (AllowedHost, Namespace, VisibleHost, Listener, Subsystem)) else ""
 
 
 def nqns(things: Iterable[LiveObject]) -> frozenset[str]:

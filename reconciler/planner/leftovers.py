@@ -15,7 +15,9 @@ from reconciler.planner.stacks import height, stacked_on
 from reconciler.planner.view import View
 from schemas.resources import Json
 
-_INSIDE_SUBSYSTEMS = frozenset({ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.LISTENER, ObjectKind.QOS})
+_INSIDE_SUBSYSTEMS = frozenset(
+    {ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.VISIBILITY, ObjectKind.LISTENER, ObjectKind.QOS}
+)
 _STATELESS = frozenset({"null", "passthru", "delay"})  # nothing is lost with them
 
 
@@ -58,6 +60,7 @@ def _forget_child(view: View, draft: Draft, record: Record) -> None:
     wanted = {listener.key for listener in wish.listeners} if wish else set()
     wanted |= {ObjectKey(ObjectKind.HOST, f"{nqn}#{host}") for host in wish.hosts} if wish else set()
     wanted |= {ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}") for n in wish.namespaces} if wish else set()
+    wanted |= {entry.key for n in wish.namespaces for entry in n.visible(nqn)} if wish else set()
     if record.key not in wanted and record.key.kind is not ObjectKind.QOS:
         draft.forget.add(record.key)
 

@@ -18,6 +18,7 @@ from backends.contract import (
     ObjectKey,
     ObjectKind,
     Subsystem,
+    VisibleHost,
 )
 from reconciler.plan import Cause, Hazard, Step, created
 from reconciler.planner.draft import Proposal
@@ -78,7 +79,7 @@ def _step(
 
 def _serial(thing: LiveObject | None) -> str:
     """Operations on one subsystem, one controller, or one lvol and its limits go out one at a time."""
-    if isinstance(thing, (Subsystem, AllowedHost, Namespace, Listener)):
+    if isinstance(thing, (Subsystem, AllowedHost, Namespace, VisibleHost, Listener)):
         return thing.nqn
     if isinstance(thing, NvmePath):
         return thing.controller

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from backends.contract import (
     Action,
@@ -24,6 +24,7 @@ from backends.contract import (
     Observed,
     Referral,
     Subsystem,
+    VisibleHost,
 )
 from reconciler import identity
 from reconciler.desired import DesiredState, SubsystemWish, TargetWish, Wish
@@ -32,6 +33,7 @@ from reconciler.policy import BUILT_IN, Policy
 from schemas.resources import JsonObject, ResourceKey
 
 T = TypeVar("T")
+Inside: TypeAlias = AllowedHost | Namespace | VisibleHost | Listener  # of a subsystem
 
 
 def device_identity(device: Bdev) -> str:
@@ -210,11 +212,11 @@ class View:
         return {store: tuple(sorted(names)) for store, names in found.items()}
 
     @cached_property
-    def inside(self) -> Mapping[str, tuple[AllowedHost | Namespace | Listener, ...]]:
+    def inside(self) -> Mapping[str, tuple[Inside, ...]]:
         """What each live subsystem contains, in the order of keys."""
-        found: dict[str, list[AllowedHost | Namespace | Listener]] = defaultdict(list)
+        found: dict[str, list[Inside]] = defaultdict(list)
         for thing in self.live.values():
-            if isinstance(thing, (AllowedHost, Namespace, Listener)):
+            if isinstance(thing, (AllowedHost, Namespace, VisibleHost, Listener)):
                 found[thing.nqn].append(thing)
         return {nqn: tuple(sorted(things, key=lambda t: t.key.rank)) for nqn, things in found.items()}
 

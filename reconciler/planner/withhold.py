@@ -6,7 +6,19 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from backends.contract import Action, Guard, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, feature_of
+from backends.contract import (
+    Action,
+    AllowedHost,
+    Guard,
+    Listener,
+    LiveObject,
+    Namespace,
+    ObjectKey,
+    ObjectKind,
+    Subsystem,
+    VisibleHost,
+    feature_of,
+)
 from reconciler.plan import Cause, Drift, Hazard
 from reconciler.planner.doubts import in_doubt
 from reconciler.planner.draft import TOLERATED, Draft, Proposal
@@ -203,8 +215,8 @@ def _affected(before: LiveObject | None, hosts: Mapping[str, frozenset[str]]) ->
     """Connected hosts that lose something."""
     if isinstance(before, Listener):
         return {host for host, listeners in hosts.items() if before.key.name in listeners}
-    if before is not None and before.kind is ObjectKind.HOST:
-        return {host for host in hosts if before.key.name.endswith(f"#{host}")}
+    if isinstance(before, (AllowedHost, VisibleHost)):
+        return {before.host} & hosts.keys()
     return set(hosts)
 
 
@@ -310,8 +322,11 @@ def _goes(key: ObjectKey, removed: set[ObjectKey]) -> bool:
 
 
 def _stays(proposal: Proposal, key: ObjectKey) -> bool:
-    """What nobody removes stands in a new namespace's way: one that claims the bdev, a host that must not see it."""
-    return isinstance(proposal.change.after, Namespace) and key.kind in (ObjectKind.NAMESPACE, ObjectKind.HOST)
+    """What nobody removes stands in the way: of a new namespace one that claims the bdev, or a host that must not see
+    it; of a host, or of a way in, a namespace that it must not see.
+    """
+    opens = isinstance(proposal.change.after, (Namespace, AllowedHost, Listener, Subsystem))
+    return opens and key.kind in (ObjectKind.NAMESPACE, ObjectKind.HOST, ObjectKind.VISIBILITY)
 
 
 def used_drift(proposals: Iterable[Proposal]) -> list[Drift]:

@@ -108,7 +108,7 @@ def test_of_two_manifests_the_first_counts(lint: Lint, house: dict[str, str]) ->
 def ring(**leads_to: str) -> ResourceGraph:
     """Resources of one made-up kind whose `next` names another of it."""
     field = SimpleNamespace(path=("spec", "next"), reference=Reference("Link"))
-    fields = {"references": (field,), "selectors": (), "field": lambda _: field}
+    fields = {"references": (field,), "selectors": (), "pickers": (), "field": lambda _: field}
     kind: Any = SimpleNamespace(name="Link", api_version="example.com/v1", **fields)
     template = decode(_document(), "a.yaml")
     assert isinstance(template, Manifest)

@@ -26,6 +26,12 @@ def renamespaced(site: World, **options: Any) -> None:
     site.call("nvmf_subsystem_add_ns", {"nqn": S, "namespace": {"nsid": 1, "bdev_name": site.uid("a")} | options})
 
 
+def remasked(site: World, **options: Any) -> None:
+    site.call("nvmf_subsystem_remove_ns", {"nqn": S, "nsid": 3})
+    space = {"nsid": 3, "bdev_name": site.uid("m"), "uuid": site.uid("m")}
+    site.call("nvmf_subsystem_add_ns", {"nqn": S, "namespace": space | options})
+
+
 def limited(site: World, name: str = "a", **limits: int) -> None:
     site.call("bdev_set_qos_limit", {"name": site.uid(name)} | limits)
 
@@ -62,6 +68,12 @@ def replaced_image(site: World, path: str = "a.img", **options: Any) -> None:
     site.call("bdev_aio_create", shape | options)
 
 
+def masking(found: dict[str, Any]) -> dict[str, Any]:
+    """Namespace 3 is for the web host alone."""
+    found["spec"]["namespaces"][2]["visibleTo"] = ["web"]
+    return found
+
+
 FIELDS: dict[str, Callable[[World], object]] = {
     "Subsystem.serialNumber": lambda site: remade(site, serial_number="OTHER"),
     "Subsystem.modelNumber": lambda site: remade(site, model_number="Other"),
@@ -79,6 +91,15 @@ FIELDS: dict[str, Callable[[World], object]] = {
     ),
     "Subsystem.namespaces.uuid": lambda site: renamespaced(site, uuid="12121212-1212-4121-8121-121212121212"),
     "Subsystem.namespaces.nguid": lambda site: renamespaced(site, nguid="12121212121241218121121212121212"),
+    "Subsystem.anaReporting": lambda site: remade(site, ana_reporting=True),
+    "Subsystem.namespaces.visibleTo, masked": lambda site: renamespaced(site, no_auto_visible=True),
+    "Subsystem.namespaces.visibleTo, unmasked": lambda site: remasked(site, no_auto_visible=False),
+    "Subsystem.namespaces.visibleTo, one less": lambda site: site.call(
+        "nvmf_ns_remove_host", {"nqn": S, "nsid": 3, "host": f"{NQN}host-web"}
+    ),
+    "Subsystem.namespaces.visibleTo, one more": lambda site: site.call(
+        "nvmf_ns_add_host", {"nqn": S, "nsid": 3, "host": f"{NQN}host-other"}
+    ),
     "Subsystem.namespaces.volumeRef": lambda site: renamespaced(site, bdev_name=site.uid("b")),
     "Subsystem.portals, one less": lambda site: relistened(site, "remove", "4420"),
     "Subsystem.portals, one more": lambda site: relistened(site, "add", "4499"),
@@ -108,11 +129,14 @@ def test_a_drift_of_one_field_is_found(site: World, field: str) -> None:
         host("web"),
         volume("a", qos={"iops": 1000, "readMBps": 5, "writeMBps": 5, "totalMBps": 8}),
         volume("b"),
+        volume("m"),
         volume("k", source={"volumeRef": "b"}, qosPolicyRef="gold"),
         manifest("QoSPolicy", "gold", {"iops": 4000}, "team"),
         manifest("VolumeSnapshot", "moment", {"volumeRef": "a"}, "team"),
         manifest("Image", "golden", {"targetRef": "n1", "path": str(image_file(site, "a.img"))}),
-        subsystem("s", {1: "a", 2: "k"}, hosts=["web"], serialNumber="DECLARED", modelNumber="Declared"),
+        masking(
+            subsystem("s", {1: "a", 2: "k", 3: "m"}, hosts=["web"], serialNumber="DECLARED", modelNumber="Declared")
+        ),
     )
     site.converge()
     before = site.mutations()

@@ -31,6 +31,7 @@ from backends.contract import (
     Terminal,
     Transient,
     Transport,
+    VisibleHost,
     index,
 )
 from backends.spdk.backend import SpdkBackend
@@ -54,7 +55,9 @@ def furnish(target: SimulatedLab | LiveLab) -> dict[ObjectKey, LiveObject]:
     disk = target.call("bdev_get_bdevs", name="disk")[0]["uuid"]
     store = target.call("bdev_lvol_get_lvstores")[0]["uuid"]
     target.call("nvmf_create_transport", trtype="TCP", max_queue_depth=64)
-    nqn = target.export("s", n1="pool/v", n7="null")
+    nqn = target.export("s", n1="pool/v")
+    target.call("nvmf_subsystem_add_ns", nqn=nqn, namespace={"nsid": 7, "bdev_name": "null", "no_auto_visible": True})
+    target.call("nvmf_ns_add_host", nqn=nqn, nsid=7, host=f"{NQN}other")
     target.call("nvmf_subsystem_add_host", nqn=nqn, host=f"{NQN}host")
     target.call("nvmf_subsystem_add_listener", nqn=nqn, listen_address=LISTENER)
     target.call("bdev_set_qos_limit", name="pool/v", rw_ios_per_sec=1500, r_mbytes_per_sec=7)
@@ -86,10 +89,11 @@ def furnish(target: SimulatedLab | LiveLab) -> dict[ObjectKey, LiveObject]:
             Bdev("null", "null", null, MIB, 512),
             LvolStore("pool", "disk", store, MIB),
             Lvol("pool", "v", uuid, 4 * MIB, thin=True),
-            Subsystem(nqn, "0" * 20, "SPDK bdev Controller", 32, 1, 65519),
+            Subsystem(nqn, "0" * 20, "SPDK bdev Controller", 32, 1, 65519, ana_reporting=False),
             AllowedHost(nqn, f"{NQN}host"),
-            Namespace(nqn, 1, uuid, uuid, uuid.replace("-", "").upper()),
-            Namespace(nqn, 7, null, null, null.replace("-", "").upper()),
+            Namespace(nqn, 1, uuid, uuid, uuid.replace("-", "").upper(), masked=False),
+            Namespace(nqn, 7, null, null, null.replace("-", "").upper(), masked=True),
+            VisibleHost(nqn, 7, f"{NQN}other"),
             Listener(nqn, "TCP", "127.0.0.1", 4477),
             REFERRAL,
         ]
@@ -151,9 +155,9 @@ def test_a_whole_target_takes_one_call_for_each_kind_and_store(lab: SimulatedLab
     assert len(lab.observe().objects) == stores * (2 + 20 + 1 + 20)
     first = lab.calls()
     assert set(first.values()) <= {1, stores}
-    assert sum(first.values()) == 11 + stores
+    assert sum(first.values()) == 12 + stores
     lab.observe()
-    assert sum(lab.calls().values()) == 9 + stores
+    assert sum(lab.calls().values()) == 10 + stores
 
 
 def test_observing_changes_nothing(lab: SimulatedLab) -> None:
@@ -186,9 +190,9 @@ def test_a_refused_list_is_a_gap(lab: SimulatedLab, method: str, kinds: set[Obje
     assert {gap.kind for gap in seen.gaps} == kinds
     assert {(gap.within, gap.because) for gap in seen.gaps} == {("", f"{method}: Cannot allocate memory (code -12)")}
     unread = {*kinds, ObjectKind.NAMESPACE} if method == "bdev_get_bdevs" else kinds  # which go by uuid
-    assert [t for k, t in seen.objects.items() if k.kind not in unread] == [
-        t for k, t in wanted.items() if k.kind not in unread
-    ]
+    assert {k: t for k, t in seen.objects.items() if k.kind not in unread} == {
+        k: t for k, t in wanted.items() if k.kind not in unread
+    }
 
 
 def test_one_store_that_cannot_be_read_is_a_gap_of_its_own(lab: SimulatedLab) -> None:
@@ -370,11 +374,12 @@ def test_an_unchanged_target_is_the_very_same_observation(target: SimulatedLab |
 
 
 STANDING = {ObjectKind.BDEV, ObjectKind.LVOL, ObjectKind.NAMESPACE}  # on which devices there are
+TOLD_TWICE = {*EXPORTS, ObjectKind.VISIBILITY}  # by the list, and by the configuration
 CHANGES: dict[str, tuple[Callable[[SimulatedLab], object], set[ObjectKind]]] = {
     "device": (lambda t: t.call("bdev_null_create", name="new", num_blocks=8, block_size=512), STANDING),
-    "subsystem": (lambda t: t.call("nvmf_create_subsystem", nqn=f"{NQN}new"), EXPORTS),
+    "subsystem": (lambda t: t.call("nvmf_create_subsystem", nqn=f"{NQN}new"), TOLD_TWICE),
     "limits": (lambda t: t.call("bdev_set_qos_limit", name="pool/v", w_mbytes_per_sec=9), STANDING),
-    "any host": (lambda t: t.call("nvmf_subsystem_allow_any_host", nqn=f"{NQN}s", allow_any_host=True), EXPORTS),
+    "any host": (lambda t: t.call("nvmf_subsystem_allow_any_host", nqn=f"{NQN}s", allow_any_host=True), TOLD_TWICE),
     "lvol": (
         lambda t: t.call("bdev_lvol_create", lvs_name="pool", lvol_name="new", size_in_mib=1),
         STANDING | {ObjectKind.LVOL_STORE},

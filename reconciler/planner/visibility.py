@@ -1,0 +1,68 @@
+"""Who sees a masked namespace. Nobody whom it is not meant for sees it, not even for a moment.
+
+A namespace is masked, or visible to every host, from the moment at which it is added; SPDK cannot change that later.
+What lets somebody in waits for every namespace that they must not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from backends.contract import AllowedHost, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, VisibleHost
+from reconciler.desired import NamespaceWish, SubsystemWish
+from reconciler.planner.view import View
+
+
+def renewed(
+    present: Mapping[ObjectKey, LiveObject],
+    wanted: Mapping[ObjectKey, LiveObject],
+    expected: Mapping[ObjectKey, NamespaceWish],
+) -> frozenset[ObjectKey]:
+    """Live namespaces that are removed, whether or not they are added anew: who sees them goes with them."""
+    return frozenset(key for key, thing in present.items() if _goes(thing, wanted.get(key), key in expected))
+
+
+def _goes(live: LiveObject, wanted: LiveObject | None, is_expected: bool) -> bool:  # noqa: FBT001
+    if not isinstance(live, Namespace):
+        return False
+    if not isinstance(wanted, Namespace):
+        return not is_expected
+    other = wanted.uuid not in (None, live.uuid) or wanted.nguid not in (None, live.nguid) or wanted.bdev != live.bdev
+    return other or live.masked not in (None, wanted.masked)
+
+
+def shown_by(thing: LiveObject) -> ObjectKey | None:
+    """The namespace without which something is nothing."""
+    return thing.namespace if isinstance(thing, VisibleHost) else None
+
+
+def exposed(view: View, wanted: Iterable[Namespace]) -> tuple[ObjectKey, ...]:
+    """Live namespaces that every host sees although only some may: they go before anybody else is let in."""
+    masked = (namespace.key for namespace in wanted if namespace.masked)
+    lives = ((key, view.live.get(key)) for key in masked)
+    return tuple(key for key, live in lives if isinstance(live, Namespace) and live.masked is False)
+
+
+def unmasked(view: View, wanted: Iterable[Namespace], thing: LiveObject) -> str:
+    """Why nobody is let in at the moment: whether a namespace is masked cannot be read."""
+    if not isinstance(thing, (AllowedHost, Listener)):
+        return ""
+    lives = (view.live.get(namespace.key) for namespace in wanted if namespace.masked)
+    unknown = next((live for live in lives if isinstance(live, Namespace) and live.masked is None), None)
+    return f"whether {unknown.key} is masked cannot be read: {view.unread(ObjectKind.VISIBILITY)}" if unknown else ""
+
+
+def intruders(view: View, wish: SubsystemWish, host: AllowedHost, going: frozenset[ObjectKey]) -> tuple[ObjectKey, ...]:
+    """What must go before a host is let in: entries by which it would see namespaces that are not meant for it."""
+    wanted = {entry.key for namespace in wish.namespaces for entry in namespace.visible(host.nqn)}
+    inside = view.inside.get(host.nqn, ())
+    entries = (thing for thing in inside if isinstance(thing, VisibleHost) and thing.host == host.host)
+    strange = [entry for entry in entries if entry.key not in wanted or entry.namespace in going]
+    return tuple(entry.namespace if entry.namespace in going else entry.key for entry in strange)
+
+
+def late_guests(view: View, namespace: Namespace) -> tuple[ObjectKey, ...]:
+    """Requests without a known end that would show somebody what is under this id by then."""
+    prefix = f"{namespace.key.name}#"
+    doubtful = (key for key in view.owned.quarantined if key.kind is ObjectKind.VISIBILITY)
+    return tuple(key for key in doubtful if key.name.startswith(prefix))
