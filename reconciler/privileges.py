@@ -20,6 +20,7 @@ from reconciler.desired import (
 
 _LIVE: tuple[type, ...] = get_args(LiveObject)
 _MEMORY = f"{ObjectKind.BDEV}/malloc"  # the one device whose bytes a Removal can be about
+_MASKED = f"{ObjectKind.NAMESPACE}/masked"
 _DESTROYED = {
     "Volume": str(ObjectKind.LVOL),
     "VolumeSnapshot": str(ObjectKind.LVOL),
@@ -72,6 +73,6 @@ _IMPLIED: Mapping[type, Callable[[Any], Iterable[str]]] = {
     VolumeWish: _volume,
     SnapshotWish: lambda _: (f"{ObjectKind.LVOL}/snapshot",),
     # also what somebody else put into a subsystem is taken out, and a limit that somebody else has set is lifted
-    SubsystemWish: lambda _: (ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.LISTENER),
-    NamespaceWish: lambda _: (ObjectKind.QOS,),
+    SubsystemWish: lambda _: (ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.VISIBILITY, ObjectKind.LISTENER),
+    NamespaceWish: lambda entry: (ObjectKind.QOS, *([] if entry.visible_to is None else [_MASKED])),
 }

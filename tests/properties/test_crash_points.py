@@ -11,7 +11,7 @@ from world import World, host, manifest, removal, subsystem, volume, world
 
 from reconciler.reconcile import Tick, Verdict
 
-ALL = 22  # changes in the first convergence
+ALL = 23  # changes in the first convergence
 
 
 class Crash(BaseException):
@@ -61,14 +61,25 @@ def shop(*more: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def exports(*nsids: int) -> dict[str, Any]:
+    """A subsystem in which d is for the web host alone, and c for nobody."""
+    found = subsystem("s", {nsid: "abcd"[nsid - 1] for nsid in nsids}, hosts=["web"])
+    for entry in found["spec"]["namespaces"]:
+        entry.update({3: {"visibleTo": []}, 4: {"visibleTo": ["web"]}}.get(entry["nsid"], {}))
+    return found
+
+
 def state(site: World) -> tuple[Any, ...]:
     """What matters at the target: volumes by name, exports by volume, hosts, listeners."""
     names = {uid: name for name, uid in site.lvols().items()}
-    exports = {place: names.get(bdev, bdev) for place, bdev in site.exports().items()}
+    shown = {place: names.get(bdev, bdev) for place, bdev in site.exports().items()}
     inside = {n: (len(s["hosts"]), len(s["listen_addresses"])) for n, s in site.subsystems().items()}
     lvols = [b["driver_specific"]["lvol"] for b in site.call("bdev_get_bdevs") if "lvol" in b["driver_specific"]]
     below = sorted((lvol["clone"], lvol.get("base_snapshot", "")) for lvol in lvols)
-    return sorted(site.lvols()), exports, inside, below
+    config = site.call("framework_get_config", {"name": "nvmf"})
+    masked = [c["params"]["namespace"]["no_auto_visible"] for c in config if c["method"].endswith("_add_ns")]
+    visible = [(c["params"]["nsid"], c["params"]["host"]) for c in config if c["method"] == "nvmf_ns_add_host"]
+    return sorted(site.lvols()), shown, inside, below, masked, visible
 
 
 def settle(site: World) -> Tick:
@@ -91,7 +102,7 @@ def settle(site: World) -> Tick:
 def built() -> tuple[Any, ...]:
     """The state that an undisturbed site comes to."""
     with world() as site:
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
+        site.commit(*shop(exports(1, 2, 3, 4)))
         assert site.converge().verdict is Verdict.CONVERGED
         return state(site)
 
@@ -101,7 +112,7 @@ def built() -> tuple[Any, ...]:
 def test_killed_while_building(at: int, where: str, built: tuple[Any, ...]) -> None:
     """Guards that from a kill at any change of a first convergence the next daemon comes to the same state."""
     with world() as site:
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
+        site.commit(*shop(exports(1, 2, 3, 4)))
         with crashing(site, at, where):
             site.tick()
         last = settle(site)
@@ -116,7 +127,7 @@ def test_killed_while_building(at: int, where: str, built: tuple[Any, ...]) -> N
 def test_killed_while_destroying(at: int, where: str) -> None:
     """Guards that a kill during an honoured Removal destroys what it names, all the same, and nothing else."""
     with world() as site:
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
+        site.commit(*shop(exports(1, 2, 3, 4)))
         site.converge()
         gone, lost = site.uid("b"), site.uid("moment")
         kept = {uid for uid in site.lvols().values() if uid not in (gone, lost)} - {site.uid("c")}
@@ -124,7 +135,7 @@ def test_killed_while_destroying(at: int, where: str) -> None:
             host("web"),
             volume("a", qos={"iops": 1000}),
             volume("d", size="12Mi", source={"volumeRef": "a"}),
-            subsystem("s", {1: "a", 4: "d"}, hosts=["web"]),
+            exports(1, 4),
             removal("b", gone),
             removal("c", site.uid("c")),
             removal("moment", lost, kind="VolumeSnapshot"),
@@ -133,7 +144,7 @@ def test_killed_while_destroying(at: int, where: str) -> None:
             site.tick()
         last = settle(site)
         assert (last.verdict, {*site.lvols().values()}) == (Verdict.CONVERGED, kept)
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
+        site.commit(*shop(exports(1, 2, 3, 4)))
         assert "DataMissing" in site.reasons(site.converge())
         assert {*site.lvols().values()} == kept
 
@@ -142,7 +153,7 @@ def test_killed_while_destroying(at: int, where: str) -> None:
 def test_target_killed_while_building(at: int, built: tuple[Any, ...]) -> None:
     """Guards that a target killed at any change is built again when it is back."""
     with world() as site:
-        site.commit(*shop(subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d"}, hosts=["web"])))
+        site.commit(*shop(exports(1, 2, 3, 4)))
         simulator, seen = site.simulators["n1"], 0
 
         def ended(method: str, _: Any) -> None:

@@ -41,7 +41,9 @@ READS = (
     "bdev_lvol_get_lvols",
     "nvmf_get_subsystems",
     "nvmf_get_transports",
+    "framework_get_config",
 )
+MASKS = {"c": {"db"}, "k": set[str]()}  # volumes that only these hosts ever see
 STRANGER = f"{NQN}stranger"
 
 
@@ -70,7 +72,7 @@ class Repo:
             *([manifest("Image", IMAGE, {"targetRef": "n1", "path": str(self.image)})] if self.image else []),
             *(manifest("VolumeSnapshot", name, spec, "team") for name, spec in self.snapshots.items()),
             *(
-                subsystem(name, spaces, hosts=sorted(self.hosts.get(name, ())), **self.options.get(name, {}))
+                _masked(subsystem(name, spaces, hosts=sorted(self.hosts.get(name, ())), **self.options.get(name, {})))
                 for name, spaces in self.exports.items()
             ),
             *(
@@ -90,6 +92,13 @@ class Repo:
                 del spaces[nsid]
         for copy_of in [c for c, spec in self.volumes.items() if name in spec.get("source", {}).values()]:
             self.drop(copy_of)
+
+
+def _masked(found: dict[str, Any]) -> dict[str, Any]:
+    for entry in found["spec"]["namespaces"]:
+        if entry["volumeRef"] in MASKS:
+            entry["visibleTo"] = sorted(MASKS[entry["volumeRef"]])
+    return found
 
 
 class Site(RuleBasedStateMachine):
@@ -504,6 +513,18 @@ class Site(RuleBasedStateMachine):
             for ns in found["namespaces"]:
                 token = self._token(ns["bdev_name"])
                 assert self.shown.setdefault(ns["uuid"], token) == token
+
+    @invariant()
+    def a_masked_namespace_is_seen_by_nobody_else(self) -> None:
+        """What is masked in every revision is never shown to a host that it is not meant for, not for a moment."""
+        config = self.world.call("framework_get_config", {"name": "nvmf"})
+        made = [c["params"] for c in config if c["method"] == "nvmf_subsystem_add_ns"]
+        shown = [c["params"] for c in config if c["method"] == "nvmf_ns_add_host"]
+        for space in made:
+            volume = self._lvols().get(space["namespace"]["bdev_name"], "").rpartition("-")[2]
+            entries = [e for e in shown if (e["nqn"], e["nsid"]) == (space["nqn"], space["namespace"]["nsid"])]
+            assert volume not in MASKS or space["namespace"]["no_auto_visible"]
+            assert {e["host"].removeprefix(f"{NQN}host-") for e in entries} <= MASKS.get(volume, set())
 
     @invariant()
     def a_volume_has_one_lvol(self) -> None:

@@ -38,6 +38,7 @@ from backends.contract import (
     Transient,
     Transport,
     Unknown,
+    VisibleHost,
     fields_of,
 )
 from backends.spdk.backend import SpdkBackend
@@ -121,6 +122,17 @@ def a_renamed_namespace(target: Target) -> LiveObject:
     return Namespace(target.export("s"), 1, OTHER_UUID, DISK_UUID, "A" * 32)
 
 
+def a_masked_namespace(target: Target) -> LiveObject:
+    target.make(Bdev("null", "null", OTHER_UUID, MIB, 512))
+    return Namespace(target.export("s"), 1, OTHER_UUID, OTHER_UUID, masked=True)
+
+
+def a_visible_host(target: Target) -> LiveObject:
+    namespace = a_masked_namespace(target)
+    target.make(namespace)
+    return VisibleHost(S, 1, HOST)
+
+
 def limits(target: Target) -> LiveObject:
     target.pool()
     target.lvol("v")
@@ -190,6 +202,8 @@ STATELESS: Mapping[str, Case] = {
         a_host,
         a_namespace,
         a_renamed_namespace,
+        a_masked_namespace,
+        a_visible_host,
         limits,
         a_listener,
         a_device_on_a_file_with_uring,
@@ -271,7 +285,7 @@ def test_deleted_and_deleted_again(target: Target, name: str) -> None:
     assert state(target.observe()) == before
 
 
-@pytest.mark.parametrize("name", ["a_host", "a_namespace", "a_listener"])
+@pytest.mark.parametrize("name", ["a_host", "a_namespace", "a_visible_host", "a_listener"])
 def test_deleted_with_its_subsystem(target: Target, name: str) -> None:
     """Guards that what went with its subsystem is gone, although the target refuses to tell of a subsystem unknown."""
     wanted = CASES[name](target)
@@ -312,6 +326,13 @@ def latencies_that_change(target: Target) -> tuple[LiveObject, LiveObject]:
     return before, dataclasses.replace(before, latency=Latency(2, 2, 3, 4))
 
 
+def a_namespace_that_moves_to_another_group(target: Target) -> tuple[LiveObject, LiveObject]:
+    target.make(Bdev("null", "null", OTHER_UUID, MIB, 512), Subsystem(S, ana_reporting=True))
+    before = Namespace(S, 1, OTHER_UUID, OTHER_UUID, anagrpid=2)
+    target.make(before)
+    return before, dataclasses.replace(before, anagrpid=3)
+
+
 def a_subsystem_that_opens(target: Target) -> tuple[LiveObject, LiveObject]:
     before = target.live(ObjectKey(ObjectKind.SUBSYSTEM, target.export("s")))
     assert isinstance(before, Subsystem)
@@ -337,6 +358,7 @@ UPDATES: Mapping[str, Callable[[Target], tuple[LiveObject, LiveObject]]] = {
         an_exported_lvol_that_grows,
         a_device_whose_file_grew,
         latencies_that_change,
+        a_namespace_that_moves_to_another_group,
         a_subsystem_that_opens,
         a_subsystem_that_closes,
         limits_that_change,
@@ -376,6 +398,13 @@ def test_all_four_limits_are_sent(target: Target) -> None:
 
 
 # --- never
+
+
+def test_a_namespace_that_everybody_sees_is_not_taken_for_a_masked_one(target: Target) -> None:
+    """Guards who sees a namespace that is there already: a refusal to make it anew is no success."""
+    wanted = a_masked_namespace(target)
+    target.call("nvmf_subsystem_add_ns", nqn=S, namespace={"nsid": 1, "bdev_name": "null", "uuid": OTHER_UUID})
+    assert isinstance(target.apply(created(wanted)).error, BackendError)
 
 
 def test_an_lvol_never_shrinks(target: Target) -> None:
