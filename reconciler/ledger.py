@@ -94,7 +94,8 @@ class Ledger:
 
     def key_sources(self, target: str) -> frozenset[str]:
         """Where the keys of encrypted volumes are."""
-        return self._all(target).key_sources
+        with self._store.alone():
+            return self._all(target).key_sources
 
     def inside(self, target: str, subsystem: ObjectKey) -> tuple[ObjectKey, ...]:
         """What the ledger has inside a subsystem: it goes when the subsystem goes."""

@@ -33,6 +33,16 @@ class Call:
     timeout: float = READ_TIMEOUT
 
 
+class _List(msgspec.Struct):
+    """An answer with a list, whose elements stay bytes."""
+
+    result: list[msgspec.Raw]
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_SPLITTER = msgspec.json.Decoder(_List)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The end of one call: an answer line, parsed only when asked, or an error."""
@@ -50,14 +60,29 @@ class Reply:
 
     def result(self) -> Json:
         """The result. Raises RpcError, Transient (nothing happened) or Unknown (sent, no readable answer)."""
-        if self.error:
-            raise self.error
-        if len(self.line) >= ANSWER_LIMIT:
-            raise self._unreadable(f"it reached {ANSWER_LIMIT >> 20} MiB, where the target cuts it off")
+        self._check()
         try:
             return _result(self.call.method, json.loads(self.line))
         except (ValueError, TypeError, KeyError) as error:
             raise self._unreadable(repr(self.line[:60])) from error
+
+    def elements(self) -> list[bytes] | None:
+        """The elements of a result that is a list, each as the bytes it came in; None when it is anything else.
+
+        Raises as `result` does. Where an element ends is said by a JSON parser, but what is in it is not looked at.
+        """
+        self._check()
+        try:
+            answer = _SPLITTER.decode(self.line)
+        except msgspec.MsgspecError:
+            return None
+        return [bytes(element) for element in answer.result] if answer.error is msgspec.UNSET else None
+
+    def _check(self) -> None:
+        if self.error:
+            raise self.error
+        if len(self.line) >= ANSWER_LIMIT:
+            raise self._unreadable(f"it reached {ANSWER_LIMIT >> 20} MiB, where the target cuts it off")
 
     def _unreadable(self, why: str) -> BackendError:
         message = f"{self.call.method}: the answer cannot be read: {why}"

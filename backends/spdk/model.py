@@ -75,20 +75,39 @@ class Bdevs:
     uuids: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One bdev: a base device as an object, or what is known of an lvol."""
+
+    name: str
+    uuid: str
+    found: Bdev | LvolBdev
+
+
 def bdevs(answer: Json) -> Bdevs:
+    with shape("bdev_get_bdevs"):
+        return collected(map(bdev, objects(answer)))
+
+
+def collected(entries: Iterable[Entry]) -> Bdevs:
     devices: list[Bdev] = []
     lvols: dict[str, LvolBdev] = {}
     uuids: dict[str, str] = {}
-    with shape("bdev_get_bdevs"):
-        for raw in objects(answer):
-            product, uuid = text(raw, "product_name"), text(raw, "uuid")
-            uuids[text(raw, "name")] = uuid
-            driver = DRIVERS.get(product, product)
-            if driver == "lvol":
-                lvols[uuid] = _lvol_bdev(raw)
-            else:
-                devices.append(_device(raw, driver))
+    for entry in entries:
+        uuids[entry.name] = entry.uuid
+        if isinstance(entry.found, LvolBdev):
+            lvols[entry.uuid] = entry.found
+        else:
+            devices.append(entry.found)
     return Bdevs(tuple(devices), lvols, uuids)
+
+
+def bdev(raw: Raw) -> Entry:
+    """One element of `bdev_get_bdevs`."""
+    product = text(raw, "product_name")
+    driver = DRIVERS.get(product, product)
+    found = _lvol_bdev(raw) if driver == "lvol" else _device(raw, driver)
+    return Entry(text(raw, "name"), text(raw, "uuid"), found)
 
 
 def _device(raw: Raw, driver: str) -> Bdev:
@@ -150,26 +169,29 @@ def lvol_stores(answer: Json) -> tuple[LvolStore, ...]:
 
 def listed_lvols(answer: Json) -> tuple[ListedLvol, ...]:
     with shape("bdev_lvol_get_lvols"):
-        return tuple(
-            ListedLvol(
-                store=text(mapping(raw["lvs"]), "name"),
-                name=text(raw, "name"),
-                uuid=text(raw, "uuid"),
-                thin=flag(raw, "is_thin_provisioned"),
-                degraded=flag(raw, "is_degraded"),
-                snapshot=flag(raw, "is_snapshot"),
-                allocated_clusters=number(raw, "num_allocated_clusters"),
-            )
-            for raw in objects(answer)
-        )
+        return tuple(map(listed_lvol, objects(answer)))
+
+
+def listed_lvol(raw: Raw) -> ListedLvol:
+    """One element of `bdev_lvol_get_lvols`."""
+    return ListedLvol(
+        store=text(mapping(raw["lvs"]), "name"),
+        name=text(raw, "name"),
+        uuid=text(raw, "uuid"),
+        thin=flag(raw, "is_thin_provisioned"),
+        degraded=flag(raw, "is_degraded"),
+        snapshot=flag(raw, "is_snapshot"),
+        allocated_clusters=number(raw, "num_allocated_clusters"),
+    )
 
 
 def lvols(listed: Iterable[ListedLvol], known: Bdevs) -> tuple[Lvol, ...]:
     """Both answers about each lvol of a store joined; one whose bdev is not there (yet) has no size."""
-    return tuple(_lvol(lvol, known.lvols.get(lvol.uuid)) for lvol in listed)
+    return tuple(lvol(each, known.lvols.get(each.uuid)) for each in listed)
 
 
-def _lvol(lvol: ListedLvol, bdev: LvolBdev | None) -> Lvol:
+def lvol(lvol: ListedLvol, bdev: LvolBdev | None) -> Lvol:
+    """Both answers about one lvol joined."""
     return Lvol(
         store=lvol.store,
         name=lvol.name,
@@ -211,17 +233,19 @@ def subsystems(answer: Json) -> tuple[LiveObject, ...]:
 
     The discovery subsystem is SPDK's own: of that, only where it listens.
     """
-    found: list[LiveObject] = []
     with shape("nvmf_get_subsystems"):
-        for raw in objects(answer):
-            match raw["subtype"]:
-                case "NVMe":
-                    found += _subsystem(raw)
-                case "Discovery":
-                    found += (_listener(text(raw, "nqn"), address) for address in objects(raw["listen_addresses"]))
-                case other:
-                    raise ValueError(f"subtype {other!r}")
-    return tuple(found)
+        return tuple(thing for raw in objects(answer) for thing in subsystem(raw))
+
+
+def subsystem(raw: Raw) -> tuple[LiveObject, ...]:
+    """One element of `nvmf_get_subsystems`."""
+    match raw["subtype"]:
+        case "NVMe":
+            return tuple(_subsystem(raw))
+        case "Discovery":
+            return tuple(_listener(text(raw, "nqn"), address) for address in objects(raw["listen_addresses"]))
+        case other:
+            raise ValueError(f"subtype {other!r}")
 
 
 def _subsystem(raw: Raw) -> Iterator[LiveObject]:

@@ -1,16 +1,16 @@
 """Read a whole target in O(kinds + stores) calls. What is short goes out together; what grows with the target is asked
 for one after another, so that I/O is never stalled twice in a row.
 
-An answer that is byte for byte the one before (but for its id) is recognised by its digest and not parsed again.
+An answer that is byte for byte the one before (but for its id) is not parsed again; nor is an element of a long list.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from backends.contract import (
     OWNER_MARKER,
@@ -20,6 +20,7 @@ from backends.contract import (
     Incarnation,
     Interest,
     LiveObject,
+    Lvol,
     LvolStore,
     ObjectKey,
     ObjectKind,
@@ -29,8 +30,10 @@ from backends.contract import (
 from backends.spdk import features, methods, model, stacks
 from backends.spdk.blank import is_blank
 from backends.spdk.client import Call, Client, Reply
+from backends.spdk.elements import Elements
 from backends.spdk.errors import RpcError
 from backends.spdk.hidden import Hidden, hidden, revealed
+from backends.spdk.shape import Raw
 from schemas.resources import Json
 
 T = TypeVar("T")
@@ -41,8 +44,8 @@ EXTRAS: Sequence[tuple[Call, Callable[[Json], tuple[LiveObject, ...]], ObjectKin
     (stacks.CONTROLLERS, stacks.paths, ObjectKind.NVME_PATH, ""),
     (stacks.REFERRALS, stacks.referrals, ObjectKind.REFERRAL, ""),
 )
-NO_BDEVS = model.Bdevs((), {}, {})
 NOTHING_HIDDEN = Hidden()
+_Joined: TypeAlias = tuple[model.ListedLvol, model.LvolBdev | None, Lvol]
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Observer:
     _methods: frozenset[str] | None = None
     _notification: int = -1
     _last: Observed | None = None
+    _elements: dict[str, Elements[Any]] = field(default_factory=dict)
+    _joined_lvols: dict[str, _Joined] = field(default_factory=dict)  # by uuid
     _answered: dict[str, Reply] = field(default_factory=dict)  # by method: answers that are there before they are read
 
     def observe(self, interest: Interest) -> Observed:
@@ -70,13 +75,15 @@ class Observer:
         notification = self._news()  # before the lists: what happens while they are read is news afterwards
         transports = self._read(methods.TRANSPORTS, model.transports, gaps, ObjectKind.TRANSPORT) or ()
         stores = self._read(methods.LVOL_STORES, model.lvol_stores, gaps, ObjectKind.LVOL_STORE, ObjectKind.LVOL) or ()
-        listed = tuple(self._lvols(store, gaps) for store in stores)
+        listed = tuple(self._listed(store, gaps) for store in stores)
         extras = [extra for extra in EXTRAS if offered is None or extra[0].method in offered]
         self._ask_ahead(methods.BDEVS, *(call for call, *_ in extras))
-        known = self._read(methods.BDEVS, model.bdevs, gaps, ObjectKind.BDEV, ObjectKind.LVOL) or NO_BDEVS
+        entries = self._list(methods.BDEVS, model.bdev, gaps, ObjectKind.BDEV, ObjectKind.LVOL)
+        known = self._joined("bdevs", entries, lambda: model.collected(entries))
         others = [self._read(call, parse, gaps, kind, within=within) or () for call, parse, kind, within in extras]
-        lvols = self._joined("lvols", (listed, known), lambda: model.lvols(itertools.chain(*listed), known))
-        named = self._read(methods.SUBSYSTEMS, model.subsystems, gaps, *EXPORTS) or ()
+        lvols = self._joined("lvols", (listed, known), lambda: self._lvols(itertools.chain(*listed), known))
+        grouped = self._list(methods.SUBSYSTEMS, model.subsystem, gaps, *EXPORTS)
+        named = self._joined("exports", grouped, lambda: tuple(itertools.chain(*grouped)))
         concealed = self._hidden(offered, gaps)
         shown = self._joined("hidden", (named, concealed), lambda: revealed(named, concealed))
         subsystems = self._joined("subsystems", (shown, known), lambda: model.by_uuid(shown, known.uuids))
@@ -159,32 +166,55 @@ class Observer:
         except RpcError:
             return -1
 
-    def _lvols(self, store: LvolStore, gaps: list[Gap]) -> tuple[model.ListedLvol, ...]:
+    def _listed(self, store: LvolStore, gaps: list[Gap]) -> tuple[model.ListedLvol, ...]:
         call = methods.lvols(store.uuid or "")
-        return self._read(call, model.listed_lvols, gaps, ObjectKind.LVOL, within=store.name) or ()
+        return self._list(call, model.listed_lvol, gaps, ObjectKind.LVOL, within=store.name)
+
+    def _lvols(self, listed: Iterable[model.ListedLvol], known: model.Bdevs) -> tuple[Lvol, ...]:
+        """The lvols; the very same object for one of which both answers tell what they told before."""
+        joined: list[_Joined] = []
+        for lvol in listed:
+            bdev, before = known.lvols.get(lvol.uuid), self._joined_lvols.get(lvol.uuid)
+            same = before is not None and before[0] is lvol and before[1] is bdev
+            joined.append(before if before and same else (lvol, bdev, model.lvol(lvol, bdev)))
+        self._joined_lvols = {each[0].uuid: each for each in joined}
+        return tuple(whole for _, _, whole in joined)
+
+    def _list(
+        self, call: Call, read: Callable[[Raw], T], gaps: list[Gap], *kinds: ObjectKind, within: str = ""
+    ) -> tuple[T, ...]:
+        """The elements of a long list; none, and gaps, when it cannot be read. Raises as `_read` does."""
+        elements = self._elements.setdefault(f"{call.method}:{within}", Elements(read))
+        return self._taken(self._ask(call), elements.of, gaps, kinds, within) or ()
 
     def _read(
         self, call: Call, parse: Callable[[Json], T], gaps: list[Gap], *kinds: ObjectKind, within: str = ""
     ) -> T | None:
-        """The parsed answer; None, and a gap for each kind it would tell of, when it cannot be read.
+        """The parsed answer; None, and gaps, when it cannot be read.
 
         Raises Transient or Terminal when there is no answer at all: the others would be waited for just as long.
         """
-        name = f"{call.method}:{within}"
-        reply = self._ask(call)
-        if reply.error:
-            raise reply.error
+        name, reply = f"{call.method}:{within}", self._ask(call)
         digest = hashlib.blake2b(reply.body, digest_size=16).digest()
         last = self._seen.get(name)
         if last and last[0] == digest:
             return last[1]  # type: ignore[no-any-return]  # the same parser made it
+        parsed = self._taken(reply, lambda reply: parse(reply.result()), gaps, kinds, within)
+        if parsed is not None:
+            self._seen[name] = (digest, parsed)
+        return parsed
+
+    def _taken(
+        self, reply: Reply, take: Callable[[Reply], T], gaps: list[Gap], kinds: Iterable[ObjectKind], within: str
+    ) -> T | None:
+        """What `take` makes of an answer; None, and a gap for each kind it would tell of, when that cannot be read."""
+        if reply.error:
+            raise reply.error
         try:
-            parsed = parse(reply.result())
+            return take(reply)
         except (RpcError, BackendError) as error:  # refused, cut off, or not of the shape that SPDK documents
             gaps += (Gap(kind, within, str(error)) for kind in kinds)
             return None
-        self._seen[name] = (digest, parsed)
-        return parsed
 
     def _joined(self, name: str, inputs: object, build: Callable[[], T]) -> T:
         """What `build` makes of the inputs; the very same value as before when the inputs are the very same."""
