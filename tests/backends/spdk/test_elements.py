@@ -15,11 +15,10 @@ from backends.spdk.elements import Elements
 from backends.spdk.errors import RpcError
 from backends.spdk.shape import Malformed, Raw
 
-NESTED = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-ELEMENT = st.dictionaries(st.sampled_from(["name", "nqn", '},{"name":', "hosts"]), NESTED)
+PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+KEYS = st.sampled_from(["name", "nqn", '},{"name":', "hosts"])
+NESTED = PLAIN | st.lists(PLAIN | st.dictionaries(KEYS, PLAIN, max_size=2), max_size=2)
+ELEMENT = st.dictionaries(KEYS, NESTED, max_size=3)
 
 
 def reply(line: bytes) -> Reply:
