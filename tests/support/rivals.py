@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -28,7 +29,7 @@ Call = tuple[str, Any]
 
 
 class DiedError(Exception):
-    """The target ended, or says nothing any more. Holds the calls that it left unanswered."""
+    """The target ended, or says nothing any more. Holds how it is, then the calls that it left unanswered."""
 
 
 class Process(Protocol):
@@ -39,6 +40,9 @@ class Process(Protocol):
 
     def kill(self, *, gently: bool) -> None: ...
 
+    def how_it_is(self) -> str:
+        """For a person who wants to know why it says nothing."""
+
 
 class Live:
     """A real nvmf_tgt. It ends with the test, whatever happens."""
@@ -46,12 +50,19 @@ class Live:
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = Path(os.devnull)
 
     def start(self, directory: Path) -> Path:
         path = directory / "live.sock"
-        with (directory / "live.log").open("ab") as log:
+        self._log = directory / "live.log"
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen([*self._command, "-r", str(path)], stdout=log, stderr=log)
         return path
+
+    def how_it_is(self) -> str:
+        code = None if self._process is None else self._process.poll()
+        words = "\n    ".join(self._log.read_text(errors="replace").splitlines()[-5:])
+        return f"the live target {'runs' if code is None else f'ended with {code}'}; its last words:\n    {words}"
 
     def kill(self, *, gently: bool) -> None:
         if self._process is not None:
@@ -74,6 +85,9 @@ class Simulated:
         path = directory / "simulated.sock"
         self._simulator = Simulator(path, pace=Pace(rebuild=2.0**50)).start()
         return path
+
+    def how_it_is(self) -> str:
+        return "it is the simulator that says nothing"
 
     def kill(self, *, gently: bool) -> None:
         if self._simulator is not None:
@@ -127,7 +141,8 @@ class Rival:
                         key: value for key, value in answer.items() if key in ("result", "error")
                     }
         except OSError as error:
-            raise DiedError(*(calls[place] for number, place in wanted.items() if number not in answers)) from error
+            left = [calls[place] for number, place in wanted.items() if number not in answers]
+            raise DiedError(self.process.how_it_is(), *left) from error
         return [answers[number] for number in range(len(sent))]
 
     def _request(self, method: str, params: Any) -> bytes:
@@ -174,6 +189,10 @@ class Plain:
                 return UUID.sub(lambda match: self._name(match[0].replace("-", "").upper()), value)
             case _:
                 return value
+
+    def knows(self, identity: str) -> bool:
+        """Whether this UUID was met before."""
+        return identity.replace("-", "").upper() in self._names
 
     def _name(self, identity: str) -> str:
         return self._names.setdefault(identity, f"identity {len(self._names)}")

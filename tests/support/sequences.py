@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251  # seeded: the same calls again for the same number
 from typing import Any, Final
@@ -31,6 +31,9 @@ class Player:
     made: dict[str, set[str]] = field(default_factory=dict)  # kind → names that were created and not deleted
     has_resized: bool = False
     keys_used: set[str] = field(default_factory=set)
+    frozen: set[str] = field(
+        default_factory=set
+    )  # leaves of what was ever a snapshot or read-only, and may be a parent
     history: list[tuple[Call, Any]] = field(default_factory=list)
     _ahead: list[Call] = field(init=False)
     _weights: list[int] = field(init=False)
@@ -93,7 +96,9 @@ class Player:
 
     def address(self) -> dict[str, str]:
         port = self.random.choice(("4420", "4420", "4421", "4421", "0", "x"))
-        traddr = self.random.choice((f"127.9.{self.number}.1",) * 9 + ("10.255.255.1",))
+        traddr = self.random.choice((f"127.9.{self.number}.1",) * 9 + ("10.255.255.1", "::1"))
+        if traddr == "::1":  # shared by all, so each has ports of its own
+            return {"trtype": "TCP", "adrfam": "IPv6", "traddr": traddr, "trsvcid": str(20000 + self.number)}
         return {"trtype": "TCP", "adrfam": "IPv4", "traddr": traddr, "trsvcid": port}
 
     def pick(self, *choices: Any) -> Any:
@@ -131,6 +136,8 @@ class Player:
             return params["key_name"] in self.keys_used
         if method == "bdev_lvol_decouple_parent":  # of one that outgrew its parent: takes clusters by chance
             return self.has_resized
+        if method == "bdev_lvol_set_parent":  # of an ancestor of its new parent: a ring that is followed for ever
+            return _leaf_of(params["lvol_name"]) in self.frozen
         if method == "bdev_raid_add_base_bdev":  # an array that is its own leg is rebuilt for ever
             return params["base_bdev"].removeprefix(self.prefix)[0] in "RPD"
         return False
@@ -149,6 +156,7 @@ class Player:
             self.made.get(kind, set()).discard(name(self, params))
         if method == "bdev_lvol_resize":
             self.has_resized = True
+        self.frozen |= set(_frozen_by(method, params, self.frozen))
         if method == "bdev_crypto_create":
             self.keys_used.add(params["key_name"])
 
@@ -174,6 +182,9 @@ class Player:
         yield "nvmf_get_subsystems", {"nqn": self.nqn()}
         yield "nvmf_subsystem_get_listeners", {"nqn": self.nqn()}
         yield "nvmf_subsystem_get_controllers", {"nqn": self.nqn()}
+        yield "nvmf_subsystem_get_qpairs", {"nqn": self.nqn()}
+        yield "accel_crypto_keys_get", {"key_name": self.new("K", 2)}
+        yield "nvmf_get_transports", {"trtype": self.pick("TCP", "RDMA", "tcp")}
 
     def files(self) -> Iterator[tuple[str, int | bytes]]:
         """What must be there before anything is asked: sparse disks by size, keys by content."""
@@ -199,6 +210,8 @@ def attach(p: Player) -> Call:
     method, params = _attach(p, p.new(p.pick("A", "A", "A", "U")))
     if p.random.random() < 0.1:
         params |= p.pick({"block_size": 1000}, {"filename": "{dir}/nowhere"}, {"block_size": 512 * 3}, {"name": ""})
+    if method == "bdev_aio_create":
+        params |= p.maybe(0.1, readonly=True) | p.maybe(0.1, fallocate=True) | p.maybe(0.05, nowait=True)
     return method, params
 
 
@@ -209,10 +222,12 @@ def malloc(p: Player) -> Call:
 
 
 def null(p: Player) -> Call:
+    name = p.new("N", 2)
     return "bdev_null_create", {
-        "name": p.new("N", 2),
+        "name": name,
         "num_blocks": p.pick(2048, 8192),
         "block_size": p.pick(512, 4096),
+        **p.maybe(0.4, uuid=p.uuid(name)),
     }
 
 
@@ -234,7 +249,13 @@ def layer(p: Player) -> Call:
     if p.random.random() < 0.5:
         return "bdev_passthru_create", {"name": p.new("P", 2), "base_bdev_name": p.disk()}
     latencies = {f"{which}_{kind}_latency": p.pick(1, 2, 3) for which in ("avg", "p99") for kind in ("read", "write")}
-    return "bdev_delay_create", {"name": p.new("D", 2), "base_bdev_name": p.disk(), **latencies}
+    name = p.new("D", 2)
+    return "bdev_delay_create", {
+        "name": name,
+        "base_bdev_name": p.disk(),
+        **latencies,
+        **p.maybe(0.4, uuid=p.uuid(name)),
+    }
 
 
 def unlayer(p: Player) -> Call:
@@ -264,6 +285,7 @@ def raid(p: Player) -> Call:
     strip = p.pick({}, {"strip_size_kb": 64}) if level == "raid1" else {"strip_size_kb": p.pick(64, 64, 4, 3)}
     legs = [p.disk() for _ in range(p.pick(1, 2, 2, 2, 3))]
     params = {"name": p.new("R", 2), "raid_level": level, "base_bdevs": legs, **strip}
+    params |= p.maybe(0.3, uuid=p.uuid(str(params["name"])))
     return "bdev_raid_create", params | p.maybe(0.5, superblock=True)
 
 
@@ -428,6 +450,41 @@ def look(p: Player) -> Call:
 
 def examine(p: Player) -> Call:
     return p.pick(("bdev_wait_for_examine", None), ("bdev_examine", {"name": p.disk()}))
+
+
+def _leaf_of(alias: str) -> str:
+    return alias.rpartition("/")[2]
+
+
+def _frozen_by(method: str, params: Any, frozen: Collection[str]) -> Iterator[str]:
+    if method == "bdev_lvol_snapshot":
+        yield params["snapshot_name"]
+    if method == "bdev_lvol_set_read_only":
+        yield _leaf_of(params["name"])
+    if method == "bdev_lvol_rename" and _leaf_of(params["old_name"]) in frozen:
+        yield params["new_name"]
+
+
+def transports(random: Random) -> Iterator[Call]:
+    """What a target's life begins with: one transport that everybody uses, and some that are refused."""
+    options = {
+        "max_queue_depth": random.choice((16, 128, 1024)),
+        "max_io_qpairs_per_ctrlr": random.choice((1, 8, 127)),
+        "in_capsule_data_size": random.choice((0, 4096, 16384, 5000)),
+        "max_io_size": random.choice((8192, 131072, 1 << 20, 100000)),
+        "io_unit_size": random.choice((8192, 131072, 16384)),
+        "max_aq_depth": random.choice((2, 32, 128)),
+        "abort_timeout_sec": random.choice((0, 5)),
+        "c2h_success": random.random() < 0.5,
+        "zcopy": random.random() < 0.5,
+        "dif_insert_or_strip": random.random() < 0.2,
+        "sock_priority": random.choice((0, 3)),
+    }
+    given = dict(random.sample(sorted(options.items()), random.randrange(6)))
+    yield "nvmf_create_transport", {"trtype": random.choice(("RDMA", "VFIOUSER", "nonsense"))}
+    yield "nvmf_create_transport", {"trtype": "TCP", **given}
+    yield "nvmf_get_transports", None
+    yield "nvmf_create_transport", {"trtype": random.choice(("TCP", "tcp"))}
 
 
 Maker = Callable[[Player], Call]

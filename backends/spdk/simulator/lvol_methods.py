@@ -462,12 +462,21 @@ def set_parent(target: Target, *, lvol_name: str, parent_name: str) -> Steps:
     parent = _parent_to_be(store, lvol, page)
     if lvol.is_busy or parent.is_busy:
         raise failed(errno.EBUSY, INVALID_PARAMS)
+    if lvol in _ancestors(parent):
+        raise TargetCrashed  # observed: answered well, and whoever follows the ring of parents never comes back
     volumes.let_base_go(target, lvol)
     lvol.esnap = None
     lvol.orphan()
     parent.adopt(lvol)
     store.commit(lvol)
     return True
+
+
+def _ancestors(lvol: Lvol) -> Iterator[Lvol]:
+    above = lvol.parent
+    while above is not None:
+        yield above
+        above = above.parent
 
 
 def _parent_to_be(store: Store, lvol: Lvol, page: int) -> Lvol:
