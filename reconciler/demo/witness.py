@@ -29,6 +29,7 @@ class Witness:
     """Sees one target as it is."""
 
     path: Path
+    timeout: float = TIMEOUT  # seconds for one call
 
     def call(self, method: str, **params: object) -> Any:  # noqa: ANN401  # JSON
         """One call on a connection of its own. Raises WitnessError."""
@@ -42,9 +43,9 @@ class Witness:
         return answer["result"]
 
     def _exchange(self, request: bytes) -> Any:  # noqa: ANN401  # JSON
-        deadline, received = time.monotonic() + TIMEOUT, b""
+        deadline, received = time.monotonic() + self.timeout, b""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(TIMEOUT)
+            connection.settimeout(self.timeout)
             connection.connect(str(self.path))
             connection.sendall(request)
             while True:
