@@ -211,7 +211,7 @@ def attach(p: Player) -> Call:
     if p.random.random() < 0.1:
         params |= p.pick({"block_size": 1000}, {"filename": "{dir}/nowhere"}, {"block_size": 512 * 3}, {"name": ""})
     if method == "bdev_aio_create":
-        params |= p.maybe(0.1, readonly=True) | p.maybe(0.1, fallocate=True) | p.maybe(0.05, nowait=True)
+        params |= p.maybe(0.1, fallocate=True) | p.maybe(0.05, nowait=True)
     return method, params
 
 
@@ -360,8 +360,9 @@ def lvol_copy(p: Player) -> Call:
 def external(p: Player) -> Call:
     """A live target does not survive the end of a clone's base, so none is ever deleted."""
     base = f"{p.prefix}E{p.random.randrange(2)}"
+    attached = _attach(p, base)
     change: Call = p.pick(
-        _attach(p, base),
+        (attached[0], attached[1] | p.maybe(0.5, readonly=True)),
         ("bdev_lvol_clone_bdev", {"bdev": base, "lvs_name": p.name("S", 2), "clone_name": p.leaf()}),
         ("bdev_lvol_set_parent_bdev", {"lvol_name": p.lvol(), "parent_name": base}),
     )

@@ -15,7 +15,7 @@ from typing import Final
 
 from backends.spdk.simulator.bdevs import Bdev
 from backends.spdk.simulator.errors import INVALID_PARAMS, failed
-from backends.spdk.simulator.persistence import Journal, Record
+from backends.spdk.simulator.persistence import BLOCK, Journal, Record
 
 PAGE: Final = 4096
 MIB: Final = 1 << 20
@@ -376,8 +376,12 @@ def create(base: Bdev, uuid: str, name: str, geometry: Geometry, generation: Cal
 
 
 def load(base: Bdev) -> Store | None:
-    """The store that a device carries, with its volumes in the order of their metadata pages."""
-    found = Journal.open(base.media) if base.media() else None
+    """The store that a device carries, with its volumes in the order of their metadata pages.
+
+    Observed: none where the legs of a mirror differ, as each of them is read now and then.
+    """
+    fronts = {window.read(BLOCK, 0) for window in base.media()}
+    found = Journal.open(base.media) if len(fronts) == 1 else None
     if found is None:
         return None
     journal, records = found

@@ -169,7 +169,8 @@ def _go_online(target: Target, raid: Raid) -> None:
     num_blocks = _lay_out(raid, strip)
     if raid.has_superblock:
         _prepare_superblock(raid, num_blocks)
-        _write(raid)
+        if not _write(raid):
+            raise _Refused(errno.EIO)
     bdev = Bdev(raid.name, "Raid Volume", "raid", raid.block_size, num_blocks, raid.uuid or "", _io_types(legs))
     bdev.details = lambda: {"raid": raid.describe()}
     bdev.media = raid.media
@@ -212,14 +213,18 @@ def _prepare_superblock(raid: Raid, num_blocks: int) -> None:
         raise _Refused(errno.EINVAL)
 
 
-def _write(raid: Raid, but: Leg | None = None) -> None:
-    """Tell every leg that stays."""
+def _write(raid: Raid, but: Leg | None = None) -> bool:
+    """Tell every leg that stays; whether all could be told, which a read-only one cannot."""
     if raid.superblock is None:
-        return
+        return True
     raid.superblock.number += 1
-    for leg in raid.legs:
-        if leg.bdev is not None and leg is not but:
-            raid.superblock.write(list(leg.bdev.media()))
+    media = [list(leg.bdev.media()) for leg in raid.legs if leg.bdev is not None and leg is not but]
+    try:
+        for medium in media:
+            raid.superblock.write(medium)
+    except OSError:
+        return False
+    return True
 
 
 def _lose(target: Target, raid: Raid, leg: Leg) -> None:

@@ -122,6 +122,32 @@ def test_a_leg_of_another_array_is_refused(rig: Rig) -> None:
     )
 
 
+def test_a_leg_that_cannot_be_written_is_refused(rig: Rig) -> None:
+    """Guards the refusal of a live target, after which the array is not there and the other leg is free."""
+    leg(rig, "a")
+    path = rig.file("b.img", 64 * MIB)
+    rig.call("bdev_aio_create", name="b", filename=str(path), block_size=4096, readonly=True)
+    wanted = {"name": "r", "raid_level": "raid1", "base_bdevs": ["b", "a"], "superblock": True}
+    refused = -errno.EIO, "Failed to create RAID bdev r: Input/output error"
+    assert rig.refusal("bdev_raid_create", **wanted) == refused
+    assert rig.call("bdev_raid_get_bdevs", category="all") == []
+    rig.call("bdev_lvol_create_lvstore", bdev_name="a", lvs_name="pool", cluster_sz=MIB)
+
+
+@pytest.mark.parametrize("legs", [["a", "b"], ["b", "a"]])
+def test_no_store_is_found_where_the_legs_of_a_mirror_differ(rig: Rig, legs: list[str]) -> None:
+    """Guards what a live target makes of a disk with a store that is put beside a blank one: none of it."""
+    leg(rig, "a")
+    rig.call("bdev_lvol_create_lvstore", bdev_name="a", lvs_name="pool", cluster_sz=MIB)
+    rig.restart()
+    leg(rig, "b")
+    rig.call("bdev_raid_create", name="r", raid_level="raid1", base_bdevs=legs)
+    leg(rig, "a")
+    rig.call("bdev_wait_for_examine")
+    assert raid(rig)["state"] == "online"
+    assert rig.call("bdev_lvol_get_lvstores") == []
+
+
 def test_a_striped_array_goes_with_a_leg(rig: Rig) -> None:
     """Guards the levels that can miss nothing: the device goes, the other leg is free when the array is deleted."""
     leg(rig, "a")
