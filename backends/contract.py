@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
@@ -510,6 +510,11 @@ class Backend(Protocol):
 
     def observe(self, interest: Interest) -> Observed:
         """Read the whole target. Raises Transient or Terminal when it cannot be reached."""
+
+    def paths(self, nqns: Collection[str]) -> Mapping[str, Mapping[str, frozenset[str]] | None]:
+        """Hosts connected to subsystems, and through which listeners; None where that cannot be told. Pauses I/O of
+        each for a moment: on demand only.
+        """
 
     def begin(self, change: Change, guards: Sequence[Guard]) -> int:
         """Start a change, guards re-read first; the ticket comes back at once. Raises Transient when disconnected."""

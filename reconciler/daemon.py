@@ -18,6 +18,7 @@ from reconciler.dates import iso
 from reconciler.desired import DesiredState, TargetWish
 from reconciler.gate import APPROVAL_LASTS, Gate
 from reconciler.history import Event
+from reconciler.peers import paths_elsewhere
 from reconciler.plan import Plan, Record, held_json, plan_json, result_json
 from reconciler.policy import DAY
 from reconciler.reconcile import House, Keeper, Tick, Verdict
@@ -185,7 +186,8 @@ class Daemon:
                 continue
             if known:
                 self._release(name, lambda: None)
-            keeper = Keeper(name, self._connect(wish), self.house, self.log.info, self._is_deserted)
+            peers = partial(paths_elsewhere, self._connect, name)
+            keeper = Keeper(name, self._connect(wish), self.house, self.log.info, self._is_deserted, peers=peers)
             self._targets[name] = _Kept(keeper, connection, self._locks[name])
             self._scheduler.add(name, partial(self._tick_job, name))
             self._scheduler.add(f"watch {name}", partial(self._watch_job, name))

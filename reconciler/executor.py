@@ -30,7 +30,7 @@ from reconciler.journal import Journal
 from reconciler.ledger import Ledger, seals
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
 from reconciler.planner.order import serial_of
-from reconciler.planner.view import Spending, device_identity
+from reconciler.planner.view import PathTaken, Spending, device_identity
 from reconciler.store import Store
 from schemas.resources import ResourceKey
 
@@ -133,11 +133,21 @@ class Executor:
         """Start them; those that never left, with the reason."""
         unsent: list[tuple[_Sent, Applied]] = []
         for sent in prepared:
+            if not self._may_take(sent.step):
+                unsent.append((sent, Applied(0, GuardMismatch("another path of this subsystem was taken meanwhile"))))
+                continue
             try:
                 self._flying[self.backend.begin(sent.step.change, sent.step.guards)] = sent
             except Transient as error:
                 unsent.append((sent, Applied(0, error)))
         return unsent
+
+    def _may_take(self, step: Step) -> bool:
+        """Whether a path may go from connected hosts now: no other path of the subsystem went since the plan."""
+        if step.path_seen is None or not step.hosts:
+            return True
+        hosts = {host.host: host.paths for host in step.hosts}
+        return self.ledger.take_path(step.subject, PathTaken(self.target, self.clock.now(), hosts), step.path_seen)
 
     # --- after
 

@@ -13,7 +13,7 @@ from backends.contract import ObjectKey, ObjectKind
 from reconciler.address import machine_of
 from reconciler.desired import Placement
 from reconciler.plan import Phase, Record
-from reconciler.planner.view import Spending, attaching, reading
+from reconciler.planner.view import PathTaken, Spending, attaching, reading
 from reconciler.policy import BUILT_IN, Policy, policy_of
 from reconciler.store import Store, text_of
 from schemas.resources import JsonObject, ResourceKey, canonical
@@ -273,6 +273,30 @@ class Ledger:
         rows = self._store.rows("SELECT key, value FROM meta WHERE key LIKE 'sealed/%'")
         return {key.removeprefix("sealed/"): fingerprint for key, fingerprint in rows}
 
+    # --- paths taken from connected hosts
+
+    def take_path(self, nqn: str, taken: PathTaken, seen: float) -> bool:
+        """Note that a path of a subsystem goes, unless another went since the plan was made (`seen`: the last then).
+
+        One at a time for the whole site: whoever comes second waits until the hosts are back.
+        """
+        with self._store.writing():
+            known = self._paths_taken(self.get(f"paths/{nqn}"))
+            if known is not None and known.at != seen:
+                return False
+            self.set(f"paths/{nqn}", canonical({"target": taken.target, "at": taken.at, "hosts": dict(taken.hosts)}))
+            return True
+
+    def paths_taken(self) -> Mapping[str, PathTaken]:
+        """The last path that was taken of each subsystem, by NQN."""
+        rows = self._store.rows("SELECT key, value FROM meta WHERE key LIKE 'paths/%' ORDER BY key")
+        found = ((key.removeprefix("paths/"), self._paths_taken(value)) for key, value in rows)
+        return {nqn: taken for nqn, taken in found if taken}
+
+    @staticmethod
+    def _paths_taken(text: str) -> PathTaken | None:
+        return PathTaken(**json.loads(text)) if text else None
+
     # --- what is held, and under which policy it was first held
 
     def held_under(self, target: str) -> Mapping[str, Policy]:
@@ -374,6 +398,8 @@ class Ledger:
             ("spending", "at"), ("corrections", "at"), ("approvals", "expires"), ("failures", "not_before"),
         ):  # fmt: skip
             self._store.write(f"DELETE FROM {table} WHERE {moment} < ?", [(before,)])  # noqa: S608  # names from above
+        old = [(f"paths/{nqn}",) for nqn, taken in self.paths_taken().items() if taken.at < before]
+        self._store.write("DELETE FROM meta WHERE key = ?", old)
         in_use = (self.accepted(), self.converged()[0])
         self._store.write("DELETE FROM revisions WHERE accepted < ? AND revision NOT IN (?, ?)", [(before, *in_use)])
 

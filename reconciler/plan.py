@@ -58,6 +58,26 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class AtStake:
+    """A connected host, what it loses with a step, and its other ways to the same: `[TARGET/]TCP:ADDRESS:PORT`."""
+
+    host: str  # NQN
+    loses: tuple[str, ...]
+    keeps: tuple[str, ...] = ()
+    paths: int = 0  # how many it has to the subsystem, on all targets
+
+    @property
+    def in_words(self) -> str:
+        what = ", ".join(self.loses)
+        if self.keeps:
+            return f"{what}, and keeps {', '.join(self.keeps)}"
+        return f"{what}, which is all it has" if len(self.loses) > 1 or ":" in what else what
+
+    def to_json(self) -> dict[str, Json]:
+        return {"host": self.host, "loses": [*self.loses], "keeps": [*self.keeps], "paths": self.paths}
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One act of the plan."""
 
@@ -74,6 +94,8 @@ class Step:
     subject: str = ""  # what the budget counts: the subsystem, or the object that bears data
     bears_data: bool = False
     released_by: str = ""  # id of the approval that let it through
+    hosts: tuple[AtStake, ...] = ()  # who was seen connected, and loses something
+    path_seen: float | None = None  # when a path of the subsystem was taken last, as the plan knew it; None: no matter
 
     @property
     def id(self) -> str:
@@ -92,6 +114,7 @@ class Held:
     cause: Cause = Cause.CHANGE
     approvable: bool = False
     waiting: bool = False  # it goes on by itself; nobody needs to act
+    hosts: tuple[AtStake, ...] = ()  # who is connected, and would lose something
 
 
 class Phase(enum.StrEnum):
@@ -217,6 +240,7 @@ def step_json(step: Step) -> dict[str, Json]:
         "needs": [*step.needs],
         "afterSteps": [*step.after],
         "guards": [{"object": str(guard.key), "facts": dict(guard.facts)} for guard in step.guards],
+        "hosts": [host.to_json() for host in step.hosts],
     }
 
 
@@ -240,6 +264,7 @@ def held_json(held: Held) -> dict[str, Json]:
         "message": held.message,
         "approvable": held.approvable,
         "waiting": held.waiting,
+        "hosts": [host.to_json() for host in held.hosts],
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from backends.contract import (
     Action,
@@ -29,6 +30,7 @@ from reconciler.ledger import Ledger, seals
 from reconciler.lives import Life, Lives
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
 from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven
+from reconciler.planner.inuse import told
 from reconciler.policy import DAY
 from reconciler.recovery import recovered
 from reconciler.secrets import SecretError, Vault
@@ -83,23 +85,34 @@ class House:
         return cls(site, store, Ledger(store), Journal(store), History(store), clock, Vault(site))
 
 
+Paths: TypeAlias = "Mapping[str, Mapping[str, Mapping[str, frozenset[str]] | None]]"  # as View.peers
+
+
 def _unknown(_: TargetWish, __: str) -> bool:
     """Nothing is known of other places."""
     return False
 
 
+def _nobody(_: DesiredState, __: Collection[str]) -> Paths:
+    """No other target exports the same."""
+    return {}
+
+
 class Keeper:
     """Keeps one target. Used by one thread at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it cannot know by itself is given to it
         self,
         target: str,
         backend: Backend,
         house: House,
         log: Callable[..., None] = lambda *_, **__: None,
         deserted: Callable[[TargetWish, str], bool] = _unknown,
+        *,
+        peers: Callable[[DesiredState, Collection[str]], Paths] = _nobody,
     ) -> None:
         self.target, self.backend, self.house, self._log = target, backend, house, log
+        self._peers = peers
         self._executor = Executor(target, backend, house.store, house.ledger, house.journal, house.clock)
         self._lives = Lives(target, house.site, house.ledger, house.journal, house.clock, deserted)
         self._patience = Patience()
@@ -154,7 +167,8 @@ class Keeper:
         wanted = Interest(blank=unproven(view))
         for _ in range(PLANS):
             if wanted != Interest():
-                view = dataclasses.replace(view, observed=self.backend.observe(wanted))
+                peers = self._peers(desired, wanted.connections) if wanted.connections else {}
+                view = dataclasses.replace(view, observed=self.backend.observe(wanted), peers=peers)
             todo = plan(view)
             if not todo.questions:
                 break
@@ -205,6 +219,7 @@ class Keeper:
             keys=keys,
             lost_keys=lost_keys,
             sealed=ledger.sealed(),
+            paths_taken=ledger.paths_taken(),
             shown=ledger.shown(),
             policy=ledger.policy_in_force(),
         )
@@ -400,6 +415,11 @@ def _summary(done: Sequence[Step]) -> str:
     return f"{len(done)} {'step' if len(done) == 1 else 'steps'}: {'; '.join([*words, *more])}"
 
 
+def _felt_by(step: Step) -> str:
+    """Who was connected and lost something."""
+    return f"; {told(step.hosts)}" if step.hosts else ""
+
+
 def _step_event(result: StepResult) -> Event:
     step = result.step
     verb = {Action.CREATE: "Created", Action.UPDATE: "Updated", Action.DELETE: "Removed"}[step.change.action]
@@ -408,7 +428,7 @@ def _step_event(result: StepResult) -> Event:
     reason = "DataDestroyed" if step.hazard is Hazard.DATA_LOSS and verb == "Removed" else verb
     return Event(
         reason,
-        f"{step.change.key}{uid}: {step.reason}",
+        f"{step.change.key}{uid}: {step.reason}{_felt_by(step)}",
         resource=str(step.resource),
         warning=step.hazard is not Hazard.SAFE,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backends.contract import (
@@ -68,6 +68,13 @@ class SpdkBackend:
             return self._connected().news(since)
         except RpcError:
             return since, False  # a target that does not tell has no news; the next observation finds everything
+
+    def paths(self, nqns: Collection[str]) -> Mapping[str, Mapping[str, frozenset[str]] | None]:
+        try:
+            observer = self._connected()
+        except BackendError:
+            return dict.fromkeys(nqns)
+        return {nqn: observer.connections(nqn) for nqn in sorted(nqns)}
 
     def begin(self, change: Change, guards: Sequence[Guard]) -> int:
         self._tickets += 1
@@ -182,10 +189,13 @@ class SpdkBackend:
             found["claimed"] = live_object.claimed
         if isinstance(live_object, Lvol):
             found["clones"] = list(live_object.clones)
-        if "connected" in asked:
+        if "connected" in asked or "paths" in asked:
             nqn = key.name.partition("#")[0]
             controllers = yield methods.controllers(nqn)
-            found["connected"] = [*sorted(model.connections(nqn, controllers, []))]
+            qpairs = (yield methods.qpairs(nqn)) if "paths" in asked else []
+            hosts = model.connections(nqn, controllers, qpairs)
+            found["connected"] = [*sorted(hosts)]
+            found["paths"] = {host: [*sorted(listeners)] for host, listeners in hosts.items()}
         if "blank" in asked and isinstance(live_object, Bdev):
             pid = model.pid((yield methods.REACTORS))
             around = index(model.bdevs((yield methods.BDEVS)).devices)  # what it is stacked on

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from backends.contract import Action, Bdev, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
 from reconciler.desired import Wish
-from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Held, Phase, Record, Remark
+from reconciler.plan import AtStake, Cause, Difference, Drift, DriftClass, Hazard, Held, Phase, Record, Remark
 from schemas.resources import Json, ResourceKey
 
 TOLERATED = {"warn": "Warned", "ignore": "Ignored"}  # drift policy → what is done about drift that is not corrected
@@ -36,6 +36,8 @@ class Proposal:
     drift: Drift | None = None
     doubt: tuple[str, str] | None = None  # (reason, message): goes ahead only when a person approves it
     released_by: str = ""  # the approval that let it through
+    hosts: tuple[AtStake, ...] = ()  # who is connected, and loses something
+    path_seen: float | None = None  # when a path of the subsystem was taken last; None: it does not matter
 
     @property
     def id(self) -> str:
@@ -110,8 +112,15 @@ class Draft:
     def __iter__(self) -> Iterator[Proposal]:
         return (proposal for group in self.proposals.values() for proposal in group)
 
-    def hold(
-        self, proposal: Proposal, reason: str, message: str, *, approvable: bool = False, waiting: bool = False
+    def hold(  # noqa: PLR0913  # the fields of a Held
+        self,
+        proposal: Proposal,
+        reason: str,
+        message: str,
+        *,
+        approvable: bool = False,
+        waiting: bool = False,
+        hosts: tuple[AtStake, ...] = (),
     ) -> None:
         self.held.append(
             Held(
@@ -123,6 +132,7 @@ class Draft:
                 cause=proposal.cause,
                 approvable=approvable,
                 waiting=waiting,
+                hosts=hosts,
             )
         )
 

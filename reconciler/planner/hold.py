@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.plan import AtStake
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -13,3 +15,4 @@ class Hold:
     message: str
     approvable: bool = False
     waiting: bool = False
+    hosts: tuple[AtStake, ...] = ()  # who is connected, and what they would lose

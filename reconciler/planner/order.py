@@ -74,6 +74,8 @@ def _step(
         subject=proposal.subject,
         bears_data=proposal.bears_data,
         released_by=proposal.released_by,
+        hosts=proposal.hosts,
+        path_seen=proposal.path_seen,
     )
 
 

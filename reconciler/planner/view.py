@@ -82,6 +82,15 @@ class Doubt:
     touches: tuple[ObjectKey, ...] = ()  # what else it works on
 
 
+@dataclass(frozen=True, slots=True)
+class PathTaken:
+    """The last step that took one of several paths of a subsystem from connected hosts."""
+
+    target: str
+    at: float  # seconds since 1970
+    hosts: Mapping[str, int]  # host NQN → how many paths it had, on all targets
+
+
 @dataclass(frozen=True)
 class Owned:
     """What the ledger says about one target."""
@@ -112,6 +121,7 @@ class Owned:
     shown: Mapping[str, str] = field(
         default_factory=dict
     )  # chosen namespace uuid → uid of the bytes it was used for; device_identity → its path
+    paths_taken: Mapping[str, PathTaken] = field(default_factory=dict)  # by NQN, on whichever target
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
 
@@ -126,6 +136,8 @@ class View:
     now: float  # seconds since 1970
     allowed: frozenset[tuple[Action, ObjectKey]] = frozenset()  # what an approval lets through
     approval: str = ""  # its id
+    # NQN → other target that exports it → host NQN → names of listeners; None: cannot be told
+    peers: Mapping[str, Mapping[str, Mapping[str, frozenset[str]] | None]] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()  # NQNs that ought to be replaced, which is held: they are kept as they are
 
     @property

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from backends.contract import (
     Action,
     AllowedHost,
-    Guard,
     Listener,
     LiveObject,
     Namespace,
     ObjectKey,
     ObjectKind,
     Subsystem,
-    VisibleHost,
     feature_of,
 )
 from reconciler.plan import Cause, Drift, Hazard
@@ -24,6 +22,7 @@ from reconciler.planner.doubts import in_doubt
 from reconciler.planner.draft import TOLERATED, Draft, Proposal
 from reconciler.planner.exports import nqns
 from reconciler.planner.hold import Hold
+from reconciler.planner.inuse import certain, interlocked
 from reconciler.planner.sole import not_alone
 from reconciler.planner.view import View, Writer
 from reconciler.policy import Budget, Policy
@@ -35,7 +34,7 @@ def withhold(view: View, draft: Draft) -> tuple[list[Proposal], frozenset[str]]:
     candidates = sorted(_unheld(view, draft, draft), key=_order)
     candidates, doubtful = _split(candidates)
     questions = nqns(_things(p for p in candidates if p.hazard is Hazard.DISRUPTIVE)) - view.observed.connections.keys()
-    risky = [*doubtful, *_interlocked(view, candidates)]
+    risky = [*doubtful, *interlocked(view, candidates)]
     at_risk = {id(proposal) for proposal, _ in risky}
     risky += _over_budget(view, [p for p in candidates if id(p) not in at_risk])
     held = [(p, hold) for p, hold in risky if not (hold.approvable and (p.change.action, p.change.key) in view.allowed)]
@@ -55,7 +54,7 @@ def _things(proposals: Iterable[Proposal]) -> Iterable[LiveObject]:
 
 
 def _hold(draft: Draft, proposal: Proposal, hold: Hold) -> None:
-    draft.hold(proposal, hold.reason, hold.message, approvable=hold.approvable, waiting=hold.waiting)
+    draft.hold(proposal, hold.reason, hold.message, approvable=hold.approvable, waiting=hold.waiting, hosts=hold.hosts)
     _record_drift(draft, proposal, "Held")
 
 
@@ -178,48 +177,6 @@ def _split(proposals: list[Proposal]) -> tuple[list[Proposal], list[tuple[Propos
     return sure, [(p, Hold(*p.doubt, approvable=True)) for p in proposals if p.doubt]
 
 
-def _interlocked(view: View, proposals: Iterable[Proposal]) -> list[tuple[Proposal, Hold]]:
-    """Steps that take the last path or the namespace from a connected host; one path of several goes at a time."""
-    found: list[tuple[Proposal, Hold]] = []
-    going: set[str] = set()  # subsystems that lose one of several paths in this plan
-    for proposal in proposals:
-        if proposal.hazard is not Hazard.DISRUPTIVE:
-            continue
-        hold = _interlock(view, proposal, going)
-        if hold:
-            found.append((proposal, hold))
-    return found
-
-
-def _interlock(view: View, proposal: Proposal, going: set[str]) -> Hold | None:
-    nqn = proposal.subject
-    hosts = view.observed.connections.get(nqn)
-    if hosts is None:
-        return Hold(
-            "HostsConnected",
-            f"the hosts connected to {nqn} cannot be read, so they count as connected",
-            approvable=True,
-        )
-    affected = _affected(proposal.change.before, hosts)
-    if not affected:
-        return None
-    if isinstance(proposal.change.before, Listener) and all(len(hosts[host]) > 1 for host in affected):
-        if nqn in going:
-            return Hold("OnePathAtATime", "another path of this subsystem goes first", waiting=True)
-        going.add(nqn)
-        return None
-    return Hold("HostsConnected", f"connected: {', '.join(sorted(affected))}", approvable=True)
-
-
-def _affected(before: LiveObject | None, hosts: Mapping[str, frozenset[str]]) -> set[str]:
-    """Connected hosts that lose something."""
-    if isinstance(before, Listener):
-        return {host for host, listeners in hosts.items() if before.key.name in listeners}
-    if isinstance(before, (AllowedHost, VisibleHost)):
-        return {before.host} & hosts.keys()
-    return set(hosts)
-
-
 def _over_budget(view: View, proposals: Iterable[Proposal]) -> list[tuple[Proposal, Hold]]:
     """Count subsystems disturbed and resources destroyed within the window, those of this plan included."""
     found: list[tuple[Proposal, Hold]] = []
@@ -259,14 +216,11 @@ def _spent(view: View, budget: Budget, proposal: Proposal) -> set[str]:
 
 
 def _certain(view: View, proposal: Proposal) -> Proposal:
-    """A disruptive step also carries who was seen connected: were it to change, the step is dropped."""
+    """With who is connected; and what a person let through says so."""
+    proposal = certain(view, proposal)
     if (proposal.change.action, proposal.change.key) in view.allowed:
         return dataclasses.replace(proposal, released_by=view.approval)
-    hosts = view.observed.connections.get(proposal.subject)
-    if proposal.hazard is not Hazard.DISRUPTIVE or hosts is None:
-        return proposal
-    seen = Guard(ObjectKey(ObjectKind.SUBSYSTEM, proposal.subject), {"connected": [*sorted(hosts)]})
-    return dataclasses.replace(proposal, guards=(*proposal.guards, seen))
+    return proposal
 
 
 # --- what cannot be done without what is held

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from backends.spdk.simulator import Simulator
 from backends.spdk.transport import connect_unix
 from reconciler.address import connection_of
 from reconciler.desired import DesiredState, TargetWish, desired_state
+from reconciler.peers import paths_elsewhere
 from reconciler.policy import policy_of
 from reconciler.reconcile import House, Keeper, Tick, Verdict
 from reconciler.store import Store
@@ -206,7 +208,8 @@ class World:
     def keeper(self, target: str, path: Path) -> Keeper:
         """Keeps a target through a socket, which is to be the one that its manifest declares."""
         backend = SpdkBackend(lambda: connect_unix(str(path)), secrets=self.house.vault)
-        keeper = Keeper(target, backend, self.house, deserted=_is_deserted)
+        peers = partial(paths_elsewhere, _connected_to, target)
+        keeper = Keeper(target, backend, self.house, deserted=_is_deserted, peers=peers)
         keeper._executor.patience = self.patience
         return keeper
 
@@ -313,6 +316,10 @@ class World:
         self.die()
         for simulator in self.simulators.values():
             simulator.stop()
+
+
+def _connected_to(wish: TargetWish) -> SpdkBackend:
+    return SpdkBackend(lambda: connect_unix(wish.connection["unixSocket"]))
 
 
 def _is_deserted(_: TargetWish, address: str) -> bool:

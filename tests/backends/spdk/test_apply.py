@@ -761,7 +761,7 @@ def test_guards_that_hold_let_a_change_through(target: Target) -> None:
         guard(store, uuid=store.uuid, lvols=["v"]),
         guard(Bdev("disk", "aio"), claimed=True, size=64 * MIB),
         guard(Subsystem(nqn), connected=[], allow_any_host=False),
-        guard(namespace, uuid=lvol.uuid, connected=[]),
+        guard(namespace, uuid=lvol.uuid, connected=[], paths={}),
     ]
     assert target.apply(deleted(namespace), *guards).error is None
     assert target.apply(deleted(lvol), guard(lvol, claimed=False), guard(store, lvols=["v"])).error is None
@@ -782,6 +782,7 @@ BROKEN: Mapping[str, Callable[[Lvol, LvolStore], Guard]] = {
     "claimed": lambda lvol, store: guard(Bdev("disk", "aio"), claimed=False),
     "not blank": lambda lvol, store: guard(Bdev("disk", "aio"), blank=True),
     "not connected": lambda lvol, store: guard(Subsystem(S), connected=[HOST]),
+    "not through these paths": lambda lvol, store: guard(Subsystem(S), paths={HOST: [f"{S}#TCP:127.0.0.1:4477"]}),
     "no subsystem": lambda lvol, store: guard(Subsystem(f"{NQN}gone"), connected=[]),
     "no namespace": lambda lvol, store: guard(Namespace(S, 1, "x"), uuid=OTHER_UUID),
     "no host": lambda lvol, store: guard(AllowedHost(S, HOST), nqn=S),
