@@ -25,6 +25,7 @@ class ObjectKind(enum.StrEnum):
     BDEV = "bdev"
     LVOL_STORE = "lvolstore"
     LVOL = "lvol"
+    PROVISIONING = "provisioning"
     SUBSYSTEM = "subsystem"
     HOST = "host"
     NAMESPACE = "namespace"
@@ -222,6 +223,24 @@ class Lvol:
 
 
 @dataclass(frozen=True, slots=True)
+class Provisioning:
+    """Where an lvol has its bytes, as an object of its own: to change it copies bytes, which takes as long as it takes.
+
+    It is never listed by itself; `provisioning_of` tells it from the lvol.
+    """
+
+    kind: ClassVar = ObjectKind.PROVISIONING
+    lvol: str  # alias
+    uuid: str | None = None
+    thin: bool | None = None
+    alone: bool | None = None  # it lies on no snapshot and on no image
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.lvol)
+
+
+@dataclass(frozen=True, slots=True)
 class Qos:
     """The limits in force on an exported bdev, as an object of its own so that they change in a step of their own."""
 
@@ -339,6 +358,7 @@ LiveObject: TypeAlias = (
     | Bdev
     | LvolStore
     | Lvol
+    | Provisioning
     | Qos
     | Subsystem
     | AllowedHost
@@ -530,6 +550,12 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Let go of the connection. What was sent goes on running in the target."""
+
+
+def provisioning_of(lvol: Lvol) -> Provisioning:
+    """Where an lvol that was seen has its bytes. One whose bdev is not there does not tell on what it lies."""
+    alone = lvol.size is not None and lvol.parent is None and lvol.image is None
+    return Provisioning(lvol.alias, lvol.uuid, lvol.thin, alone)
 
 
 def index(objects: Iterable[LiveObject]) -> dict[ObjectKey, LiveObject]:

@@ -111,6 +111,7 @@ class VolumeWish:
     source: SnapshotWish | DeviceWish | None = None  # what it is cloned from: a snapshot, or an image
     key_from: str = ""  # where its key is, when it is encrypted
     keyed_by: str = ""  # who says so: its own spec, its class, or nobody (a clone has its source's key)
+    detach: bool = False  # it is to lie on nothing, once it has been cloned
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ class TargetWish:
     subsystems: tuple[SubsystemWish, ...] = ()
     discovery: tuple[Listener, ...] = ()  # where discovery listens in its own right
     referrals: tuple[Referral, ...] | None = None  # None: nothing is said of them
+    concurrent_tasks: int = 2  # how many volumes may be copied at once
 
     @property
     def name(self) -> str:
@@ -284,6 +286,7 @@ class _House:
             subsystems=tuple(self.subsystem(s, resource) for s in self.of("Subsystem") if _exported_on(s, key.name)),
             discovery=tuple(_listener(DISCOVERY, portal) for portal in spec["portals"] if portal["discovery"]),
             referrals=tuple(map(_referral, spec["referrals"])) if "referrals" in spec else None,
+            concurrent_tasks=spec["concurrentTasks"],
         )
 
     def device(self, resource: Resource) -> DeviceWish:
@@ -370,7 +373,7 @@ class _House:
             pool=pool,
             name=identity.object_name(self.site, key),
             size=parse_bytes(spec["size"]),
-            thin=spec["thin"] or source is not None,  # a clone is always thin
+            thin=spec["thin"] and not (spec.get("source", {}).get("detach") and isinstance(source, DeviceWish)),
             limits=self._limits(resource),
             uid=spec.get("uid", ""),
             recreate=spec.get("recreate", ""),
@@ -381,6 +384,7 @@ class _House:
             else "class"
             if "storageClassName" in resource.spec
             else "",
+            detach=bool(_source(resource).get("detach")),
         )
 
     def _key_from(self, resource: Resource, spec: Mapping[str, Any]) -> str:
@@ -532,7 +536,7 @@ def source_snapshot(volume: ResourceKey) -> ResourceKey:
     return ResourceKey("VolumeSnapshot", volume.namespace, f"{volume.name}.source")
 
 
-def _source(volume: Resource) -> Mapping[str, str]:
+def _source(volume: Resource) -> Mapping[str, Any]:
     source: Any = volume.spec.get("source", {})
     return dict(source)
 

@@ -37,6 +37,7 @@ from schemas.resources import ResourceKey
 IN_FLIGHT = 256  # calls at once; a store fails from 512 on (observed on v26.05)
 TOGETHER = 128  # steps that are written down and sent together, while the target works on those before
 PATIENCE = 5.0  # seconds without any answer before the rest is left to a later tick
+SEND_OFF = 0.1  # seconds for what takes long to be on its way, or to be refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Executor:
         unsent: list[tuple[_Sent, Applied]] = []
         more = False  # steps may be left that can go at once
         while True:
-            ended = self.backend.wait(0.0 if more or unsent else self.patience) if self._flying else ()
+            ended = self.backend.wait(0.0 if more or unsent else self._patience()) if self._flying else ()
             with self.store.writing():
                 run.note(self._settle([*((self._flying.pop(a.ticket), a) for a in ended), *unsent]))
                 batch = run.ready(min(TOGETHER, IN_FLIGHT - len(self._flying)))
@@ -102,6 +103,11 @@ class Executor:
             if idle:
                 break
         return Execution((*run.results, *run.rest()))
+
+    def _patience(self) -> float:
+        """Seconds that the next answer is waited for: not for what copies whole volumes."""
+        quick = any(not sent.step.takes_long for sent in self._flying.values())
+        return self.patience if quick else min(self.patience, SEND_OFF)
 
     # --- before
 
@@ -284,8 +290,11 @@ def _is_create(step: Step) -> bool:
 
 
 def _after(plan: Plan, step: Step, before: Record | None, reclaim: str) -> Record | None:
-    """The record of an object as the step leaves it. The owner marker has a table of its own."""
-    if step.change.after is None or step.cause is Cause.CLAIM:
+    """The record of an object as the step leaves it.
+
+    The owner marker has a table of its own; what is copied is known from the record of its lvol.
+    """
+    if step.change.after is None or step.cause is Cause.CLAIM or step.takes_long:
         return None
     return Record(
         key=step.change.key,

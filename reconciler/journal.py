@@ -20,6 +20,7 @@ the end of the target's process; time alone does not, where a late arrival would
     create, delete referral        yes             no        sends hosts elsewhere
     create namespace               yes             no        shows bytes that were withdrawn
     delete any of these            yes             no        cuts off hosts, or takes the device from under a store
+    inflate, decouple an lvol      yes             no        copies what nobody wants copied any more
     create lvol, snapshot, clone,  yes, once done  no        is refused by its name; but would bring back what was
       grow lvol                    held apart                destroyed, or shrink what was grown further
     delete lvol                    no              no        leaks its clusters, and the lvol comes back (observed.md)
@@ -51,6 +52,7 @@ from backends.contract import (
     Observed,
     Qos,
     fields_of,
+    provisioning_of,
 )
 from reconciler.store import Store, text_of
 from schemas.resources import Json, JsonObject
@@ -126,12 +128,24 @@ class Entry:
 class Patience:
     """How long each unanswered request has been waited for, by a clock that nobody sets."""
 
-    _since: dict[int, float] = field(default_factory=dict)  # newest id of an entry → when it was met
+    _since: dict[int, float] = field(default_factory=dict)  # newest id of an entry → when it was met, or last moved
+    _copied: dict[int, int] = field(default_factory=dict)  # newest id of an entry → clusters of what is being copied
 
     def waited(self, entries: Sequence[Entry], now: float) -> Mapping[ObjectKey, float]:
         """Seconds since each of the entries, which are all there are, was first met."""
         self._since = {entry.ids[-1]: self._since.get(entry.ids[-1], now) for entry in entries}
         return {entry.key: now - self._since[entry.ids[-1]] for entry in entries}
+
+    def note_progress(self, entries: Sequence[Entry], observed: Observed, now: float) -> None:
+        """A request whose effect is seen to grow is at work: it is waited for anew."""
+        for entry in entries:
+            lvol = observed.objects.get(ObjectKey(ObjectKind.LVOL, entry.key.name))
+            if entry.key.kind is ObjectKind.PROVISIONING and isinstance(lvol, Lvol):
+                number, copied = entry.ids[-1], lvol.allocated_clusters
+                if self._copied.get(number, copied) != copied:
+                    self._since[number] = now
+                self._copied[number] = copied
+        self._copied = {number: self._copied[number] for number in self._copied.keys() & self._since.keys()}
 
     def is_over(self, entry: Entry, now: float) -> bool:
         """Whether an entry has been waited for long enough to ask once more."""
@@ -241,9 +255,11 @@ def _outcome(entry: Entry, observed: Observed, waited: float) -> str:
 
 
 def _live(observed: Observed, key: ObjectKey) -> LiveObject | None:
-    if key.kind is not ObjectKind.QOS:
+    if key.kind not in (ObjectKind.QOS, ObjectKind.PROVISIONING):
         return observed.objects.get(key)
     lvol = observed.objects.get(ObjectKey(ObjectKind.LVOL, key.name))
+    if key.kind is ObjectKind.PROVISIONING:
+        return provisioning_of(lvol) if isinstance(lvol, Lvol) else None
     return Qos(key.name, lvol.limits) if isinstance(lvol, Lvol) and lvol.limits else None
 
 

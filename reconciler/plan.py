@@ -7,7 +7,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backends.contract import Action, Change, Guard, LiveObject, ObjectKey, fields_of
+from backends.contract import Action, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
 from schemas.resources import Json, JsonObject, ResourceKey, digest
 
 
@@ -101,6 +101,11 @@ class Step:
     def id(self) -> str:
         return self.change.action + " " + str(self.change.key)
 
+    @property
+    def takes_long(self) -> bool:
+        """Whether it copies a whole volume: no tick waits for that."""
+        return self.change.key.kind is ObjectKind.PROVISIONING
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -163,6 +168,7 @@ class Plan:
     remarks: tuple[Remark, ...] = ()
     records: tuple[Record, ...] = ()  # ledger entries to write without asking the target
     forget: tuple[ObjectKey, ...] = ()  # ledger entries to drop
+    tasks: tuple[Task, ...] = ()  # what takes long
     questions: frozenset[str] = frozenset()  # NQNs whose connected hosts must be known to decide
 
     @property
@@ -179,12 +185,35 @@ class Plan:
         What is not ready may get worse with age, as a request without an answer does, so it has to be looked at again.
         """
         waits = any(remark.stalled or not remark.ready for remark in self.remarks)
-        return not (waits or self.steps or self.held or self.drifts or self.records or self.forget or self.questions)
+        told = self.held or self.drifts or self.records or self.forget or self.questions or self.tasks
+        return not (waits or self.steps or told)
 
     @functools.cached_property
     def approval_id(self) -> str:
         """Names exactly the held changes that a person may let through; empty when there are none."""
         return approval_id([item for item in self.held if item.approvable])
+
+
+class TaskState(enum.StrEnum):
+    """How far something is that takes long."""
+
+    QUEUED = "queued"  # asked for; others go first
+    HELD = "held"  # asked for, and not begun; the message says why
+    RUNNING = "running"
+    FAILED = "failed"  # tried, and tried again after a pause
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that takes long on a target: of ours (inflate, decouple), or only watched (rebuild)."""
+
+    kind: str  # inflate | decouple | rebuild
+    resource: ResourceKey
+    key: ObjectKey
+    state: TaskState
+    message: str
+    percent: int | None = None
+    since: float | None = None  # when it was sent, seconds since 1970
 
 
 class Outcome(enum.StrEnum):

@@ -183,7 +183,9 @@ class Keeper:
         """The requests whose end is not known, once those are put away that are over."""
         journal, flying, clock = self.house.journal, self._executor.flying, self.house.clock
         waiting = [entry for entry in journal.open(self.target) if entry.key not in flying]
-        journal.end(settle(waiting, observed, self._patience.waited(waiting, clock.monotonic())), clock.now())
+        waited = self._patience.waited(waiting, clock.monotonic())
+        self._patience.note_progress(waiting, observed, clock.monotonic())
+        journal.end(settle(waiting, observed, waited), clock.now())
         return journal.open(self.target)
 
     def _doubt(self, entry: Entry, observed: Observed) -> Doubt:
@@ -365,7 +367,7 @@ def _verdict(todo: Plan, execution: Execution) -> Verdict:
     if any(not held.waiting for held in todo.held) or any(remark.stalled for remark in todo.remarks):
         return Verdict.HELD
     stuck = (Outcome.FAILED, Outcome.DROPPED, Outcome.UNKNOWN, Outcome.RUNNING, Outcome.SKIPPED)
-    waits = todo.held or any(not remark.ready for remark in todo.remarks)
+    waits = todo.held or todo.tasks or any(not remark.ready for remark in todo.remarks)
     if waits or any(result.outcome in stuck for result in execution.results):
         return Verdict.WAITING
     return Verdict.CONVERGED
@@ -394,7 +396,7 @@ def _rebound(before: Record | None, after: Record) -> Event | None:
 def _step_events(execution: Execution) -> list[Event]:
     """One event for everything that touched bytes or hosts, one summary for the rest."""
     done = execution.of(Outcome.OK)
-    told = [r for r in done if r.step.bears_data or r.step.hazard is not Hazard.SAFE]
+    told = [r for r in done if r.step.bears_data or r.step.takes_long or r.step.hazard is not Hazard.SAFE]
     events = [_step_event(result) for result in told]
     if done:
         events.append(Event("Applied", _summary([result.step for result in done])))

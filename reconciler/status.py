@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.plan import Drift, Execution, Held, Outcome, Plan, Remark, StepResult
+from reconciler.plan import Drift, Execution, Held, Outcome, Plan, Remark, StepResult, Task
 from schemas.resources import Json, ResourceKey
 
 UNKNOWN = frozenset({"Unknown", "OutcomeUnknown", "PoolNotLoaded", "TargetUnreachable"})
@@ -37,17 +37,20 @@ class _About:
     moving: list[StepResult]
     remarks: list[Remark]
     drifts: list[Drift]
+    tasks: list[Task]
 
 
 def conditions(resources: Iterable[ResourceKey], plan: Plan, execution: Execution) -> Mapping[ResourceKey, Conditions]:
     """The conditions of every resource of a target after a tick."""
-    about: defaultdict[ResourceKey, _About] = defaultdict(lambda: _About([], [], [], [], []))
+    about: defaultdict[ResourceKey, _About] = defaultdict(lambda: _About([], [], [], [], [], []))
     for held in plan.held:
         about[held.resource].held.append(held)
     for remark in plan.remarks:
         about[remark.resource].remarks.append(remark)
     for drift in plan.drifts:
         about[drift.resource].drifts.append(drift)
+    for task in plan.tasks:
+        about[task.resource].tasks.append(task)
     for result in execution.results:
         moving = result.outcome in (Outcome.OK, Outcome.RUNNING)
         (about[result.step.resource].moving if moving else about[result.step.resource].failed).append(result)
@@ -76,7 +79,7 @@ def _conditions(about: _About) -> Conditions:
     ready = _ready(about)
     synced = _synced(about)
     waits = [held for held in about.held if held.waiting]
-    moving = bool(about.moving or waits or about.failed)
+    moving = bool(about.moving or waits or about.failed or about.tasks)
     return (
         ready,
         synced,
@@ -104,6 +107,8 @@ def _ready(about: _About) -> Condition:
 def _synced(about: _About) -> Condition:
     if about.held or about.failed or about.moving:
         return Condition("Synced", "False", "Pending", f"{len(about.held)} held, {len(about.failed)} failed")
+    for task in about.tasks:
+        return Condition("Synced", "False", "Progressing", task.message)
     for drift in about.drifts:
         fields = ", ".join(difference.path for difference in drift.differences)
         return Condition("Synced", "False", f"Drift{drift.action}", f"{drift.kind}: {fields}")

@@ -11,6 +11,7 @@ the field they speak of:
     x-alone      a change concerns this resource alone: nobody who refers to it would notice
     x-list-key   field that identifies an item of the list; empty when the items identify themselves
     x-inherit    field that names a resource from which this one is taken where it is left out
+    x-default-with  the default where another field beside it is given, which then comes before x-inherit
     x-select     kind whose resources the value (a selector) picks by their labels; they depend on this one
     x-pick       cluster-scoped kind whose resources the value (a selector) names by their labels, of those that allow
                  the namespace: this one depends on them
@@ -192,8 +193,10 @@ class Kind:
     def inheriting(self, spec: JsonObject, spec_of: Callable[[str, str], JsonObject]) -> dict[str, Json]:
         """The spec with what it leaves to other resources filled in; `spec_of` looks one up by kind and name."""
         full = dict(spec)
+        children = self.schema["properties"]["spec"]["properties"]
         for name, (via, kind) in self.inherited.items():
-            value = None if name in spec else spec_of(kind, str(spec.get(via, ""))).get(name)
+            own = name in spec or not spec.keys().isdisjoint(children[name].get("x-default-with", ()))
+            value = None if own else spec_of(kind, str(spec.get(via, ""))).get(name)
             if value is not None:
                 full[name] = value
         return full
@@ -318,13 +321,18 @@ def _fields(schema: Mapping[str, Any], path: FieldPath, *, required: bool) -> It
 
 def _filled(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
     if isinstance(value, Mapping) and "properties" in schema:
-        full = {name: child["default"] for name, child in schema["properties"].items() if "default" in child} | dict(
-            value
-        )
+        children = schema["properties"].items()
+        full = {name: _default(child, value) for name, child in children if "default" in child} | dict(value)
         return {name: _filled(schema["properties"].get(name, {}), child) for name, child in full.items()}
     if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         return [_filled(schema["items"], item) for item in value]
     return value
+
+
+def _default(schema: Mapping[str, Any], beside: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
+    """What a field has that is not given, among the fields that are."""
+    special = (value for other, value in schema.get("x-default-with", {}).items() if other in beside)
+    return next(special, schema["default"])
 
 
 def _split(text: str) -> FieldPath:

@@ -50,8 +50,7 @@ def _share(graph: ResourceGraph, volume: Manifest) -> str:
 
 
 def _is_thin(graph: ResourceGraph, volume: Manifest) -> bool:
-    spec = full_spec(graph, volume)
-    return bool(spec["thin"] or "source" in spec)
+    return bool(full_spec(graph, volume)["thin"])
 
 
 def _snapshots(graph: ResourceGraph, volume: Manifest) -> int:

@@ -28,6 +28,7 @@ from backends.contract import (
     NvmePath,
     ObjectKey,
     ObjectKind,
+    Provisioning,
     Qos,
     Referral,
     Secrets,
@@ -40,7 +41,7 @@ from backends.contract import (
     fields_of,
     index,
 )
-from backends.spdk import methods, model, stacks
+from backends.spdk import methods, model, provisioning, stacks
 from backends.spdk.client import Call
 from backends.spdk.errors import RpcError
 from backends.spdk.hidden import hidden, of_subsystem
@@ -211,6 +212,10 @@ def _update(change: Change) -> Conversation:  # noqa: C901  # one arm per kind
                 yield from _rescan(after, want)
             case Subsystem(), Subsystem() if _only(change, "allow_any_host"):
                 yield methods.allow_any_host(after.nqn, allow=after.allow_any_host)
+            case Provisioning(uuid=str(uuid)), Provisioning(thin=False):
+                yield from provisioning.inflate(uuid)
+            case Provisioning(uuid=str(uuid)), Provisioning(alone=True):
+                yield from provisioning.decouple(change.key.name, uuid)
             case Qos(), Qos():
                 yield methods.set_qos(after.bdev, after.limits)
             case Namespace(), Namespace() if _only(change, "anagrpid"):
@@ -347,7 +352,7 @@ def read(key: ObjectKey) -> Reading:  # noqa: PLR0911  # one arm per kind
             return index(stacks.paths((yield stacks.CONTROLLERS))).get(key)
         case ObjectKind.REFERRAL:
             return index(stacks.referrals((yield stacks.REFERRALS))).get(key)
-        case ObjectKind.LVOL | ObjectKind.QOS:
+        case ObjectKind.LVOL | ObjectKind.PROVISIONING | ObjectKind.QOS:
             return _one_lvol(key, model.bdevs((yield methods.bdev(key.name))))
         case ObjectKind.LVOL_STORE:
             return index(model.lvol_stores((yield methods.LVOL_STORES))).get(key)
@@ -366,6 +371,8 @@ def _one_lvol(key: ObjectKey, found: model.Bdevs) -> LiveObject | None:
         return Qos(key.name, limits[0]) if limits and limits[0] else None
     store, _, name = key.name.partition("/")
     for uuid, known in found.lvols.items():
+        if key.kind is ObjectKind.PROVISIONING:
+            return provisioning.told(key, uuid, known)
         return Lvol(
             store,
             name,

@@ -106,6 +106,7 @@ NEEDED: Mapping[str, Needs] = MappingProxyType(
         f"{ObjectKind.LVOL}/image": Needs(
             ("bdev_lvol_clone_bdev",), ("bdev_lvol_resize",), ("bdev_lvol_delete",), build="SPDK ≥ 23.05"
         ),
+        f"{ObjectKind.PROVISIONING}": Needs((), ("bdev_lvol_inflate", "bdev_lvol_decouple_parent")),
         f"{ObjectKind.QOS}": Needs(("bdev_set_qos_limit",), ("bdev_set_qos_limit",)),
     }
 )

@@ -9,6 +9,7 @@ from schemas.resources import Json
 MIB = 1 << 20
 EXAMINE_TIMEOUT = 900.0  # seconds: a store that was not closed cleanly may take minutes to load
 LONG_TIMEOUT = 3600.0  # seconds: clearing a device or deleting a large thick volume
+COPY_TIMEOUT = 7 * 86400.0  # seconds: copying a whole volume, which is answered when it is done
 
 
 def _writes(method: str, timeout: float = 60.0, /, **params: Json) -> Call:
@@ -142,6 +143,21 @@ def lvol_clone_bdev(device: str, store: str, name: str) -> Call:
 def lvol_resize(uuid: str, size: int) -> Call:
     """SPDK shrinks without asking: the caller never asks for less than there is."""
     return _writes("bdev_lvol_resize", name=uuid, size_in_mib=-(-size // MIB))
+
+
+def lvol_inflate(uuid: str) -> Call:
+    """Gives it clusters for all of its size, and nothing to lie on. Refused at once when there are too few, and while
+    another such call is at work on it; a target that ends meanwhile leaves it as good as before (observed on v26.05).
+    """
+    return _writes("bdev_lvol_inflate", COPY_TIMEOUT, name=uuid)
+
+
+def lvol_decouple(uuid: str) -> Call:
+    """Gives it the clusters of the snapshot it lies on; then it lies on what that lies on.
+
+    The caller makes sure that it is no larger than that snapshot: v26.05 reads beyond the end of its list of clusters.
+    """
+    return _writes("bdev_lvol_decouple_parent", COPY_TIMEOUT, name=uuid)
 
 
 def lvol_delete(uuid: str) -> Call:

@@ -51,6 +51,7 @@ class LvolBdev:
     parent: str | None
     image: str | None
     limits: QosLimits
+    thin: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ def _lvol_bdev(raw: Raw) -> LvolBdev:
         parent=text(about, "base_snapshot") if "base_snapshot" in about else None,
         image=text(about, "external_snapshot_name") if "external_snapshot_name" in about else None,
         limits=_limits(raw),
+        thin=flag(about, "thin_provision"),
     )
 
 

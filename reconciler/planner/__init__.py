@@ -19,6 +19,7 @@ from reconciler.planner.leftovers import plan_leftovers
 from reconciler.planner.lineage import plan_lineage
 from reconciler.planner.order import order
 from reconciler.planner.pools import plan_pools, unproven_pools
+from reconciler.planner.provisioning import settle_tasks
 from reconciler.planner.sole import remark_company
 from reconciler.planner.stacks import unproven_members
 from reconciler.planner.target import plan_target
@@ -88,6 +89,7 @@ def _attempt(view: View) -> Plan:
         remarks=tuple(sorted(draft.remarks, key=lambda r: (r.resource, r.reason))),
         records=tuple(draft.records[key] for key in sorted(draft.records)),
         forget=tuple(sorted(draft.forget)),
+        tasks=settle_tasks(draft),
         questions=questions,
     )
 

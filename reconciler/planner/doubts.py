@@ -24,6 +24,8 @@ def in_doubt(view: View, proposal: Proposal) -> Hold | None:
         return None
     key = min(touched, key=lambda touched: (view.owned.quarantined[touched].sent, touched.rank))
     doubt = view.owned.quarantined[key]
+    if key.kind is ObjectKind.PROVISIONING:
+        return Hold("TaskRunning", f"lvol {key.name} is being copied; nothing else touches it meanwhile", waiting=True)
     if doubt.landed:
         return Hold("OutcomeUnknown", f"an earlier request to {doubt.action} {key} may still come a second time")
     age = max(0.0, view.now - doubt.sent)
@@ -35,9 +37,9 @@ def in_doubt(view: View, proposal: Proposal) -> Hold | None:
 
 def remark_doubts(view: View, draft: Draft) -> None:
     """Say of every open request that holds nothing back what it is: it may yet change what is seen."""
-    told = {held.change.key for held in draft.held}
+    told, tasks = {held.change.key for held in draft.held}, {task.key for task in draft.tasks}
     for key, doubt in view.owned.quarantined.items():
-        if key in told or doubt.landed or _is_moot(view, key):
+        if key in told or key in tasks or doubt.landed or _is_moot(view, key):
             continue
         record = view.records.get(key)
         about = f"the request to {doubt.action} {key}, sent {iso(doubt.sent)},"
@@ -57,7 +59,9 @@ def _touched(view: View, proposal: Proposal) -> set[ObjectKey]:
     doubts = view.owned.quarantined
     if not doubts:
         return set()
-    worked_on = {proposal.change.key, *proposal.gone, *proposal.touches}
+    key = proposal.change.key
+    worked_on = {key, *proposal.gone, *proposal.touches}
+    worked_on |= {ObjectKey(ObjectKind.PROVISIONING, key.name)} if key.kind is ObjectKind.QOS else set()
     found = worked_on & doubts.keys()
     found |= {key for key in proposal.requires if key in doubts and not doubts[key].landed}
     found |= {key for key, doubt in doubts.items() if not doubt.landed and worked_on.intersection(doubt.touches)}

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from backends.contract import Action, Bdev, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
 from reconciler.desired import Wish
-from reconciler.plan import AtStake, Cause, Difference, Drift, DriftClass, Hazard, Held, Phase, Record, Remark
+from reconciler.plan import AtStake, Cause, Difference, Drift, DriftClass, Hazard, Held, Phase, Record, Remark, Task
 from schemas.resources import Json, ResourceKey
 
 TOLERATED = {"warn": "Warned", "ignore": "Ignored"}  # drift policy → what is done about drift that is not corrected
@@ -91,6 +91,8 @@ class Draft:
     remarks: list[Remark] = field(default_factory=list)
     records: dict[ObjectKey, Record] = field(default_factory=dict)
     forget: set[ObjectKey] = field(default_factory=set)
+    tasks: list[Task] = field(default_factory=list)
+    copies: dict[ObjectKey, int] = field(default_factory=dict)  # what is being copied → clusters that it may still take
     shown: dict[str, str] = field(default_factory=dict)  # namespace uuid → uuid of the bdev that it shows in this plan
 
     @cached_property

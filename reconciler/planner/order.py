@@ -89,8 +89,8 @@ def _serial(thing: LiveObject | None) -> str:
 
 
 def serial_of(key: ObjectKey) -> str:
-    """What operations on one object have in common; an lvol and its limits are one."""
-    return key.name if key.kind in (ObjectKind.LVOL, ObjectKind.QOS) else str(key)
+    """What operations on one object have in common; an lvol, its limits and where it has its bytes are one."""
+    return key.name if key.kind in (ObjectKind.LVOL, ObjectKind.PROVISIONING, ObjectKind.QOS) else str(key)
 
 
 def _sorted(steps: Sequence[Step]) -> list[Step]:

@@ -11,6 +11,7 @@ from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record,
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.encryption import kept_sealed, secured, with_key
 from reconciler.planner.pools import low
+from reconciler.planner.provisioning import as_copied, copying, plan_copying, plan_copying_later, waits_for_copying
 from reconciler.planner.snapshots import kin, other_site
 from reconciler.planner.view import View
 from reconciler.recovery import adoptable, unknown_uid
@@ -52,7 +53,7 @@ def _new_volume(  # noqa: PLR0911  # one return for each way in which it stands
         where = view.owned.elsewhere[wish.wish.key]
         return _wait(draft, wish, "RecordedElsewhere", f"this volume's bytes are on target {where}; it never has two")
     if isinstance(live, Lvol) and record:  # the create that we never heard the end of
-        begun = _with_origin(wanted, record)
+        begun = as_copied(wish, record, _with_origin(wanted, record), live)
         draft.own(_as_applied(begun, live, begun.size), wish.wish, uid=live.uuid or "")
         return Standing(live=live)
     if live:
@@ -105,7 +106,7 @@ def _create(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, ground: Gr
         touches=_touched(view, origin),
         subject=str(wish.wish.key),
     )
-    if wish.thin and (message := low(wish.pool, ground.pool.live)):
+    if (wish.thin or wanted.thin) and (message := low(wish.pool, ground.pool.live)):
         message = f"{message}: no thin volume is created"
         draft.hold(proposal, "PoolLow", message)
         return _wait(draft, wish, "PoolLow", message)
@@ -126,9 +127,9 @@ def _cloned(wanted: Lvol, origin: LiveObject | None) -> Lvol:
     """A clone begins with the size of its source, and grows afterwards."""
     match origin:
         case Lvol():
-            return dataclasses.replace(wanted, size=None, clear_method=None, clone_of=origin.alias)
+            return dataclasses.replace(wanted, size=None, thin=True, clear_method=None, clone_of=origin.alias)
         case Bdev():
-            return dataclasses.replace(wanted, size=None, clear_method=None, image=origin.uuid)
+            return dataclasses.replace(wanted, size=None, thin=True, clear_method=None, image=origin.uuid)
     return wanted
 
 
@@ -167,25 +168,42 @@ def _known_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, po
     if lvol.size is None:
         below = "the image that it is cloned from" if lvol.degraded else "its bdev"
         return _wait(draft, wish, "Unknown", f"lvol {record.uid} is listed but {below} is not there yet")
-    wanted = _wanted(wish, pool)
-    if wanted.size is not None and wanted.size > lvol.size:
-        draft.propose(_growth(wish, record, lvol, wanted.size))
-    elif wanted.size is not None and wanted.size < lvol.size:
-        message = f"declared {format_bytes(wanted.size)}, kept at {format_bytes(lvol.size)}: a volume never shrinks"
-        draft.remark(wish.wish.key, "KeptLarger", message, ready=True)
-        if record.applied.get("size") == wanted.size:  # not a reverted grow: somebody else made it larger
-            grown = Difference("spec.size", wanted.size, lvol.size)
-            draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (grown,), "Held"))
+    wanted, work = _wanted(wish, pool), copying(view, wish, record, lvol)
+    grows = wanted.size is not None and wanted.size > lvol.size
+    copied_first = waits_for_copying(work, lvol)
+    if work and grows and not copied_first:
+        plan_copying_later(draft, wish, work)
+    elif work:
+        plan_copying(view, draft, wish, lvol, work)
+    if grows and copied_first:
+        draft.remark(wish.wish.key, "GrowsLater", "it grows once it has been copied")
+    else:
+        _plan_size(draft, wish, record, lvol, wanted.size)
     if lvol.read_only:
         draft.remark(wish.wish.key, "ReadOnly", "somebody made it read-only, which SPDK cannot undo", stalled=True)
         blocked = Difference("spec", "writable", "read-only")
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (blocked,), "Held"))
-    elif lvol.thin != wish.thin and not _thinned(view, lvol) and "spec.thin" not in wish.wish.drift_ignore:
+    elif lvol.thin != wish.thin and not work and not _thinned(view, lvol) and "spec.thin" not in wish.wish.drift_ignore:
         difference = Difference("spec.thin", wish.thin, lvol.thin)
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Held"))
-    applied = kept_sealed(view, wish, _with_origin(wanted, record))
+    applied = kept_sealed(view, wish, as_copied(wish, record, _with_origin(wanted, record), lvol))
     draft.own(_as_applied(applied, lvol, _applied_size(record, wanted, lvol)), wish.wish, uid=record.uid)
     return Standing(live=lvol)
+
+
+def _plan_size(draft: Draft, wish: VolumeWish, record: Record, lvol: Lvol, wanted: int | None) -> None:
+    """Grow a volume, or say that it is kept larger."""
+    have = lvol.size or 0
+    if wanted is None or wanted == have:
+        return
+    if wanted > have:
+        draft.propose(_growth(wish, record, lvol, wanted))
+        return
+    message = f"declared {format_bytes(wanted)}, kept at {format_bytes(have)}: a volume never shrinks"
+    draft.remark(wish.wish.key, "KeptLarger", message, ready=True)
+    if record.applied.get("size") == wanted:  # not a reverted grow: somebody else made it larger
+        grown = Difference("spec.size", wanted, have)
+        draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (grown,), "Held"))
 
 
 def _thinned(view: View, lvol: Lvol) -> bool:

@@ -113,7 +113,7 @@ def test_text_of_a_kind() -> None:
     volume = our_kinds()["Volume"]
     for field in volume.fields.values():
         assert field.path[:1] != ("spec",) or len(field.path) == 1 or field.description in output, field
-    assert "else false. [boolean; default false]" in output
+    assert "needs room for all of them. [boolean; default false]" in output
     assert "Pool that holds the volume. [name: StoragePool]" in output
     assert "[a quantity; required]" in output
 
