@@ -63,7 +63,7 @@ DIFFERENT = [
     ("Volume", volume(), volume(size="200Gi"), "spec.size increase in-place safe "),
     ("Volume", volume(), volume(size="1Gi"), "spec.size decrease refuse refused a volume never shrinks, for that would lose data; it is KeptLarger"),
     ("Volume", volume(), volume(poolRef="slow"), "spec.poolRef change refuse refused a volume cannot move to another pool; declare a new volume, copy, and pin its uid"),
-    ("Volume", volume(), volume(thin=True), "spec.thin increase refuse refused thin or thick is fixed when the volume is created"),
+    ("Volume", volume(), volume(thin=True), "spec.thin increase refuse refused a thick volume cannot be made thin; declare a new volume and copy"),
     ("Volume", volume(qos={"iops": 1}), volume(qos={"iops": 2}), "spec.qos.iops increase in-place safe "),
     ("Volume", volume(), volume(qos={"iops": 2}), "spec.qos add in-place safe "),
     ("Volume", volume(qos={"iops": 2}), volume(), "spec.qos remove in-place safe "),

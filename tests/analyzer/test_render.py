@@ -225,8 +225,8 @@ From head to head
 
 rejected: the head does not pass lint (1 finding), so nothing of this is carried
   out
-  - db.yaml:4:41: spec.thin cannot change: thin or thick is fixed when the
-    volume is created [immutable-field-change]
+  - db.yaml:4:41: spec.thin cannot change: a thick volume cannot be made thin;
+    declare a new volume and copy [immutable-field-change]
 
 data-loss: create Removal team-a/old
   --> r.yaml:3:18
@@ -237,8 +237,8 @@ refused: update Volume team-a/db
   --> db.yaml:3:18
   - spec.size: 100Gi -> 50Gi (refused: a volume never shrinks, for that would
     lose data; it is KeptLarger)
-  - spec.thin: false -> true (refused: thin or thick is fixed when the volume is
-    created)
+  - spec.thin: false -> true (refused: a thick volume cannot be made thin;
+    declare a new volume and copy)
 
 data-loss: 1 change: reaches 1 volume (size unknown), 0 subsystems, 0 hosts,
   tenants team-a
