@@ -212,10 +212,8 @@ def _update(change: Change) -> Conversation:  # noqa: C901  # one arm per kind
                 yield from _rescan(after, want)
             case Subsystem(), Subsystem() if _only(change, "allow_any_host"):
                 yield methods.allow_any_host(after.nqn, allow=after.allow_any_host)
-            case Provisioning(uuid=str(uuid)), Provisioning(thin=False):
-                yield from provisioning.inflate(uuid)
-            case Provisioning(uuid=str(uuid)), Provisioning(alone=True):
-                yield from provisioning.decouple(change.key.name, uuid)
+            case Provisioning(uuid=str(uuid)), Provisioning():
+                yield from provisioning.copy(after, uuid)
             case Qos(), Qos():
                 yield methods.set_qos(after.bdev, after.limits)
             case Namespace(), Namespace() if _only(change, "anagrpid"):

@@ -12,11 +12,15 @@ from schemas.resources import Json
 Copying = Generator[Call, Json, None]
 
 
-def inflate(uuid: str) -> Copying:
-    yield methods.lvol_inflate(uuid)
+def copy(wanted: Provisioning, uuid: str) -> Copying:
+    """Until the lvol is as wanted: thick, or alone."""
+    if wanted.thin is False:
+        yield methods.lvol_inflate(uuid)
+    elif wanted.alone:
+        yield from _decouple(wanted.lvol, uuid)
 
 
-def decouple(alias: str, uuid: str) -> Copying:
+def _decouple(alias: str, uuid: str) -> Copying:
     """From one snapshot after another, until it lies on none. Never from one that it has outgrown."""
     store = alias.partition("/")[0]
     while parent := (yield from _seen(uuid)).parent:
