@@ -26,6 +26,7 @@ class ObjectKind(enum.StrEnum):
     LVOL_STORE = "lvolstore"
     LVOL = "lvol"
     PROVISIONING = "provisioning"
+    KEY = "key"
     SUBSYSTEM = "subsystem"
     HOST = "host"
     NAMESPACE = "namespace"
@@ -273,12 +274,31 @@ class Subsystem:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyringKey:
+    """A key in the target's ring: a name and the file that it is read from, never what is in it."""
+
+    kind: ClassVar = ObjectKind.KEY
+    name: str
+    path: str | None = None
+    users: int = fact(default=0)  # how many hosts and controllers hold it
+    key_from: str = fact(default="")  # where the backend is to ask for it
+    owner: int | None = fact(default=None)  # uid whose file the target takes it from
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class AllowedHost:
-    """A host NQN on a subsystem's list."""
+    """A host NQN on a subsystem's list, with the names of the keys by which it proves who it is; "" for none."""
 
     kind: ClassVar = ObjectKind.HOST
     nqn: str
     host: str
+    dhchap_key: str = ""
+    dhchap_controller_key: str = ""
+    psk: str | None = None  # taken when the host is let in; None: not asked for, or not read
 
     @property
     def key(self) -> ObjectKey:
@@ -359,6 +379,7 @@ LiveObject: TypeAlias = (
     | LvolStore
     | Lvol
     | Provisioning
+    | KeyringKey
     | Qos
     | Subsystem
     | AllowedHost
@@ -393,7 +414,7 @@ def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
     return found
 
 
-def feature_of(thing: LiveObject) -> str:
+def feature_of(thing: LiveObject) -> str:  # noqa: PLR0911  # one arm per kind
     """What a target must offer for an object of this kind, as `Observed.unsupported` names it."""
     match thing:
         case Bdev():
@@ -406,6 +427,10 @@ def feature_of(thing: LiveObject) -> str:
             return f"{thing.kind}/image"
         case Namespace(masked=True):
             return f"{thing.kind}/masked"
+        case AllowedHost(dhchap_key=key) if key:
+            return f"{thing.kind}/dhchap"
+        case AllowedHost(psk=str(psk)) if psk:
+            return f"{thing.kind}/psk"
     return str(thing.kind)
 
 
@@ -484,6 +509,7 @@ class Observed:
     # NQN → host NQN → names of the listeners it came through; None: cannot tell, which counts as connected
     connections: Mapping[str, Mapping[str, frozenset[str]] | None] = field(default_factory=dict)
     version: str = ""
+    user: int | None = None  # uid of the target, where it provably runs on this machine and sees its files
     last_notification: int = -1
     # feature (for making it; `update` or `delete` before its name) → what this target lacks for it
     unsupported: Mapping[str, str] = field(default_factory=dict)
@@ -523,6 +549,9 @@ class Secrets(Protocol):
 
     def material(self, source: str, fingerprint: str) -> str:
         """The secret; raises Terminal when it cannot be had, or is another one by now."""
+
+    def deposit(self, key: KeyringKey) -> None:
+        """Have the key in its file, for the target's user alone. Raises Terminal or Transient when that cannot be."""
 
 
 class Backend(Protocol):

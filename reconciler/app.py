@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backends.contract import Backend, BackendError, Interest, Secrets, Terminal
+from backends.contract import Backend, BackendError, Interest, Terminal
 from reconciler import telemetry
 from reconciler.cli.exits import CommandError, Exit
 from reconciler.clock import SystemClock, mint_uuid
@@ -19,7 +19,9 @@ from reconciler.config import Config, ConfigError, read_secret
 from reconciler.daemon import Daemon
 from reconciler.desired import TargetWish
 from reconciler.importing import Imported, import_target
+from reconciler.keyfiles import KeyFiles
 from reconciler.reconcile import House
+from reconciler.secrets import SecretError, Vault
 from reconciler.source import GitSource
 from reconciler.state import open_state
 from reconciler.store import StateError
@@ -154,12 +156,12 @@ class RawError(Exception):
         self.message = message
 
 
-def backend_for(wish: TargetWish, secrets: Secrets) -> Backend:
+def backend_for(wish: TargetWish, secrets: Vault) -> Backend:
     """The backend of a target, by the connection that its manifest declares."""
     return backend_at(wish.connection, secrets)
 
 
-def backend_at(connection: Mapping[str, Any], secrets: Secrets | None = None) -> Backend:
+def backend_at(connection: Mapping[str, Any], secrets: Vault | None = None) -> Backend:
     """The backend of the target that a connection, written as in a Target, leads to."""
     from backends.spdk.backend import NoSecrets, SpdkBackend  # noqa: PLC0415  # only verbs that talk to targets need it
     from backends.spdk.transport import HttpEndpoint, HttpTransport, connect_tcp, connect_unix  # noqa: PLC0415
@@ -171,18 +173,18 @@ def backend_at(connection: Mapping[str, Any], secrets: Secrets | None = None) ->
         case {"tcp": str(address)}:
             return made(lambda: connect_tcp(address))
         case {"http": http}:
-            user, password = http.get("username", ""), partial(_password, http)
+            user, password = http.get("username", ""), partial(_password, http, secrets)
             endpoint = HttpEndpoint(http["url"], user, password, http.get("caFile"))
             return made(lambda: HttpTransport(endpoint))
     raise ValueError(f"{sorted(connection)}: no connection that this Holdfast knows")
 
 
-def _password(http: Mapping[str, Any]) -> str:
+def _password(http: Mapping[str, Any], secrets: Vault | None) -> str:
     file = http.get("passwordFrom", {}).get("file", "")
     try:
-        return read_secret(file) if file else ""
-    except ConfigError as error:
-        raise Terminal(str(error)) from error
+        return secrets.password(file) if file and secrets else ""
+    except SecretError as error:
+        raise Terminal(f"spec.connection.http.passwordFrom: {error}") from error
 
 
 @contextmanager
@@ -190,8 +192,9 @@ def opened(config: Config) -> Iterator[Daemon]:
     """The daemon of a configuration, its state locked, not yet running. Raises CommandError."""
     try:
         with closing(open_state(config.state)) as state:
-            house = House.open(state.site, state.store, SystemClock())
-            connect = partial(backend_for, secrets=house.vault)
+            vault = Vault(state.site, allowed=config.secrets, files=KeyFiles(state.keys))
+            house = House.open(state.site, state.store, SystemClock(), vault)
+            connect = partial(backend_for, secrets=vault)
             yield Daemon(config, house, GitSource(config.source, state.copy), connect, telemetry.logger())
     except StateError as error:
         raise CommandError(str(error)) from error

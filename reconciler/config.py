@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +36,14 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretsConfig:
+    """Where manifests may say that secrets are."""
+
+    dirs: tuple[Path, ...] = (Path("/etc/holdfast"),)
+    env: tuple[str, ...] = ("HOLDFAST_*",)  # names, or beginnings of names with a `*` after them
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     source: SourceConfig
     state: Path
@@ -44,6 +52,7 @@ class Config:
     resync: float = 30.0  # seconds
     watch: float = 0.5  # seconds
     log_format: str = "json"
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)
 
 
 def load(path: Path) -> Config:
@@ -117,7 +126,14 @@ def _config(values: Mapping[str, Any], folder: Path) -> Config:
         resync=parse_seconds(resync.get("interval", "30s")),
         watch=parse_seconds(resync.get("watch", "500ms")),
         log_format=values.get("log", {}).get("format", "json"),
+        secrets=_secrets(values.get("secrets", {}), folder),
     )
+
+
+def _secrets(values: Mapping[str, Any], folder: Path) -> SecretsConfig:
+    given = SecretsConfig()
+    dirs = tuple((folder / path).absolute() for path in values.get("dirs", given.dirs))
+    return SecretsConfig(dirs, tuple(values.get("env", given.env)))
 
 
 def _refused(url: str) -> str:

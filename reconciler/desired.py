@@ -144,6 +144,31 @@ class NamespaceWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """A key by reference, and what it must be: dhchap or psk."""
+
+    form: str
+    source: str  # file:… | env:… | credential:…
+    path: str  # where the manifest says so
+
+
+@dataclass(frozen=True, slots=True)
+class HostWish:
+    """A host that has to prove who it is."""
+
+    wish: Wish
+    nqn: str
+    name: str  # what the names of its keys begin with
+    key: Secret | None = None
+    controller_key: Secret | None = None
+    psk: Secret | None = None
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return tuple(filter(None, (self.key, self.controller_key, self.psk)))
+
+
+@dataclass(frozen=True, slots=True)
 class SubsystemWish:
     wish: Wish
     subsystem: Subsystem
@@ -184,6 +209,7 @@ class TargetWish:
     volumes: tuple[VolumeWish, ...] = ()
     images: tuple[DeviceWish, ...] = ()
     snapshots: tuple[SnapshotWish, ...] = ()
+    hosts: tuple[HostWish, ...] = ()  # those with secrets that its subsystems let in
     subsystems: tuple[SubsystemWish, ...] = ()
     discovery: tuple[Listener, ...] = ()  # where discovery listens in its own right
     referrals: tuple[Referral, ...] | None = None  # None: nothing is said of them
@@ -196,7 +222,7 @@ class TargetWish:
     @property
     def wishes(self) -> tuple[Wish, ...]:
         """What is common to everything declared on the target."""
-        parts = (self.devices, self.images, self.pools, self.volumes, self.snapshots, self.subsystems)
+        parts = (self.devices, self.images, self.pools, self.volumes, self.snapshots, self.hosts, self.subsystems)
         return tuple(item.wish for part in parts for item in part)
 
 
@@ -266,14 +292,15 @@ class _House:
 
     def target(self, resource: Resource) -> TargetWish:
         spec, key = _spec(resource), resource.key
-        suspend = spec.get("suspend")
+        suspend, wish = spec.get("suspend"), self._wish(resource, spec)
+        subsystems = tuple(self.subsystem(s, resource) for s in self.of("Subsystem") if _exported_on(s, key.name))
         return TargetWish(
             key=key,
             connection=spec["connection"],
             export_wait=parse_seconds(spec["exportWait"]),
             suspension=Suspension(suspend["reason"], _moment(suspend["until"])) if suspend else None,
             transports=tuple(_transport(t) for t in spec["transports"]),
-            wish=self._wish(resource, spec),
+            wish=wish,
             devices=tuple(
                 d for d in map(self.device, self.of("BlockDevice")) if self._target_of(d.wish.key) == key.name
             ),
@@ -283,7 +310,8 @@ class _House:
             volumes=tuple(v for v in map(self.volume, self.of("Volume")) if self._is_on(v.pool, key.name)),
             images=tuple(i for i in map(self.image, self.of("Image")) if self._target_of(i.wish.key) == key.name),
             snapshots=tuple(s for s in self.snapshots() if self._is_on(s.pool, key.name)),
-            subsystems=tuple(self.subsystem(s, resource) for s in self.of("Subsystem") if _exported_on(s, key.name)),
+            hosts=tuple(self._hosts(subsystems, wish.drift_policy)),
+            subsystems=subsystems,
             discovery=tuple(_listener(DISCOVERY, portal) for portal in spec["portals"] if portal["discovery"]),
             referrals=tuple(map(_referral, spec["referrals"])) if "referrals" in spec else None,
             concurrent_tasks=spec["concurrentTasks"],
@@ -492,6 +520,21 @@ class _House:
     def _host(self, name: str) -> str:
         return str(_spec(self._get("Host", "", name))["nqn"])
 
+    def _hosts(self, subsystems: Iterable[SubsystemWish], drift_policy: str) -> Iterator[HostWish]:
+        """Those with secrets among the hosts that subsystems let in."""
+        allowed = {nqn for subsystem in subsystems for nqn in subsystem.hosts}
+        for resource in self.of("Host"):
+            spec: Any = resource.spec
+            if spec["nqn"] in allowed and {"dhchap", "tls"} & spec.keys():
+                yield HostWish(
+                    Wish(resource.key, drift_policy, aliases=self._aliases(resource.key)),
+                    spec["nqn"],
+                    identity.object_name(self.site, resource.key),
+                    key=_secret(spec, "dhchap", "keyFrom"),
+                    controller_key=_secret(spec, "dhchap", "controllerKeyFrom"),
+                    psk=_secret(spec, "tls", "pskFrom"),
+                )
+
     def _namespace(self, entry: Mapping[str, Any], namespace: str) -> NamespaceWish:
         visible = tuple(sorted(map(self._host, entry["visibleTo"]))) if "visibleTo" in entry else None
         found = NamespaceWish(entry["nsid"], visible_to=visible, ana_group=entry.get("anaGroup"))
@@ -552,6 +595,12 @@ def _spec(resource: Resource) -> dict[str, Any]:
 def _exported_on(subsystem: Resource, target: str) -> bool:
     exports: Any = subsystem.spec["exports"]
     return any(export["targetRef"] == target for export in exports)
+
+
+def _secret(spec: Mapping[str, Any], group: str, name: str) -> Secret | None:
+    found = spec.get(group, {}).get(name)
+    form = "psk" if group == "tls" else "dhchap"
+    return Secret(form, devices.source_of(found), f"spec.{group}.{name}") if found else None
 
 
 def _nsid(entry: Mapping[str, Any]) -> int:

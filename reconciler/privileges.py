@@ -10,6 +10,7 @@ from backends.contract import LiveObject, ObjectKind, feature_of
 from reconciler.desired import (
     Consent,
     DesiredState,
+    HostWish,
     NamespaceWish,
     PoolWish,
     SnapshotWish,
@@ -75,4 +76,9 @@ _IMPLIED: Mapping[type, Callable[[Any], Iterable[str]]] = {
     # also what somebody else put into a subsystem is taken out, and a limit that somebody else has set is lifted
     SubsystemWish: lambda _: (ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.VISIBILITY, ObjectKind.LISTENER),
     NamespaceWish: lambda entry: (ObjectKind.QOS, *([] if entry.visible_to is None else [_MASKED])),
+    HostWish: lambda host: (
+        ObjectKind.KEY,
+        *((f"{ObjectKind.HOST}/dhchap",) if host.key else ()),
+        *((f"{ObjectKind.HOST}/psk",) if host.psk else ()),
+    ),
 }

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from backends.contract import (
     Action,
@@ -22,7 +22,7 @@ from backends.contract import (
 )
 from reconciler.backoff import delay
 from reconciler.clock import Clock
-from reconciler.desired import DesiredState, TargetWish, Wish
+from reconciler.desired import DesiredState, Secret, TargetWish, Wish
 from reconciler.executor import Executor
 from reconciler.history import Event, History
 from reconciler.journal import Entry, Journal, Patience, is_seen, settle
@@ -31,11 +31,14 @@ from reconciler.lives import Life, Lives
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
 from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven
 from reconciler.planner.inuse import told
+from reconciler.planner.keys import wanted_keys
 from reconciler.policy import DAY
 from reconciler.recovery import recovered
 from reconciler.secrets import SecretError, Vault
 from reconciler.status import conditions, unreachable
 from reconciler.store import Store
+
+T = TypeVar("T")
 
 TOLD = 3  # steps that an event names; the others are counted
 PLANS = 3  # a plan may ask for connected hosts before it is final
@@ -81,8 +84,8 @@ class House:
     vault: Vault
 
     @classmethod
-    def open(cls, site: str, store: Store, clock: Clock) -> House:
-        return cls(site, store, Ledger(store), Journal(store), History(store), clock, Vault(site))
+    def open(cls, site: str, store: Store, clock: Clock, vault: Vault | None = None) -> House:
+        return cls(site, store, Ledger(store), Journal(store), History(store), clock, vault or Vault(site))
 
 
 Paths: TypeAlias = "Mapping[str, Mapping[str, Mapping[str, frozenset[str]] | None]]"  # as View.peers
@@ -120,6 +123,7 @@ class Keeper:
         self._clean: float | None = None  # last observation without drift
         self._down = ""  # why the target could not be reached the last time
         self._failures = 0
+        self._troubles: list[str] = []  # with key files, as told the last time
         self._idle: tuple[View, Plan] | None = None  # of the last tick, when it left everything as it was
 
     # --- the tick
@@ -132,6 +136,7 @@ class Keeper:
             return self._unreachable(desired, error)
         view, todo = found
         self._reached(view.observed)
+        self._keep_key_files(view)
         if self._idle and view is self._idle[0]:
             self._clean = self.house.clock.now()
             return Tick(_verdict(todo, Execution()), todo, observed=view.observed)
@@ -198,7 +203,12 @@ class Keeper:
     def _owned(self, life: Life, desired: DesiredState, entries: Iterable[Entry], observed: Observed) -> Owned:
         ledger, now = self.house.ledger, self.house.clock.now()
         records = ledger.records(self.target)
-        keys, lost_keys = self._keys(desired.targets[self.target], ledger.key_sources(self.target))
+        wish = desired.targets[self.target]
+        sources = {thing.key_from for part in (wish.devices, wish.volumes) for thing in part} - {""}
+        keys, lost_keys = self._keys({source: source for source in sources | ledger.key_sources(self.target)}, "cipher")
+        secrets = {secret: secret.source for host in wish.hosts for secret in host.secrets}
+        host_keys, lost_host_keys = self._keys(secrets)
+        files = self.house.vault.files
         return Owned(
             site=self.house.site,
             records=tuple(map(_lost, records)) if life.moved_from else records,
@@ -220,23 +230,45 @@ class Keeper:
             removals_spent=ledger.removals_spent(),
             keys=keys,
             lost_keys=lost_keys,
+            host_keys=host_keys,
+            lost_host_keys=lost_host_keys,
+            key_folder=str(files.place(self.target)),
+            unread_keys=files.obstacle(self.target, observed.user) if secrets else "",
             sealed=ledger.sealed(),
             paths_taken=ledger.paths_taken(),
             shown=ledger.shown(),
             policy=ledger.policy_in_force(),
         )
 
-    def _keys(self, wish: TargetWish, recorded: frozenset[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Fingerprints of the keys that devices and volumes have or name, and why those that cannot be read cannot."""
-        found: dict[str, str] = {}
-        lost: dict[str, str] = {}
-        named = {thing.key_from for part in (wish.devices, wish.volumes) for thing in part}
-        for source in sorted((named | recorded) - {""}):
+    def _keys(self, wanted: Mapping[T, str], form: str = "") -> tuple[dict[T, str], dict[T, str]]:
+        """Fingerprints of keys, each named by where it is, and why those that cannot be had cannot."""
+        found: dict[T, str] = {}
+        lost: dict[T, str] = {}
+        for name, source in wanted.items():
             try:
-                found[source] = self.house.vault.key_fingerprint(source)
+                asked = name.form if isinstance(name, Secret) else form
+                found[name] = self.house.vault.fingerprint(source, asked)
             except SecretError as error:
-                lost[source] = str(error)
+                lost[name] = str(error)
         return found, lost
+
+    def _keep_key_files(self, view: View) -> None:
+        """Files of keys in the ring stay whole, because the target reads them when hosts connect; others go."""
+        if not view.owned.key_folder or view.unread(ObjectKind.KEY):
+            return
+        vault, ring = self.house.vault, {key.name for key in view.ring}
+        wanted = [*wanted_keys(view)]
+        problems = []
+        try:
+            vault.files.tidy(self.target, {*ring, *(key.name for key in wanted)})
+            for key in wanted:
+                if key.name in ring:
+                    vault.deposit(key)
+        except (OSError, Terminal) as error:
+            problems.append(str(error))
+        if problems and problems != self._troubles:
+            self._emit(Event("KeyFileLost", problems[0], warning=True))
+        self._troubles = problems
 
     # --- writing down
 

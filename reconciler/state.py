@@ -11,6 +11,7 @@ from reconciler.store import StateError, StateLock, Store
 SITE_ID = "site-id"
 DATABASE = "holdfast.db"
 COPY = "source.git"
+KEYS = "keys"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class State:
     @property
     def copy(self) -> Path:
         return self.directory / COPY
+
+    @property
+    def keys(self) -> Path:
+        """Where keys are laid down for targets to read."""
+        return self.directory / KEYS
 
     def close(self) -> None:
         self.store.close()

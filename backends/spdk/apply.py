@@ -20,6 +20,7 @@ from backends.contract import (
     Change,
     Guard,
     GuardMismatch,
+    KeyringKey,
     Listener,
     LiveObject,
     Lvol,
@@ -41,7 +42,7 @@ from backends.contract import (
     fields_of,
     index,
 )
-from backends.spdk import methods, model, provisioning, stacks
+from backends.spdk import keyring, methods, model, provisioning, stacks
 from backends.spdk.client import Call
 from backends.spdk.errors import RpcError
 from backends.spdk.hidden import hidden, of_subsystem
@@ -73,6 +74,8 @@ def apply(change: Change, guards: Sequence[Guard], facts: FactReader, secrets: S
         yield from _check(guard, facts)
     if change.action is Action.CREATE and isinstance(change.after, Bdev) and change.after.driver == "crypto":
         yield from _ensure_key(change.after, secrets)
+    if change.action is Action.CREATE and isinstance(change.after, KeyringKey):
+        secrets.deposit(change.after)
     uid = yield from HANDLERS[change.key.kind, change.action](change)
     if guards and change.action is Action.CREATE and isinstance(change.after, Bdev) and change.after.driver in PENDING:
         yield from _came_up(change.after)
@@ -140,7 +143,7 @@ def _came_up(wanted: Bdev) -> Generator[Call | Pause, Json, None]:
         raise Transient(f"{wanted.name}: its base went away meanwhile; it comes up when that is back") from error
 
 
-def _create_call(wanted: LiveObject | None) -> Call:  # noqa: C901, PLR0911  # one arm per kind
+def _create_call(wanted: LiveObject | None) -> Call:  # noqa: C901, PLR0911, PLR0912  # one arm per kind
     match wanted:
         case Bdev():
             return _create_bdev(wanted)
@@ -153,7 +156,9 @@ def _create_call(wanted: LiveObject | None) -> Call:  # noqa: C901, PLR0911  # o
         case Subsystem():
             return methods.subsystem_create(wanted)
         case AllowedHost():
-            return methods.host_add(wanted.nqn, wanted.host)
+            return keyring.host_add(wanted)
+        case KeyringKey():
+            return keyring.key_add(wanted)
         case Namespace():
             return methods.namespace_add(wanted)
         case VisibleHost():
@@ -214,6 +219,8 @@ def _update(change: Change) -> Conversation:  # noqa: C901  # one arm per kind
                 yield methods.allow_any_host(after.nqn, allow=after.allow_any_host)
             case Provisioning(uuid=str(uuid)), Provisioning():
                 yield from provisioning.copy(after, uuid)
+            case AllowedHost(), AllowedHost() if _not(change, "psk"):
+                yield keyring.host_set_keys(after)
             case Qos(), Qos():
                 yield methods.set_qos(after.bdev, after.limits)
             case Namespace(), Namespace() if _only(change, "anagrpid"):
@@ -254,6 +261,12 @@ def _only(change: Change, name: str) -> bool:
     return all(other == name or have[other] == value for other, value in want.items() if other in have)
 
 
+def _not(change: Change, name: str) -> bool:
+    """Whether this field stays as it is."""
+    have, want = fields_of(change.before), fields_of(change.after)
+    return have.get(name, want.get(name)) == want.get(name)
+
+
 # --- deleting
 
 
@@ -278,6 +291,8 @@ def _delete_call(gone: LiveObject | None) -> Call:  # noqa: C901, PLR0911  # one
             return methods.subsystem_delete(gone.nqn)
         case AllowedHost():
             return methods.host_remove(gone.nqn, gone.host)
+        case KeyringKey():
+            return keyring.key_remove(gone.name)
         case Namespace():
             return methods.namespace_remove(gone.nqn, gone.nsid)
         case VisibleHost():
@@ -354,6 +369,8 @@ def read(key: ObjectKey) -> Reading:  # noqa: PLR0911  # one arm per kind
             return _one_lvol(key, model.bdevs((yield methods.bdev(key.name))))
         case ObjectKind.LVOL_STORE:
             return index(model.lvol_stores((yield methods.LVOL_STORES))).get(key)
+        case ObjectKind.KEY:
+            return index(keyring.ring((yield keyring.KEYS)).keys).get(key)
         case ObjectKind.TRANSPORT:
             return index(model.transports((yield methods.TRANSPORTS))).get(key)
         case ObjectKind.VISIBILITY:
@@ -391,7 +408,7 @@ def _listed(thing: LiveObject | None) -> Generator[Call | Pause, Json, bool]:  #
     match thing:
         case Bdev(driver="raid", name=name):  # one that is not online is no bdev
             return name in stacks.raid_names((yield stacks.RAIDS))
-        case NvmePath() | Referral() | VisibleHost():
+        case NvmePath() | Referral() | VisibleHost() | KeyringKey():
             return (yield from read(thing.key)) is not None
         case Bdev() | Lvol():
             answer = model.bdevs((yield methods.BDEVS))

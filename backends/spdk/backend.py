@@ -14,6 +14,7 @@ from backends.contract import (
     Change,
     Guard,
     Interest,
+    KeyringKey,
     Lvol,
     LvolStore,
     ObjectKind,
@@ -38,6 +39,9 @@ class NoSecrets:
     def material(self, source: str, fingerprint: str) -> str:
         del fingerprint
         raise Terminal(f"{source}: nobody to ask for it")
+
+    def deposit(self, key: KeyringKey) -> None:
+        raise Terminal(f"{key.key_from}: nobody to ask for it")
 
 
 @dataclass
@@ -187,6 +191,8 @@ class SpdkBackend:
         found = fields_of(live_object)
         if isinstance(live_object, (Bdev, Lvol)):
             found["claimed"] = live_object.claimed
+        if isinstance(live_object, KeyringKey):
+            found["users"] = live_object.users
         if isinstance(live_object, Lvol):
             found["clones"] = list(live_object.clones)
         if "connected" in asked or "paths" in asked:

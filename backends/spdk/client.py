@@ -143,6 +143,10 @@ class Client:
         return self._transport.peer_pid
 
     @property
+    def peer_user(self) -> int | None:
+        return self._transport.peer_user
+
+    @property
     def in_flight(self) -> int:
         return len(self._pending)
 

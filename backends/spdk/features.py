@@ -84,6 +84,13 @@ NEEDED: Mapping[str, Needs] = MappingProxyType(
             ask=(f"{_SUB}_get_controllers", f"{_SUB}_get_qpairs", "framework_get_config"),
         ),
         f"{ObjectKind.HOST}": Needs((f"{_SUB}_add_host",), (), (f"{_SUB}_remove_host",)),
+        f"{ObjectKind.HOST}/dhchap": Needs(
+            (f"{_SUB}_add_host",), (f"{_SUB}_set_keys",), (f"{_SUB}_remove_host",), build="SPDK ≥ 24.09"
+        ),
+        f"{ObjectKind.HOST}/psk": Needs((f"{_SUB}_add_host",), (), (f"{_SUB}_remove_host",), build="SPDK ≥ 24.05"),
+        f"{ObjectKind.KEY}": Needs(
+            ("keyring_file_add_key",), (), ("keyring_file_remove_key",), ("keyring_get_keys",), build="SPDK ≥ 24.05"
+        ),
         f"{ObjectKind.NAMESPACE}": Needs((f"{_SUB}_add_ns",), (f"{_SUB}_set_ns_ana_group",), (f"{_SUB}_remove_ns",)),
         f"{ObjectKind.NAMESPACE}/masked": Needs(
             (f"{_SUB}_add_ns", "nvmf_ns_add_host"),

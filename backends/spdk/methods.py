@@ -217,10 +217,6 @@ def allow_any_host(nqn: str, *, allow: bool) -> Call:
     return _writes("nvmf_subsystem_allow_any_host", nqn=nqn, allow_any_host=allow)
 
 
-def host_add(nqn: str, host: str) -> Call:
-    return _writes("nvmf_subsystem_add_host", nqn=nqn, host=host)
-
-
 def host_remove(nqn: str, host: str) -> Call:
     return _writes("nvmf_subsystem_remove_host", nqn=nqn, host=host)
 

@@ -262,7 +262,8 @@ def _subsystem(raw: Raw) -> Iterator[LiveObject]:
         allow_any_host=flag(raw, "allow_any_host"),
     )
     for host in objects(raw["hosts"]):
-        yield AllowedHost(nqn, text(host, "nqn"))
+        keys = host.get("dhchap_key", ""), host.get("dhchap_ctrlr_key", "")
+        yield AllowedHost(nqn, text(host, "nqn"), *(typed(key, str) for key in keys))
     for ns in objects(raw["namespaces"]):
         uuid, nguid = ns.get("uuid"), ns.get("nguid")
         yield Namespace(

@@ -27,7 +27,7 @@ from backends.contract import (
     Observed,
     index,
 )
-from backends.spdk import features, methods, model, stacks
+from backends.spdk import features, keyring, methods, model, stacks
 from backends.spdk.blank import is_blank
 from backends.spdk.client import Call, Client, Reply
 from backends.spdk.elements import Elements
@@ -46,6 +46,7 @@ EXTRAS: Sequence[tuple[Call, Callable[[Json], tuple[LiveObject, ...]], ObjectKin
 )
 NOTHING_HIDDEN = Hidden()
 _Joined: TypeAlias = tuple[model.ListedLvol, model.LvolBdev | None, Lvol]
+NO_KEYS = keyring.Ring()
 
 
 @dataclass
@@ -84,11 +85,20 @@ class Observer:
         lvols = self._joined("lvols", (listed, known), lambda: self._lvols(itertools.chain(*listed), known))
         grouped = self._list(methods.SUBSYSTEMS, model.subsystem, gaps, *EXPORTS)
         named = self._joined("exports", grouped, lambda: tuple(itertools.chain(*grouped)))
-        concealed = self._hidden(offered, gaps)
+        concealed, ring = self._hidden(offered, gaps), self._ring(offered, gaps)
         shown = self._joined("hidden", (named, concealed), lambda: revealed(named, concealed))
-        subsystems = self._joined("subsystems", (shown, known), lambda: model.by_uuid(shown, known.uuids))
+        held = self._joined("hosts", (shown, ring), lambda: keyring.holding(shown, ring.removed))
+        subsystems = self._joined("subsystems", (held, known), lambda: model.by_uuid(held, known.uuids))
         self._version, self._notification = version, notification
-        things: tuple[tuple[LiveObject, ...], ...] = (transports, known.devices, stores, lvols, subsystems, *others)
+        things: tuple[tuple[LiveObject, ...], ...] = (
+            transports,
+            known.devices,
+            stores,
+            lvols,
+            ring.keys,
+            subsystems,
+            *others,
+        )
         objects = self._joined("objects", things, lambda: index(thing for group in things for thing in group))
         return self._settle(
             Observed(
@@ -98,6 +108,7 @@ class Observer:
                 blank={name: self.blank(objects, name, pid) for name in sorted(interest.blank)},
                 connections={nqn: self.connections(nqn) for nqn in sorted(interest.connections)},
                 version=version,
+                user=self.client.peer_user if pid is not None and self.client.peer_pid == pid else None,
                 last_notification=notification,
                 unsupported=features.unsupported(offered, version),
             )
@@ -130,6 +141,11 @@ class Observer:
             gaps.append(Gap(ObjectKind.VISIBILITY, "", f"this target does not offer {call.method}"))
             return NOTHING_HIDDEN
         return self._read(call, hidden, gaps, ObjectKind.VISIBILITY) or NOTHING_HIDDEN
+
+    def _ring(self, offered: frozenset[str] | None, gaps: list[Gap]) -> keyring.Ring:
+        if offered is not None and keyring.KEYS.method not in offered:
+            return NO_KEYS
+        return self._read(keyring.KEYS, keyring.ring, gaps, ObjectKind.KEY) or NO_KEYS
 
     def connections(self, nqn: str) -> Mapping[str, frozenset[str]] | None:
         """Hosts connected to a subsystem; None when it cannot be told."""

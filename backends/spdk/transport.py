@@ -28,6 +28,7 @@ class Transport(Protocol):
     """A connection to one JSON-RPC server. Any call raises Disconnected when it is gone."""
 
     peer_pid: int | None  # process at the other end when it is on this machine, else None
+    peer_user: int | None  # its uid
 
     def send(self, requests_: Sequence[bytes]) -> None:
         """All of them, in order. Where that fails, Disconnected says how many left: only those can be executed."""
@@ -43,7 +44,7 @@ class SocketTransport:
 
     def __init__(self, connection: socket.socket, name: str) -> None:
         self._socket, self._name = connection, name
-        self.peer_pid = _peer_pid(connection)
+        self.peer_pid, self.peer_user = _peer(connection)
 
     def send(self, requests_: Sequence[bytes]) -> None:
         data, gone = memoryview(b"".join(requests_)), 0
@@ -79,6 +80,7 @@ class HttpTransport:
     """SPDK's rpc_http_proxy: one POST a request, errors inside HTTP 200 bodies, no batches, no notifications."""
 
     peer_pid: int | None = None
+    peer_user: int | None = None
 
     def __init__(self, endpoint: HttpEndpoint) -> None:
         self._endpoint, self._answers = endpoint, bytearray()
@@ -173,11 +175,10 @@ def _connect(family: socket.AddressFamily, where: str | tuple[str, int], name: s
     return SocketTransport(connection, name)
 
 
-def _peer_pid(connection: socket.socket) -> int | None:
+def _peer(connection: socket.socket) -> tuple[int | None, int | None]:
     """The kernel's word for who listens at the other end of a UNIX socket (a forwarder, if it is forwarded)."""
     if connection.family != socket.AF_UNIX:
-        return None
-    pid: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[
-        0
-    ]
-    return pid or None
+        return None, None
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, user, _ = struct.unpack("3i", told)
+    return (pid, user) if pid else (None, None)

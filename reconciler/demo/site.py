@@ -112,6 +112,7 @@ def configure(site: Site, listen: str, pace: Pace) -> None:
     site.config.write_text(
         f"[source]\nurl = {json.dumps(str(site.repository))}\ninterval = {json.dumps(pace.source)}\n"
         f"[state]\ndir = {json.dumps(str(site.folder / 'state'))}\n"
+        f"[secrets]\ndirs = [{json.dumps(str(site.folder))}]\n"
         f"[serve]\nlisten = {json.dumps(listen)}\n"
         f"[resync]\ninterval = {json.dumps(pace.resync)}\n"
         '[log]\nformat = "text"\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from backends.contract import (
@@ -29,6 +29,7 @@ from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
 from reconciler.planner.encryption import device_of, is_of
+from reconciler.planner.keys import Guests, hold_barred, plan_keys, set_keys
 from reconciler.planner.lineage import ELSEWHERE
 from reconciler.planner.view import View
 from reconciler.planner.visibility import exposed, intruders, late_guests, renewed, shown_by, unmasked
@@ -43,7 +44,7 @@ _PATHS = {
     "allow_any_host": "spec.hosts.any",
     "ana_reporting": "spec.anaReporting",
 }
-_HIDDEN = frozenset({"masked", "anagrpid"})  # what a target does not always tell
+_HIDDEN = frozenset({"masked", "anagrpid", "psk"})  # what a target does not always tell
 _NAMESPACE_PATHS = {"masked": "visibleTo", "anagrpid": "anaGroup"}
 _QOS_PATHS = {
     "iops": "spec.qos.iops",
@@ -64,23 +65,30 @@ class Inside:
     parent: Cause | None = None  # why the subsystem itself is made anew; None: it stands
     uninvited: tuple[ObjectKey, ...] = ()  # hosts that are to go before they see another namespace
     going: frozenset[ObjectKey] = frozenset()  # live namespaces that are removed, perhaps to be added anew
+    guests: Guests = field(default_factory=Guests)
     closing: tuple[ObjectKey, ...] = ()  # the subsystem, when it is to be closed to other hosts first
 
     @property
     def wanted(self) -> tuple[LiveObject, ...]:
         nqn = self.wish.subsystem.nqn
-        hosts = (AllowedHost(nqn, host) for host in self.wish.hosts)
+        hosts = (self.guests.allowed(nqn, host) for host in self.wish.hosts if host not in self.guests.barred)
         offered = {namespace.nsid for namespace in self.namespaces}
         visible = (entry for n in self.wish.namespaces if n.nsid in offered for entry in n.visible(nqn))
         return (*hosts, *self.namespaces, *visible, *self.wish.listeners)
+
+    @property
+    def barred(self) -> tuple[ObjectKey, ...]:
+        """Hosts that are neither let in nor taken off the list for now."""
+        return self.guests.barred_from(self.wish)
 
 
 def plan_exports(
     view: View, draft: Draft, devices: Mapping[ResourceKey, Standing], volumes: Mapping[ResourceKey, Standing]
 ) -> None:
     """Bring every subsystem of the target, and the limits of what it exports, to its wish."""
+    guests = plan_keys(view, draft)
     for wish in view.target.subsystems:
-        inside = _inside(view, draft, wish, devices, volumes)
+        inside = dataclasses.replace(_inside(view, draft, wish, devices, volumes), guests=guests)
         for entry, why in inside.reused:
             draft.remark(wish.wish.key, "IdentityReused", f"nsid {entry.nsid}: {why}", stalled=True)
         if why := view.unread(ObjectKind.SUBSYSTEM, wish.subsystem.nqn):
@@ -244,24 +252,30 @@ def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[Ob
     going = renewed(present, wanted, expected)
     inside = dataclasses.replace(_guarded(view, inside, present), going=going)
     waiting = _waits(view, draft, inside, present)
+    hold_barred(draft, inside.guests, inside.wish, present)
     for key, thing in sorted(wanted.items(), key=lambda item: item[0].rank):
         live = present.get(key)
         if live is None or shown_by(thing) in going:
             _add(view, draft, inside, thing, waiting)
         elif _same(thing, live):
             draft.own(thing, inside.wish.wish)
+        elif isinstance(thing, AllowedHost) and isinstance(live, AllowedHost) and thing.psk in (live.psk, "", None):
+            set_keys(view, draft, inside.guests, inside.wish, live, thing)
         else:
             _swap(view, draft, inside, thing, live)
     for key, thing in sorted(present.items(), key=lambda item: item[0].rank):
-        if shown_by(thing) in going:
-            continue  # it goes with its namespace
+        if shown_by(thing) in going or key in inside.barred:
+            continue  # it goes with its namespace, or stays as it is for now
         if key not in wanted and not (key in expected and _may_be_it(view, expected[key], thing)):
             _remove(view, draft, inside.wish, thing)
 
 
 def _guarded(view: View, inside: Inside, present: Mapping[ObjectKey, LiveObject]) -> Inside:
     """Who could see a new namespace and must not: it is added only once they cannot."""
-    wanted, tolerant = {thing.key for thing in inside.wanted}, inside.wish.wish.drift_policy == "ignore"
+    wanted, tolerant = (
+        {*inside.barred, *(thing.key for thing in inside.wanted)},
+        inside.wish.wish.drift_policy == "ignore",
+    )
     hosts = [key for key in present if key.kind is ObjectKind.HOST and key not in wanted]
     uninvited = tuple(key for key in hosts if key in view.records or not tolerant)
     subsystem = inside.wish.subsystem
@@ -376,6 +390,8 @@ def _requires(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKey,
         needed.append(_disk(view, inside.wish, thing.nsid))
     if isinstance(thing, VisibleHost):
         needed.append(thing.namespace)
+    if isinstance(thing, AllowedHost):
+        needed += inside.guests.needs(thing.host)
     if isinstance(thing, Listener):
         needed.append(Transport(thing.transport).key)
         if _time_to_wait(view) > 0:

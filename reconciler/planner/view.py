@@ -13,6 +13,7 @@ from backends.contract import (
     Action,
     AllowedHost,
     Bdev,
+    KeyringKey,
     Listener,
     LiveObject,
     Lvol,
@@ -27,7 +28,7 @@ from backends.contract import (
     VisibleHost,
 )
 from reconciler import identity
-from reconciler.desired import DesiredState, SubsystemWish, TargetWish, Wish
+from reconciler.desired import DesiredState, Secret, SubsystemWish, TargetWish, Wish
 from reconciler.plan import Cause, Phase, Record
 from reconciler.policy import BUILT_IN, Policy
 from schemas.resources import JsonObject, ResourceKey
@@ -117,6 +118,10 @@ class Owned:
     removals_spent: frozenset[str] = frozenset()  # uids whose Removal was used
     keys: Mapping[str, str] = field(default_factory=dict)  # where a key is → its fingerprint
     lost_keys: Mapping[str, str] = field(default_factory=dict)  # where a key ought to be → why it cannot be read
+    host_keys: Mapping[Secret, str] = field(default_factory=dict)  # the same of hosts' keys → its fingerprint
+    lost_host_keys: Mapping[Secret, str] = field(default_factory=dict)  # → why it cannot be had, or is no key
+    key_folder: str = ""  # where this target reads keys that are laid down for it
+    unread_keys: str = ""  # why it could not read them there
     sealed: Mapping[str, str] = field(default_factory=dict)  # uuid of a crypto device → fingerprint it was made with
     shown: Mapping[str, str] = field(
         default_factory=dict
@@ -208,6 +213,11 @@ class View:
 
     def paths_of(self, controller: str) -> tuple[NvmePath, ...]:
         return tuple(path for path in self.all_paths if path.controller == controller)
+
+    @cached_property
+    def ring(self) -> tuple[KeyringKey, ...]:
+        """Keys in the target's ring, in the order of names."""
+        return tuple(sorted(self._all(KeyringKey), key=lambda key: key.name))
 
     @cached_property
     def referrals(self) -> tuple[Referral, ...]:

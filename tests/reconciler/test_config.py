@@ -278,6 +278,8 @@ def other(schema: Mapping[str, Any], example: Any) -> Any:
         return next((value for value in schema["enum"] if value != schema.get("default")), None)
     if schema["type"] == "boolean":
         return not schema["default"]
+    if schema["type"] == "array":
+        return ["other"]
     if schema["type"] == "integer":
         return schema["default"] + 1
     return {"duration": "11m", "interval": "11m"}.get(schema.get("x-format", ""), f"{str(example)[:-1]}1")

@@ -38,6 +38,7 @@ class Script:
     sending_fails: Disconnected | None = None
     is_closed: bool = False
     peer_pid: int | None = None
+    peer_user: int | None = None
 
     def send(self, requests_: Sequence[bytes]) -> None:
         if self.sending_fails:

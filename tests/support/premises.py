@@ -65,7 +65,8 @@ class Premises:
 
     def configure(self, more: str = "", *, source: str = 'url = "site.git"', listen: str = "unix:http.sock") -> None:
         """`holdfast.toml`: `source` and `listen` as given, and `more` below."""
-        text = f'[source]\n{source}\n[state]\ndir = "state"\n[serve]\nlisten = "{listen}"\n{more}\n'
+        ours = '[state]\ndir = "state"\n[secrets]\ndirs = ["."]\n'
+        text = f'[source]\n{source}\n{ours}[serve]\nlisten = "{listen}"\n{more}\n'
         (self.folder / "holdfast.toml").write_text(text)
 
     def push(self, *manifests: Mapping[str, Any], policy: Mapping[str, Any] = GENEROUS) -> str:

@@ -25,10 +25,13 @@ from backends.spdk.client import Call, Client
 from backends.spdk.simulator import Simulator
 from backends.spdk.transport import connect_unix
 from reconciler.address import connection_of
+from reconciler.config import SecretsConfig
 from reconciler.desired import DesiredState, TargetWish, desired_state
+from reconciler.keyfiles import KeyFiles
 from reconciler.peers import paths_elsewhere
 from reconciler.policy import policy_of
 from reconciler.reconcile import House, Keeper, Tick, Verdict
+from reconciler.secrets import Vault
 from reconciler.store import Store
 
 SITE = "11111111-2222-4333-8444-555555555555"
@@ -167,6 +170,7 @@ class World:
     report: Report | None = None
     desired: DesiredState | None = None
     begin: Callable[[Path], Any] = lambda socket: Simulator(socket).start()
+    environment: dict[str, str] = field(default_factory=dict)  # of the daemon
     patience: float = 0.2  # seconds of real time that a tick waits for an unanswered call
 
     def __post_init__(self) -> None:
@@ -202,7 +206,9 @@ class World:
     def wake(self) -> None:
         """A daemon starts over whatever state there is."""
         self.store = Store(self.database)
-        self.house = House.open(SITE, self.store, self.clock)
+        allowed = SecretsConfig((self.folder,), ("HOLDFAST_*",))
+        vault = Vault(SITE, self.environment, allowed, KeyFiles(self.folder / "keys"))
+        self.house = House.open(SITE, self.store, self.clock, vault)
         self.keepers = {target: self.keeper(target, self.socket(target)) for target in self.targets}
 
     def keeper(self, target: str, path: Path) -> Keeper:

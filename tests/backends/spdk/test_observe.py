@@ -218,6 +218,7 @@ class Distorted:
     old: bytes
     new: bytes
     peer_pid: int | None = None
+    peer_user: int | None = None
 
     def send(self, requests_: Sequence[bytes]) -> None:
         self.inner.send(requests_)
