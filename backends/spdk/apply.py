@@ -219,7 +219,7 @@ def _update(change: Change) -> Conversation:  # noqa: C901  # one arm per kind
                 yield methods.allow_any_host(after.nqn, allow=after.allow_any_host)
             case Provisioning(uuid=str(uuid)), Provisioning():
                 yield from provisioning.copy(after, uuid)
-            case AllowedHost(), AllowedHost() if _not(change, "psk"):
+            case AllowedHost(), AllowedHost() if _keeps(change, "nqn", "host", "psk"):
                 yield keyring.host_set_keys(after)
             case Qos(), Qos():
                 yield methods.set_qos(after.bdev, after.limits)
@@ -261,10 +261,10 @@ def _only(change: Change, name: str) -> bool:
     return all(other == name or have[other] == value for other, value in want.items() if other in have)
 
 
-def _not(change: Change, name: str) -> bool:
-    """Whether this field stays as it is."""
+def _keeps(change: Change, *names: str) -> bool:
+    """Whether these fields stay as they are, where they can be read."""
     have, want = fields_of(change.before), fields_of(change.after)
-    return have.get(name, want.get(name)) == want.get(name)
+    return all(have.get(name, want.get(name)) == want.get(name, have.get(name)) for name in names)
 
 
 # --- deleting

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import socket
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,12 +21,14 @@ from backends.contract import (
     Change,
     Guard,
     Interest,
+    KeyringKey,
     LiveObject,
     Lvol,
     LvolStore,
     ObjectKey,
     ObjectKind,
     Observed,
+    Terminal,
 )
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import Call, Client
@@ -37,6 +41,7 @@ from reconciler.demo.processes import Child, target_command
 MIB = 1 << 20
 NQN = "nqn.2026-01.com.example:"
 DISK_UUID = "22222222-2222-4222-8222-222222222222"
+DHCHAP = f"DHHC-1:00:{base64.b64encode(bytes(32) + zlib.crc32(bytes(32)).to_bytes(4, 'little')).decode()}:\n"
 PATIENCE = 20.0  # seconds; only ever used up by a failing test
 
 
@@ -64,6 +69,18 @@ def free_port() -> int:
         return port
 
 
+class LaidDown:
+    """Secrets for a backend under test: keys in files, all the same; nothing else."""
+
+    def material(self, source: str, fingerprint: str) -> str:
+        raise Terminal(f"{source}: not in this test")
+
+    def deposit(self, key: KeyringKey) -> None:
+        path = Path(key.path or "")
+        path.touch(0o600)
+        path.write_text(DHCHAP)
+
+
 @dataclass
 class Lab:
     """What a test has at hand. Questions of its own go over connections of their own."""
@@ -74,7 +91,8 @@ class Lab:
     backend: SpdkBackend = field(init=False)
 
     def __post_init__(self) -> None:
-        self.backend = SpdkBackend(self.connect or (lambda: connect_unix(str(self.socket))), self.monotonic)
+        connect = self.connect or (lambda: connect_unix(str(self.socket)))
+        self.backend = SpdkBackend(connect, self.monotonic, secrets=LaidDown())
 
     @property
     def socket(self) -> Path:
@@ -127,6 +145,10 @@ class Lab:
         with path.open("wb") as file:
             file.truncate(size)
         return Bdev(name, "aio", uuid=uuid, size=size, block_size=4096, path=str(path), **more)
+
+    def key(self, name: str) -> KeyringKey:
+        """A key as one declares it; its file is written when it is made."""
+        return KeyringKey(name, str(self.folder / f"{name}.key"))
 
     def pool(self, name: str = "pool", disk: str = "disk", size: int = 64 * MIB) -> LvolStore:
         """A store of 1 MiB clusters, made past the backend together with its device; as it is then observed."""

@@ -113,6 +113,15 @@ def a_host(target: Target) -> LiveObject:
     return AllowedHost(target.export("s"), HOST)
 
 
+def a_key(target: Target) -> LiveObject:
+    return target.key("k1")
+
+
+def a_host_that_proves_itself(target: Target) -> LiveObject:
+    target.make(target.key("k1"), target.key("k2"))
+    return AllowedHost(target.export("s"), HOST, "k1", "k2")
+
+
 def a_namespace(target: Target) -> LiveObject:
     target.pool()
     uuid = target.lvol("v").uuid or ""
@@ -202,6 +211,8 @@ STATELESS: Mapping[str, Case] = {
         a_subsystem,
         an_open_subsystem,
         a_host,
+        a_key,
+        a_host_that_proves_itself,
         a_namespace,
         a_renamed_namespace,
         a_masked_namespace,

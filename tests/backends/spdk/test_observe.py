@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lab import MIB, NQN, LiveLab, SimulatedLab, simulated
+from lab import MIB, NQN, LaidDown, LiveLab, SimulatedLab, simulated
 from peers import Script, line
 
 from backends.contract import (
@@ -58,7 +58,10 @@ def furnish(target: SimulatedLab | LiveLab) -> dict[ObjectKey, LiveObject]:
     nqn = target.export("s", n1="pool/v")
     target.call("nvmf_subsystem_add_ns", nqn=nqn, namespace={"nsid": 7, "bdev_name": "null", "no_auto_visible": True})
     target.call("nvmf_ns_add_host", nqn=nqn, nsid=7, host=f"{NQN}other")
-    target.call("nvmf_subsystem_add_host", nqn=nqn, host=f"{NQN}host")
+    key = target.key("k1")
+    LaidDown().deposit(key)
+    target.call("keyring_file_add_key", name=key.name, path=key.path)
+    target.call("nvmf_subsystem_add_host", nqn=nqn, host=f"{NQN}host", dhchap_key="k1")
     target.call("nvmf_subsystem_add_listener", nqn=nqn, listen_address=LISTENER)
     target.call("bdev_set_qos_limit", name="pool/v", rw_ios_per_sec=1500, r_mbytes_per_sec=7)
     target.make(REFERRAL)
@@ -89,8 +92,9 @@ def furnish(target: SimulatedLab | LiveLab) -> dict[ObjectKey, LiveObject]:
             Bdev("null", "null", null, MIB, 512),
             LvolStore("pool", "disk", store, MIB),
             Lvol("pool", "v", uuid, 4 * MIB, thin=True),
+            key,
             Subsystem(nqn, "0" * 20, "SPDK bdev Controller", 32, 1, 65519, ana_reporting=False),
-            AllowedHost(nqn, f"{NQN}host"),
+            AllowedHost(nqn, f"{NQN}host", "k1"),
             Namespace(nqn, 1, uuid, uuid, uuid.replace("-", "").upper(), masked=False),
             Namespace(nqn, 7, null, null, null.replace("-", "").upper(), masked=True),
             VisibleHost(nqn, 7, f"{NQN}other"),
@@ -155,9 +159,9 @@ def test_a_whole_target_takes_one_call_for_each_kind_and_store(lab: SimulatedLab
     assert len(lab.observe().objects) == stores * (2 + 20 + 1 + 20)
     first = lab.calls()
     assert set(first.values()) <= {1, stores}
-    assert sum(first.values()) == 12 + stores
+    assert sum(first.values()) == 13 + stores
     lab.observe()
-    assert sum(lab.calls().values()) == 10 + stores
+    assert sum(lab.calls().values()) == 11 + stores
 
 
 def test_observing_changes_nothing(lab: SimulatedLab) -> None:
@@ -180,6 +184,7 @@ def test_observing_changes_nothing(lab: SimulatedLab) -> None:
         ("bdev_get_bdevs", {ObjectKind.BDEV, ObjectKind.LVOL}),
         ("bdev_lvol_get_lvstores", {ObjectKind.LVOL_STORE, ObjectKind.LVOL}),
         ("nvmf_get_subsystems", EXPORTS),
+        ("keyring_get_keys", {ObjectKind.KEY}),
     ],
 )
 def test_a_refused_list_is_a_gap(lab: SimulatedLab, method: str, kinds: set[ObjectKind]) -> None:
