@@ -40,7 +40,11 @@ from backends.spdk.transport import Transport as Carrier
 
 OWNER = "77777777-7777-4777-8777-777777777777"
 LISTENER = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": "4477"}
-APART = {ObjectKind.QOS, ObjectKind.NVME_PATH, ObjectKind.PROVISIONING}  # part of what is limited or provisioned; elsewhere
+APART = {
+    ObjectKind.QOS,
+    ObjectKind.NVME_PATH,
+    ObjectKind.PROVISIONING,
+}  # part of what is limited or provisioned; elsewhere
 EVERYTHING = frozenset(ObjectKind) - APART
 REFERRAL = Referral("TCP", "10.0.0.12", 8009, "nqn.2014-08.org.nvmexpress.discovery")
 EXPORTS = {ObjectKind.SUBSYSTEM, ObjectKind.HOST, ObjectKind.NAMESPACE, ObjectKind.LISTENER}
