@@ -25,6 +25,7 @@ _OPEN_DRIFTS = _ALL_DRIFTS.replace("ORDER BY", "AND closed IS NULL ORDER BY")  #
 QUIET = frozenset({
     "Converged", "Progressing", "PoolNotLoaded", "WaitingForNamespaces", "BackingOff", "Blocked", "DeviceNotReady",
     "OutcomeUnknown", "TargetUnreachable", "Unknown", "StepFailed", "Retained", "OnePathAtATime", "Suspended",
+    "CircuitOpen",
 })  # fmt: skip
 
 

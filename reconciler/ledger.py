@@ -11,6 +11,7 @@ from typing import Any
 
 from backends.contract import ObjectKey, ObjectKind
 from reconciler.address import machine_of
+from reconciler.breaker import CLOSED, Breaker, breaker_of
 from reconciler.desired import Placement
 from reconciler.plan import Phase, Record
 from reconciler.planner.view import PathTaken, Spending, attaching, reading
@@ -319,6 +320,13 @@ class Ledger:
             )
 
     # --- failures and corrections
+
+    def breaker(self, target: str) -> Breaker:
+        stored = self.get(f"breaker/{target}")
+        return breaker_of(json.loads(stored)) if stored else CLOSED
+
+    def set_breaker(self, target: str, breaker: Breaker) -> None:
+        self.set(f"breaker/{target}", canonical(breaker.to_json()))
 
     def failed(self, target: str, resource: ResourceKey, count: int, not_before: float) -> None:
         self._store.write(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
@@ -21,6 +21,7 @@ from backends.contract import (
     fields_of,
 )
 from reconciler.backoff import delay
+from reconciler.breaker import CLOSED, noted
 from reconciler.clock import Clock
 from reconciler.desired import DesiredState, Secret, TargetWish, Wish
 from reconciler.executor import Executor
@@ -161,6 +162,7 @@ class Keeper:
         observed = self.backend.observe(Interest())
         life = self._lives.meet(wish, desired.targets.keys(), observed)
         if life.news:
+            self.house.ledger.set_breaker(self.target, CLOSED)  # another process may do better
             self._emit(life.news)
         entries = self._settled(observed) if life.is_certain else self.house.journal.open(self.target)
         if life.is_certain and not any(gap.kind is ObjectKind.LVOL_STORE for gap in observed.gaps):
@@ -236,6 +238,7 @@ class Keeper:
             unread_keys=files.obstacle(self.target, observed.user) if secrets else "",
             sealed=ledger.sealed(),
             paths_taken=ledger.paths_taken(),
+            breaker=ledger.breaker(self.target),
             shown=ledger.shown(),
             policy=ledger.policy_in_force(),
         )
@@ -312,6 +315,19 @@ class Keeper:
             ledger.failed(self.target, resource, count, now + delay(count))
         fine = {result.step.resource for result in execution.of(Outcome.OK)} - failed
         ledger.succeeded(self.target, fine & known.keys())
+        self._note_circuit(execution, now)
+
+    def _note_circuit(self, execution: Execution, now: float) -> None:
+        before = self.house.ledger.breaker(self.target)
+        after = noted(before, _ends(execution), now)
+        if after == before:
+            return
+        self.house.ledger.set_breaker(self.target, after)
+        if after.is_open and not before.is_open:
+            message = f"{len(after.failed)} writes in a row failed: only observing goes on; {after.last_error}"
+            self._emit(Event("CircuitOpen", message, warning=True))
+        if before.is_open and not after.is_open:
+            self._emit(Event("CircuitClosed", "a write succeeded: the target is written to again"))
 
     def _unreachable(self, desired: DesiredState, error: BackendError) -> Tick:
         message = str(error)
@@ -403,6 +419,13 @@ def _verdict(todo: Plan, execution: Execution) -> Verdict:
     if waits or any(result.outcome in stuck for result in execution.results):
         return Verdict.WAITING
     return Verdict.CONVERGED
+
+
+def _ends(execution: Execution) -> Iterator[tuple[str, str | None]]:
+    """How writes ended, for the circuit breaker: resource, and the error of one that failed or was never answered."""
+    for result in execution.results:
+        if result.outcome in (Outcome.OK, Outcome.FAILED, Outcome.UNKNOWN):
+            yield result.step.resource.text, None if result.outcome is Outcome.OK else result.message
 
 
 def _corrected(todo: Plan, execution: Execution) -> list[tuple[ObjectKey, str]]:

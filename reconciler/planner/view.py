@@ -28,6 +28,7 @@ from backends.contract import (
     VisibleHost,
 )
 from reconciler import identity
+from reconciler.breaker import CLOSED, Breaker
 from reconciler.desired import DesiredState, Secret, SubsystemWish, TargetWish, Wish
 from reconciler.plan import Cause, Phase, Record
 from reconciler.policy import BUILT_IN, Policy
@@ -127,6 +128,7 @@ class Owned:
         default_factory=dict
     )  # chosen namespace uuid → uid of the bytes it was used for; device_identity → its path
     paths_taken: Mapping[str, PathTaken] = field(default_factory=dict)  # by NQN, on whichever target
+    breaker: Breaker = CLOSED  # how writing to it went
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
 

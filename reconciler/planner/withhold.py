@@ -18,6 +18,7 @@ from backends.contract import (
     feature_of,
 )
 from reconciler.plan import Cause, Drift, Hazard
+from reconciler.planner.circuit import through_circuit
 from reconciler.planner.doubts import in_doubt
 from reconciler.planner.draft import TOLERATED, Draft, Proposal
 from reconciler.planner.exports import nqns
@@ -42,7 +43,7 @@ def withhold(view: View, draft: Draft) -> tuple[list[Proposal], frozenset[str]]:
         _hold(draft, proposal, hold)
     stopped = {id(proposal) for proposal, _ in held}
     going = [_certain(view, p) for p in [*candidates, *(p for p, _ in doubtful)] if id(p) not in stopped]
-    return _satisfiable(view, draft, going), questions
+    return through_circuit(view, draft, _satisfiable(view, draft, going), _hold), questions
 
 
 def _order(proposal: Proposal) -> tuple[bool, tuple[int, str], str]:
