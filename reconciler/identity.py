@@ -4,6 +4,7 @@ and the same template in two sites gives two.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import uuid
@@ -31,6 +32,7 @@ def site_mark(site: str) -> str:
     return _digest(site, None)[:6]
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def derived_uuid(site: str, key: ResourceKey) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{site}/{key.kind}/{key.path}"))
 

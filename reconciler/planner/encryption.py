@@ -56,12 +56,15 @@ def sealing(view: View, draft: Draft, lvol: Lvol) -> Lvol:
 
 def with_key(lvol: Lvol, record: Record) -> Lvol:
     """With where the key of recorded bytes is, and its fingerprint; both None of bytes that are not encrypted."""
-    source, fingerprint = (record.applied.get(name) for name in ("key_from", "sealed"))
-    return dataclasses.replace(
-        lvol,
-        key_from=source if isinstance(source, str) else None,
-        sealed=fingerprint if isinstance(fingerprint, str) else None,
-    )
+    source, fingerprint = _word(record, "key_from"), _word(record, "sealed")
+    if (source, fingerprint) == (lvol.key_from, lvol.sealed):
+        return lvol
+    return dataclasses.replace(lvol, key_from=source, sealed=fingerprint)
+
+
+def _word(record: Record, name: str) -> str | None:
+    value = record.applied.get(name)
+    return value if isinstance(value, str) else None
 
 
 def kept_sealed(view: View, wish: VolumeWish, lvol: Lvol) -> Lvol:

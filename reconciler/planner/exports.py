@@ -293,6 +293,8 @@ def _may_be_it(view: View, entry: NamespaceWish, thing: LiveObject) -> bool:
 
 
 def _same(wanted: LiveObject, live: LiveObject) -> bool:
+    if wanted == live:
+        return True
     have = fields_of(live)
     return all(
         have.get(name) == value for name, value in fields_of(wanted).items() if name in have or name not in _HIDDEN

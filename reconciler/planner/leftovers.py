@@ -26,13 +26,16 @@ def plan_leftovers(view: View, draft: Draft) -> None:
     touched = (
         {proposal.change.key for proposal in draft} | set(draft.records) | {held.change.key for held in draft.held}
     )
-    for record in sorted(view.owned.records, key=lambda record: (-_height(view, record), record.key.rank)):
+    undeclared: list[Record] = []
+    for record in view.owned.records:
         if record.key in touched or view.unread(record.key.kind):
             continue
         if not _declared(view, record):
-            _plan_leftover(view, draft, record)
+            undeclared.append(record)
         elif record.key.kind in _INSIDE_SUBSYSTEMS and record.key not in view.live:
             _forget_child(view, draft, record)
+    for record in sorted(undeclared, key=lambda record: (-_height(view, record), record.key.rank)):
+        _plan_leftover(view, draft, record)
 
 
 def _height(view: View, record: Record) -> int:
@@ -46,8 +49,7 @@ def _declared(view: View, record: Record) -> bool:
     if record.key.kind is ObjectKind.SUBSYSTEM:  # a changed NQN leaves the old subsystem behind
         return record.key.name in view.subsystem_wishes
     if record.key.kind is ObjectKind.BDEV:  # one that is declared on another target now is to be let go here
-        parts = (view.target.devices, view.target.images, view.target.volumes)  # what encrypts a volume is its own
-        return any(record.resource in (item.wish.key, *item.wish.aliases) for part in parts for item in part)
+        return record.resource in view.with_devices
     if record.key.kind in BEARS_DATA:  # bytes do not follow a manifest that moves to another target
         return record.resource in view.declared_here
     return record.resource in view.desired.declared

@@ -175,6 +175,12 @@ class View:
         return frozenset(name for wish in self.target.wishes for name in (wish.key, *wish.aliases))
 
     @cached_property
+    def with_devices(self) -> frozenset[ResourceKey]:
+        """What is declared on this target and may have a device: also a volume, which a device of its own encrypts."""
+        parts = (self.target.devices, self.target.images, self.target.volumes)
+        return frozenset(name for part in parts for item in part for name in (item.wish.key, *item.wish.aliases))
+
+    @cached_property
     def drift_policies(self) -> Mapping[ResourceKey, str]:
         """What each resource says about drift."""
         return {wish.key: wish.drift_policy for wish in self.target.wishes}
