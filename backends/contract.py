@@ -144,6 +144,7 @@ class Bdev:
     superblock: bool | None = None
     strip_size: int | None = None  # KiB
     key_name: str | None = None  # of a crypto device; tells one key from another
+    sealed: str | None = None  # fingerprint of its key, where the name does not tell it; cannot be read back
     latency: Latency | None = None
     policy: str | None = None  # how a multipath device chooses among its paths
     claimed: bool = fact(default=False)
@@ -479,6 +480,7 @@ class Interest:
 
     blank: frozenset[str] = frozenset()  # names of bdevs whose blankness somebody needs to know
     connections: frozenset[str] = frozenset()  # NQNs whose connected hosts somebody needs to know
+    keyed: frozenset[Bdev] = frozenset()  # crypto devices of which somebody needs to know whether they have this key
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,6 +510,7 @@ class Observed:
     blank: Mapping[str, bool | None] = field(default_factory=dict)  # bdev name → proven blank; None: cannot tell
     # NQN → host NQN → names of the listeners it came through; None: cannot tell, which counts as connected
     connections: Mapping[str, Mapping[str, frozenset[str]] | None] = field(default_factory=dict)
+    keyed: Mapping[str, bool | None] = field(default_factory=dict)  # bdev name → has the key; None: cannot tell
     version: str = ""
     user: int | None = None  # uid of the target, where it provably runs on this machine and sees its files
     last_notification: int = -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.contract import Backend, BackendError, Interest, Terminal
 from reconciler import telemetry
@@ -26,6 +27,9 @@ from reconciler.source import GitSource
 from reconciler.state import open_state
 from reconciler.store import StateError
 from schemas.resources import Json
+
+if TYPE_CHECKING:
+    from backends.spdk.backend import SpdkBackend
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,36 @@ def call_raw(address: Path | str, method: str, params: Mapping[str, Json] | None
 
 def import_live(target: str, connection: Mapping[str, Any], namespace: str) -> Imported:
     """Manifests of a live target. Raises CommandError when it cannot be reached."""
+    from backends.spdk import saved  # noqa: PLC0415  # only this verb needs it
+
     backend = backend_at(connection)
     try:
-        return import_target(backend.observe(Interest()), target, connection, namespace)
+        observed = backend.observe(Interest())
+        hidden = backend.configuration(saved.PARTS)
     except BackendError as error:
         raise CommandError(str(error)) from error
     finally:
         backend.close()
+    unknown = [] if hidden else ["options that only framework_get_config shows, which the target refuses"]
+    config = saved.read_calls(hidden or [])
+    return import_target(
+        saved.completed(observed, config), target, connection, namespace, odd=config.odd, unknown=unknown
+    )
+
+
+def import_saved(file: Path, target: str, connection: Mapping[str, Any], namespace: str) -> Imported:
+    """Manifests of what a configuration file makes, as `rpc.py save_config` wrote it. Raises CommandError."""
+    from backends.spdk import saved  # noqa: PLC0415  # see above
+
+    try:
+        config = saved.read(json.loads(file.read_text()))
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(f"{file}: not JSON, so not what save_config writes: {error}", Exit.USAGE) from error
+    except BackendError as error:
+        raise CommandError(f"{file}: not what save_config writes: {error}", Exit.USAGE) from error
+    return import_target(config.observed, target, connection, namespace, odd=config.odd, unknown=config.unknown)
 
 
 def allowlist(features: Iterable[str]) -> tuple[str, ...]:
@@ -161,7 +188,7 @@ def backend_for(wish: TargetWish, secrets: Vault) -> Backend:
     return backend_at(wish.connection, secrets)
 
 
-def backend_at(connection: Mapping[str, Any], secrets: Vault | None = None) -> Backend:
+def backend_at(connection: Mapping[str, Any], secrets: Vault | None = None) -> SpdkBackend:
     """The backend of the target that a connection, written as in a Target, leads to."""
     from backends.spdk.backend import NoSecrets, SpdkBackend  # noqa: PLC0415  # only verbs that talk to targets need it
     from backends.spdk.transport import HttpEndpoint, HttpTransport, connect_tcp, connect_unix  # noqa: PLC0415

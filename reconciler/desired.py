@@ -388,9 +388,10 @@ class _House:
 
     def _image(self, resource: Resource) -> DeviceWish:
         spec, key = _spec(resource), resource.key
-        name, uuid = identity.object_name(self.site, key), identity.derived_uuid(self.site, key)
+        name = spec.get("bdevName", identity.object_name(self.site, key))
+        uuid = spec.get("uuid", identity.derived_uuid(self.site, key))
         bdev = Bdev(name, "aio", uuid, block_size=spec["blockSize"], path=spec["path"], read_only=True)
-        return DeviceWish(self._wish(resource, spec), bdev)
+        return DeviceWish(self._wish(resource, spec), bdev, named="bdevName" in spec)
 
     def _volume(self, resource: Resource) -> VolumeWish:
         spec, key = self._inherited(resource), resource.key

@@ -43,6 +43,7 @@ def wanted_bdev(name: str, identity: str, spec: Mapping[str, Any], bases: Sequen
         level=about.get("level"),
         superblock=about.get("superblock"),
         strip_size=_strip(about),
+        key_name=about.get("keyName"),
         latency=_latency(about) if driver == "delay" else None,
         policy=_policy(about),
     )

@@ -421,8 +421,12 @@ class Ledger:
 
 def seals(applied: Iterable[JsonObject]) -> dict[str, str]:
     """What of objects' fields is to be sealed: the uuids of crypto devices, each with the fingerprint of its key."""
-    named = ((fields.get("uuid"), fields.get("key_name")) for fields in applied)
-    return {uuid: key.rpartition("-")[2] for uuid, key in named if isinstance(uuid, str) and isinstance(key, str)}
+    named = ((fields.get("uuid"), fields.get("key_name"), fields.get("sealed")) for fields in applied)
+    return {
+        uuid: str(sealed or key.rpartition("-")[2])
+        for uuid, key, sealed in named
+        if isinstance(uuid, str) and isinstance(key, str)
+    }
 
 
 def _goes_on(known: Record | None, record: Record) -> bool:

@@ -30,7 +30,7 @@ from reconciler.journal import Entry, Journal, Patience, is_seen, settle
 from reconciler.ledger import Ledger, seals
 from reconciler.lives import Life, Lives
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
-from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven
+from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven, unproven_keys
 from reconciler.planner.inuse import told
 from reconciler.planner.keys import wanted_keys
 from reconciler.policy import DAY
@@ -171,7 +171,7 @@ class Keeper:
         view = View(wish, desired, observed, owned, self.house.clock.now())
         if self._idle and not self._late and _only_time_passed(self._idle[0], view):
             return self._idle
-        wanted = Interest(blank=unproven(view))
+        wanted = Interest(blank=unproven(view), keyed=unproven_keys(view))
         for _ in range(PLANS):
             if wanted != Interest():
                 peers = self._peers(desired, wanted.connections) if wanted.connections else {}
@@ -179,7 +179,7 @@ class Keeper:
             todo = plan(view)
             if not todo.questions:
                 break
-            wanted = Interest(wanted.blank, wanted.connections | todo.questions)
+            wanted = dataclasses.replace(wanted, connections=wanted.connections | todo.questions)
         if not life.is_certain:  # what is there says nothing about what the ledger has
             todo = dataclasses.replace(todo, records=(), forget=())
         return view, todo

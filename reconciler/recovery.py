@@ -37,8 +37,8 @@ def recovered(
     return [record for record in found if record.key not in taken]
 
 
-def adoptable(observed: Observed, volume: VolumeWish, store: str) -> Lvol | None:
-    """The lvol that a volume's manifest says to take over: by its uuid, or the one of the volume's own name."""
+def adoptable(observed: Observed, volume: VolumeWish | SnapshotWish, store: str) -> Lvol | None:
+    """The lvol that a manifest says to take over: by its uuid, or the one of the resource's own name."""
     adopt = volume.wish.adopt
     if adopt == "true":
         named = observed.objects.get(ObjectKey(ObjectKind.LVOL, f"{store}/{volume.wish.key.name}"))
@@ -82,9 +82,10 @@ def _names(site: str, wish: Wish) -> list[str]:
 
 
 def _adopters(wish: TargetWish, observed: Observed) -> Mapping[ObjectKey, Wish]:
-    """The volumes whose manifests say that they adopted an lvol."""
+    """The volumes and snapshots whose manifests say that they adopted an lvol."""
     found: dict[ObjectKey, Wish] = {}
-    for volume in wish.volumes:
+    parts: list[VolumeWish | SnapshotWish] = [*wish.volumes, *wish.snapshots]
+    for volume in parts:
         store = _store_of(volume.pool, observed) if volume.wish.adopt else None
         lvol = adoptable(observed, volume, store) if store else None
         if lvol:
@@ -142,7 +143,7 @@ def _declared_key(owner: VolumeWish | SnapshotWish | DeviceWish | None) -> str:
 
 
 def _live_of(site: str, wish: VolumeWish | SnapshotWish, store: str, observed: Observed) -> Lvol | None:
-    if isinstance(wish, VolumeWish) and (adopted := adoptable(observed, wish, store)):
+    if wish.wish.adopt and (adopted := adoptable(observed, wish, store)):
         return adopted
     keys = (ObjectKey(ObjectKind.LVOL, f"{store}/{name}") for name in reversed(_names(site, wish.wish)))
     return next((lvol for key in keys if isinstance(lvol := observed.objects.get(key), Lvol)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ from backends.contract import (
     fields_of,
     index,
 )
-from backends.spdk import methods, model
+from backends.spdk import methods, model, shape, stacks
 from backends.spdk.apply import Conversation, Pause, apply, read
 from backends.spdk.client import Call, Client, Reply
 from backends.spdk.errors import Deserted, Disconnected, RpcError
@@ -63,9 +64,30 @@ class SpdkBackend:
 
     def observe(self, interest: Interest) -> Observed:
         try:
-            return self._connected().observe(interest)
+            found = self._connected().observe(interest)
         except RpcError as error:
             raise error.verdict() from error
+        if not interest.keyed:
+            return found
+        return dataclasses.replace(found, keyed={device.name: self._has_key(device) for device in interest.keyed})
+
+    def _has_key(self, device: Bdev) -> bool | None:
+        """Whether the target's key of that name is the one that we mean; what it answers is compared and dropped."""
+        try:
+            answer = self._client().call(stacks.key_read(device.key_name or "")).result()
+            return stacks.is_key(answer, device, self.secrets)
+        except (RpcError, BackendError):
+            return None
+
+    def configuration(self, parts: Sequence[str]) -> list[object]:
+        """The calls that would make these parts of the target again; none where it does not tell. Raises Transient."""
+        found: list[object] = []
+        for part in parts:
+            try:
+                found += shape.items(self._connected().client.call(methods.configuration(part)).result())
+            except RpcError:
+                return []
+        return found
 
     def hurry(self, since: int) -> tuple[int, bool]:
         try:

@@ -58,6 +58,11 @@ def notifications(since: int, limit: int = 1024) -> Call:
     return Call("notify_get_notifications", {"id": since, "max": limit})
 
 
+def configuration(part: str) -> Call:
+    """The calls that would make one part of the target again. Never of `accel`, which shows keys."""
+    return Call("framework_get_config", {"name": part})
+
+
 # --- devices and stores
 
 

@@ -256,7 +256,7 @@ def key_destroy(name: str) -> Call:
 
 
 def _halves(wanted: Bdev, secrets: Secrets) -> tuple[str, str]:
-    fingerprint = (wanted.key_name or "").rpartition("-")[2]
+    fingerprint = wanted.sealed or (wanted.key_name or "").rpartition("-")[2]
     found = halves(secrets.material(wanted.key_from, fingerprint))
     if found is None:
         raise Terminal(f"{wanted.key_from}: {NO_KEY}")

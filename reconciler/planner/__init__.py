@@ -21,12 +21,12 @@ from reconciler.planner.order import order
 from reconciler.planner.pools import plan_pools, unproven_pools
 from reconciler.planner.provisioning import settle_tasks
 from reconciler.planner.sole import remark_company
-from reconciler.planner.stacks import unproven_members
+from reconciler.planner.stacks import unproven_keys, unproven_members
 from reconciler.planner.target import plan_target
 from reconciler.planner.view import Doubt, Owned, Spending, View, Writer
 from reconciler.planner.withhold import used_drift, withhold
 
-__all__ = ["BEARS_DATA", "Doubt", "Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven"]
+__all__ = ["BEARS_DATA", "Doubt", "Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven", "unproven_keys"]
 
 
 def unproven(view: View) -> frozenset[str]:

@@ -84,7 +84,7 @@ def _plan_device(view: View, draft: Draft, wish: DeviceWish, standings: Mapping[
     if why := view.unread(ObjectKind.BDEV, wish.bdev.driver):
         return Standing(why=f"the target's devices could not be read: {why}")
     live = view.live.get(wish.bdev.key)
-    if refusal := _not_ours(view, wish, live):
+    if refusal := not_ours(view, wish, live):
         draft.remark(wish.wish.key, *refusal, stalled=True)
         return Standing(why=refusal[1])
     present = live if isinstance(live, Bdev) else None
@@ -111,7 +111,7 @@ def _plan_crypto(
             return Standing(live=live) if live else Standing(why=message)
 
 
-def _not_ours(view: View, wish: DeviceWish, live: LiveObject | None) -> tuple[str, str] | None:
+def not_ours(view: View, wish: DeviceWish, live: LiveObject | None) -> tuple[str, str] | None:
     """Why a device that the ledger does not know, or knows as another's, is neither taken over nor made."""
     record = view.records.get(wish.bdev.key)
     if record and record.resource in view.desired.declared - {wish.wish.key, *wish.wish.aliases}:

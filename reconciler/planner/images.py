@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from backends.contract import Bdev, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Difference, Drift, DriftClass, Record, created
+from reconciler.planner.devices import not_ours
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, missing_drift
 from reconciler.planner.sole import identity_reused, opened_elsewhere
 from reconciler.planner.view import View
@@ -35,6 +36,9 @@ def _plan_image(view: View, draft: Draft, wish: DeviceWish) -> Standing:
         return Standing(why=f"the target's devices could not be read: {why}")
     wish = _as_known(view, wish)
     live = view.live.get(wish.bdev.key)
+    if refusal := not_ours(view, wish, live):
+        draft.remark(wish.wish.key, *refusal, stalled=True)
+        return Standing(why=refusal[1])
     return _present(view, draft, wish, live) if isinstance(live, Bdev) else _missing(view, draft, wish)
 
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from backends.contract import Guard, Lvol, LvolStore, ObjectKey, ObjectKind
 from reconciler.desired import SnapshotWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created
+from reconciler.planner.adoption import owner_of
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.encryption import sealing, with_key
 from reconciler.planner.pools import low
 from reconciler.planner.view import View
-from reconciler.recovery import unknown_uid
+from reconciler.recovery import adoptable, unknown_uid
 
 
 def plan_snapshot(view: View, draft: Draft, wish: SnapshotWish, ground: Ground, *, needed: bool = True) -> Standing:
@@ -41,6 +42,8 @@ def _new_snapshot(  # noqa: PLR0911  # one return for each way in which it stand
     if key in view.owned.elsewhere:
         where = view.owned.elsewhere[key]
         return _wait(draft, wish, "RecordedElsewhere", f"this snapshot is on target {where}; it is never taken twice")
+    if wish.wish.adopt:
+        return _adopt(view, draft, wish, wanted.store)
     live = view.live.get(wanted.key)
     if isinstance(live, Lvol) and record:  # the request that we never heard the end of
         return _own(draft, wish, record, live)
@@ -48,6 +51,21 @@ def _new_snapshot(  # noqa: PLR0911  # one return for each way in which it stand
         known = f"lvol {wanted.alias} is ours by its name, but the ledger does not know it"
         return _wait(draft, wish, "Recovering", known)
     return _take(view, draft, wish, wanted, ground)
+
+
+def _adopt(view: View, draft: Draft, wish: SnapshotWish, store: str) -> Standing:
+    """Take over the lvol that is named; what is to be adopted is never taken."""
+    live = adoptable(view.observed, wish, store)
+    if live is None:
+        return _wait(draft, wish, "NothingToAdopt", f"there is no lvol {wish.wish.adopt} in store {store} to adopt")
+    if other := owner_of(view, draft, live, wish.wish.key):
+        return _stop(draft, wish, "NotAdoptable", f"lvol {live.alias} belongs to {other}; bytes have one owner")
+    if not live.read_only:
+        return _stop(draft, wish, "NotAdoptable", f"lvol {live.alias} can be written: it is no snapshot")
+    volume = adoptable(view.observed, wish.volume, store) if wish.volume else None
+    applied = Lvol(live.store, live.name, live.uuid, live.size, snapshot_of=volume.alias if volume else None)
+    draft.own(applied, wish.wish, uid=live.uuid or "")
+    return Standing(live=live)
 
 
 def other_site(store: str, names: Sequence[str]) -> str:

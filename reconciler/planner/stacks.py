@@ -45,8 +45,26 @@ def keyed(view: View, wish: DeviceWish) -> Bdev | tuple[str, str]:
     if known not in (None, fingerprint):
         written = f"the bytes were written with key {known}"
         return "WrongKey", f"{written}, but {wish.key_from} holds key {fingerprint}; nothing is decrypted with it"
-    name = f"{wish.bdev.name[:KEY_NAME]}-{fingerprint}"
-    return dataclasses.replace(wish.bdev, uuid=uuid, key_name=name, key_from=wish.key_from)
+    if wish.bdev.key_name and known is None and wish.bdev.key in view.live:
+        match view.observed.keyed.get(wish.bdev.name):
+            case None:
+                return "KeyUnavailable", f"key {wish.bdev.key_name} of the target could not be compared with that"
+            case False:
+                return "WrongKey", f"key {wish.bdev.key_name} of the target is not the one in {wish.key_from}"
+    named = wish.bdev.key_name is not None
+    name = wish.bdev.key_name or f"{wish.bdev.name[:KEY_NAME]}-{fingerprint}"
+    sealed = fingerprint if named else None
+    return dataclasses.replace(wish.bdev, uuid=uuid, key_name=name, key_from=wish.key_from, sealed=sealed)
+
+
+def unproven_keys(view: View) -> frozenset[Bdev]:
+    """Devices that are to be taken over, if the target's key is the one that their manifest leads to."""
+    return frozenset(
+        dataclasses.replace(wish.bdev, key_from=wish.key_from, sealed=view.owned.keys[wish.key_from])
+        for wish in view.target.devices
+        if wish.bdev.key_name and wish.key_from in view.owned.keys and wish.bdev.key in view.live
+        if (wish.bdev.uuid or _uuid_above(view, wish)) not in view.owned.sealed
+    )
 
 
 def _uuid_above(view: View, wish: DeviceWish) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind
-from reconciler import identity
 from reconciler.desired import VolumeWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created, updated
+from reconciler.planner.adoption import cloned_of, owner_of
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.encryption import kept_sealed, secured, with_key
 from reconciler.planner.pools import low
@@ -70,19 +70,12 @@ def _adopt(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol) -> Standing
         by_name = f"{wanted.store}/{wish.wish.key.name}"
         named = by_name if wish.wish.adopt == "true" else f"{wish.wish.adopt} in store {wanted.store}"
         return _wait(draft, wish, "NothingToAdopt", f"there is no lvol {named} to adopt")
-    if other := _owner_of(view, draft, live, wish):
+    if other := owner_of(view, draft, live, wish.wish.key):
         return _stop(draft, wish, "NotAdoptable", f"lvol {live.alias} belongs to {other}; bytes have one owner")
-    draft.own(_as_applied(wanted, live, wanted.size), wish.wish, uid=live.uuid or "")
+    below = cloned_of(view, live, wish.wish.key)
+    applied = dataclasses.replace(_as_applied(wanted, live, wanted.size), clone_of=below, image=live.image)
+    draft.own(applied, wish.wish, uid=live.uuid or "")
     return Standing(live=live)
-
-
-def _owner_of(view: View, draft: Draft, lvol: Lvol, wish: VolumeWish) -> str:
-    """Who else owns an lvol: another resource, by the ledger or in this plan, or by its name one that is not known."""
-    records = (*view.owned.records, *draft.records.values())
-    owners = (r.resource for r in records if r.key == lvol.key or (r.uid and r.uid == lvol.uuid))
-    other = next((str(owner) for owner in owners if owner != wish.wish.key), "")
-    ours = identity.site_of(lvol.name) == identity.site_mark(view.owned.site)
-    return other or ("a resource that the ledger does not know" if ours and not view.recorded(lvol) else "")
 
 
 def _create(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, ground: Ground) -> Standing:

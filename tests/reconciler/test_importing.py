@@ -131,7 +131,6 @@ def test_what_cannot_be_said_is_left_alone(here: World) -> None:
     nqns = {m["spec"]["nqn"] for m in found.files["old/subsystems.yaml"]}
     assert nqns == {OLD, f"{NQN}any"}
     assert [line.partition(":")[0] for line in found.left_out] == [
-        "lvol Old Pool/snap",
         *["subsystem nqn.2026-01.com.example"] * 3,
     ]
     enforce(here, found)

@@ -79,6 +79,9 @@ def _bdev_calls(target: Target) -> Calls:
     yield "bdev_raid_set_options", target.raids.options
     yield from _together(target, "passthru", "malloc", "null")
     yield "bdev_nvme_set_options", BDEV_NVME
+    for controller in target.controllers.values():
+        for way in controller.calls():
+            yield "bdev_nvme_attach_controller", way
     yield "bdev_nvme_set_hotplug", BDEV_NVME_HOTPLUG
     for bdev in target.bdevs:
         if bdev.driver in ALONE:

@@ -15,6 +15,7 @@ from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
 from schemas.resources import Json
 
+TIMEOUTS: Final = ("ctrlr_loss_timeout_sec", "reconnect_delay_sec", "fast_io_fail_timeout_sec")
 NVME_IO: Final = ("read", "write", "unmap", "flush", "reset", "nvme_admin", "nvme_io", "write_zeroes", "compare")
 
 
@@ -28,6 +29,26 @@ class Controller:
     ways: list[Address] = field(default_factory=list)
     bdevs: list[Bdev] = field(default_factory=list)
     policy: str = "active_passive"
+    options: dict[str, Json] = field(default_factory=dict)  # how it was attached
+
+    def calls(self) -> Iterator[dict[str, Json]]:
+        """Parameters of the calls that attach it."""
+        times = {name: self.options.get(name, 0) for name in TIMEOUTS}
+        for way in self.ways:
+            yield {
+                "name": self.name,
+                **way.dump(),
+                "subnqn": self.subnqn,
+                "prchk_reftag": False,
+                "prchk_guard": False,
+                **times,
+                "hostnqn": self.hostnqn,
+                "hdgst": self.options.get("hdgst", False),
+                "ddgst": self.options.get("ddgst", False),
+                "multipath": "multipath",
+                "fabrics_connect_timeout_us": 0,
+                "num_io_queues": 1024,
+            }
 
 
 _TARGETS: weakref.WeakSet[Target] = weakref.WeakSet()
@@ -53,7 +74,7 @@ def attach(  # noqa: PLR0913  # the method's parameters
     subnqn: str = "",
     hostnqn: str = "",
     multipath: str = "multipath",
-    **_timeouts: Json,
+    **options: Json,
 ) -> Steps:
     """Observed: an address that nobody listens on is EIO, one that is attached already EEXIST."""
     del multipath
@@ -68,7 +89,7 @@ def attach(  # noqa: PLR0913  # the method's parameters
     if offered is None:
         raise failed(errno.EIO)
     known = target.controllers.get(name)
-    controller = known or Controller(name, subnqn, hostnqn)
+    controller = known or Controller(name, subnqn, hostnqn, options=options)
     controller.ways.append(way)
     target.controllers[name] = controller
     if known is None:

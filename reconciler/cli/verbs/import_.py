@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from reconciler.cli import daemon_client
 from reconciler.cli.exits import CommandError, Exit, UsageError
+from reconciler.cli.manuscript import manuscripts
 from reconciler.cli.options import add_output, address
 from reconciler.cli.screen import show, show_json
 
@@ -19,11 +18,14 @@ EXAMPLES = """\
 examples:
   holdfast import --target node-1 --socket /var/tmp/spdk.sock --to site/
   holdfast import --target node-2 --tcp 127.0.0.1:5260
+  holdfast import --saved-config spdk.json --name node-3 --to site/
   holdfast import --confirm
 
 With --target, nothing on the target changes; without --to the manifests are
-printed. What no manifest can say is named on stderr, and stays as it is. Files
-that exist are never overwritten.
+printed. What no manifest can say is named on stderr and at the head of the
+Target's file, and stays as it is. Files that exist are never overwritten. A
+configuration does not tell what is on the disks: pools, volumes and snapshots
+come from a live target only. Keys are never written, only where to put them.
 With --confirm, after the ledger was lost, the volumes, snapshots and pools on
 every target that carry this site's names are taken into it again, and the
 devices and subsystems that are declared.
@@ -34,10 +36,13 @@ configuration, 3 something is unreachable"""
 
 def configure(parser: ArgumentParser) -> None:
     daemon_client.configure(parser)
-    parser.add_argument("--target", metavar="NAME", help="name of the Target to write")
+    parser.add_argument("--target", "--name", metavar="NAME", help="name of the Target to write")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--socket", metavar="PATH", type=Path, help="the target's RPC socket")
     where.add_argument("--tcp", metavar="HOST:PORT", type=address, help="address of a forwarded RPC socket")
+    parser.add_argument(
+        "--saved-config", metavar="FILE", type=Path, help="what `rpc.py save_config` wrote, without a target"
+    )
     parser.add_argument("--namespace", metavar="NAME", default="default", help="tenant of what is found")
     parser.add_argument("--to", metavar="DIR", type=Path, help="folder of the repository to write to")
     parser.add_argument("--confirm", action="store_true", help="I have seen what `holdfast status` shows; it is ours")
@@ -47,10 +52,10 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> Exit:
     if arguments.confirm:
         return _confirm(arguments)
-    if not arguments.target or not (arguments.socket or arguments.tcp):
+    if not arguments.target or not (arguments.socket or arguments.tcp or arguments.saved_config):
         raise UsageError(
-            "say which target, and where: --target NAME with --socket PATH or --tcp HOST:PORT; or, after the ledger "
-            "was lost, look at `holdfast status` and `holdfast plan` first, then say --confirm"
+            "say which target, and where: --target NAME with --socket PATH, --tcp HOST:PORT or --saved-config FILE; "
+            "or, after the ledger was lost, look at `holdfast status` and `holdfast plan` first, then say --confirm"
         )
     return _import(arguments)
 
@@ -68,9 +73,12 @@ def _confirm(arguments: Namespace) -> Exit:
 def _import(arguments: Namespace) -> Exit:
     from reconciler import app  # noqa: PLC0415  # quick --help
 
-    connection = {"unixSocket": str(arguments.socket.absolute())} if arguments.socket else {"tcp": arguments.tcp}
-    found = app.import_live(arguments.target, connection, arguments.namespace)
-    texts = {Path(path): _text(documents) for path, documents in found.files.items()}
+    connection = {"tcp": arguments.tcp} if arguments.tcp else {"unixSocket": str(_socket(arguments))}
+    if arguments.saved_config:
+        found = app.import_saved(arguments.saved_config, arguments.target, connection, arguments.namespace)
+    else:
+        found = app.import_live(arguments.target, connection, arguments.namespace)
+    texts = {Path(path): text for path, text in manuscripts(found, arguments.target).items()}
     written = _write(arguments.to, texts) if arguments.to else []
     if arguments.output == "json":
         files = {str(path): text for path, text in texts.items()}
@@ -82,15 +90,9 @@ def _import(arguments: Namespace) -> Exit:
     return Exit.CLEAN
 
 
-def _text(documents: Any) -> str:  # noqa: ANN401  # YAML documents
-    from ruamel.yaml import YAML  # noqa: PLC0415  # only this verb writes YAML
-
-    yaml = YAML()
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.width = 120
-    text = StringIO()
-    yaml.dump_all(documents, text)
-    return text.getvalue()
+def _socket(arguments: Namespace) -> Path:
+    socket: Path = arguments.socket or Path("/var/tmp/spdk.sock")  # noqa: S108  # where SPDK listens unless told
+    return socket.absolute()
 
 
 def _write(folder: Path, texts: Mapping[Path, str]) -> list[str]:
