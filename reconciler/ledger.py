@@ -27,8 +27,8 @@ _INSIDE_A_SUBSYSTEM = (
     ObjectKind.LISTENER.value,
 )
 _OPENED = (
-    "SELECT r.target, r.kind, r.uid, r.applied, s.address FROM records r LEFT JOIN sessions s USING (target)"
-    " WHERE r.target != ? AND r.kind IN ('bdev', 'lvolstore') AND r.phase != 'destroyed' ORDER BY r.target"
+    "SELECT r.target, r.uid, r.applied, s.address FROM records r LEFT JOIN sessions s USING (target)"
+    " WHERE r.target != ? AND r.kind = 'bdev' AND r.phase != 'destroyed' ORDER BY r.target"
 )
 _RECORD = (
     "INSERT OR REPLACE INTO records (target, kind, name, resource_kind, resource_namespace, resource_name, phase, uid,"
@@ -138,13 +138,11 @@ class Ledger:
         }
 
     def opened(self, target: str, address: str) -> Mapping[str, str]:
-        """Devices by uuid, and by path where it is the same machine, and stores by uuid: what other targets have."""
+        """Devices by uuid, and by path where it is the same machine: what other targets have open."""
         machine, found = machine_of(address), dict[str, str]()
-        for other, kind, uid, applied, where in self._store.rows(_OPENED, target):
+        for other, uid, applied, where in self._store.rows(_OPENED, target):
             fields, same_machine = json.loads(applied), where is not None and machine_of(where) == machine
-            if kind == ObjectKind.LVOL_STORE.value:
-                found[uid] = other
-            elif fields.get("driver") == "nvme":
+            if fields.get("driver") == "nvme":
                 found[attaching(uid or fields.get("uuid", ""))] = other
             elif path := fields.get("path"):  # what has none is nobody else's, or stands on what has one
                 name = reading(path) if fields.get("read_only") else path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from backends.contract import Action, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
@@ -346,7 +346,3 @@ def updated(before: LiveObject, after: LiveObject) -> Change:
 
 def deleted(thing: LiveObject) -> Change:
     return Change(Action.DELETE, thing.key, thing, None)
-
-
-def by_key(records: Sequence[Record]) -> Mapping[ObjectKey, Record]:
-    return {record.key: record for record in records}

@@ -146,10 +146,6 @@ class Client:
     def peer_user(self) -> int | None:
         return self._transport.peer_user
 
-    @property
-    def in_flight(self) -> int:
-        return len(self._pending)
-
     def start(self, call: Call) -> int:
         """A call that goes out with the next `replies`. Raises Transient or Terminal when there is no connection."""
         if self.closed:

@@ -47,6 +47,8 @@ class DaemonView:
             for name, ready in self.readiness().items()
             if ready["status"] != "True"
         ]
+        said += [event["message"] for event in self.events() if event["reason"] == "Defect"][:1]
+        said += [f"{t['name']} {t['verdict']} {t['message']}".rstrip() for t in status["targets"] if not t["settled"]]
         return "; ".join(filter(None, said)) or "nothing is known to be wrong"
 
     def readiness(self) -> Mapping[str, Mapping[str, str]]:

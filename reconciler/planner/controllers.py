@@ -17,13 +17,16 @@ def plan_paths(view: View, draft: Draft, wish: DeviceWish) -> Standing | None:
     resource = wish.wish.key
     if why := view.unread(ObjectKind.NVME_PATH):
         return Standing(why=f"the target's NVMe controllers could not be read: {why}")
-    wanted = {path.key: path for path in wish.paths}
+    sharing = view.sharing(wish)
+    wanted = {path.key: path for other in sharing for path in other.paths}
     present = {path.key: path for path in view.paths_of(wish.paths[0].controller)}
     other = [path for key, path in present.items() if key in wanted and path.subsystem != wanted[key].subsystem]
     if other:
         message = f"controller {other[0].controller} leads to {other[0].subsystem}, not to {wish.paths[0].subsystem}"
         draft.remark(resource, "TargetIdentityMismatch", message, stalled=True)
         return Standing(why=message)
+    if sharing[0].wish.key != wish.wish.key:
+        return None  # what the controller has in common with another device is that one's business
     for path in wanted.values():
         if path.key in present:
             _keep(draft, wish, path, present[path.key])

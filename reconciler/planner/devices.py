@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from backends.contract import Bdev, Guard, LiveObject, ObjectKind
 from reconciler.desired import DeviceWish
-from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Record, created, updated
+from reconciler.plan import Cause, Difference, Drift, DriftClass, Record, created, updated
 from reconciler.planner.controllers import plan_namespace, plan_paths
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
 from reconciler.planner.sole import identity_reused, opened_elsewhere
@@ -116,7 +116,7 @@ def not_ours(view: View, wish: DeviceWish, live: LiveObject | None) -> tuple[str
     record = view.records.get(wish.bdev.key)
     if record and record.resource in view.desired.declared - {wish.wish.key, *wish.wish.aliases}:
         return "NotAdoptable", f"bdev {wish.bdev.name} belongs to {record.resource}; bytes have one owner"
-    if record:
+    if record or any(path.key in view.records for path in wish.paths):  # what comes with our controller is ours
         return None
     if live is None:
         nothing = f"there is no bdev {wish.bdev.name} to adopt; what is to be adopted is never created"
@@ -198,8 +198,3 @@ def _needs_restart(draft: Draft, resource: ResourceKey, found: tuple[Difference,
 
 def _report(draft: Draft, resource: ResourceKey, live: Bdev, found: tuple[Difference, ...]) -> None:
     draft.drifts.append(Drift(live.key, resource, DriftClass.MODIFIED, found, "Held"))
-
-
-def device_leftover_hazard(driver: str) -> Hazard:
-    """What detaching a device costs: memory loses its bytes, a file or disk keeps them."""
-    return Hazard.DATA_LOSS if driver == "malloc" else Hazard.SAFE

@@ -29,7 +29,7 @@ from backends.contract import (
 )
 from reconciler import identity
 from reconciler.breaker import CLOSED, Breaker
-from reconciler.desired import DesiredState, Secret, SubsystemWish, TargetWish, Wish
+from reconciler.desired import DesiredState, DeviceWish, Secret, SubsystemWish, TargetWish, Wish
 from reconciler.plan import Cause, Phase, Record
 from reconciler.policy import BUILT_IN, Policy
 from schemas.resources import JsonObject, ResourceKey
@@ -109,7 +109,7 @@ class Owned:
     elsewhere: Mapping[ResourceKey, str] = field(default_factory=dict)  # what bears data on other targets → which
     opened: Mapping[str, str] = field(
         default_factory=dict
-    )  # device (uuid, path, `reading`, `attaching`) or store → other
+    )  # device (uuid, path, `reading`, `attaching`) → other target
     split: Mapping[str, str] = field(default_factory=dict)  # uuid of a store that is open here → other target
     twin: str = ""  # the target whose process this is as well
     moved_from: str = ""  # address of the process that was kept before, when it may still be alive
@@ -218,6 +218,18 @@ class View:
     def all_paths(self) -> tuple[NvmePath, ...]:
         """Ways to NVMe controllers, in the order of keys."""
         return tuple(sorted(self._all(NvmePath), key=lambda path: path.key.rank))
+
+    def sharing(self, wish: DeviceWish) -> tuple[DeviceWish, ...]:
+        """The devices that are namespaces of the same NVMe controller, in the order of their names."""
+        return self._controllers[wish.paths[0].controller]
+
+    @cached_property
+    def _controllers(self) -> Mapping[str, tuple[DeviceWish, ...]]:
+        found: dict[str, list[DeviceWish]] = defaultdict(list)
+        for wish in self.target.devices:
+            for controller in {path.controller for path in wish.paths}:
+                found[controller].append(wish)
+        return {name: tuple(sorted(wishes, key=lambda w: w.wish.key)) for name, wishes in found.items()}
 
     def paths_of(self, controller: str) -> tuple[NvmePath, ...]:
         return tuple(path for path in self.all_paths if path.controller == controller)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planning import STORE_UID, disk, key, lvol, marker, record, store, uid_of
+from planning import disk, key, lvol, marker, record, store, uid_of
 from world import NQN, START, device_uuid
 
 from backends.contract import (
@@ -423,7 +423,7 @@ def test_a_device_is_known_where_it_is_open(database: Store) -> None:
     ledger.write("n1", [record(store(), key("StoragePool", "p"))])
     here, there = address_of({"unixSocket": "/a.sock"}), address_of({"tcp": "10.0.0.7:1"})
     ledger.begin_session("n1", Session("o", 1, START, address=here))
-    known = {device_uuid("n1"): "n1", STORE_UID: "n1"}
+    known = {device_uuid("n1"): "n1"}
     assert ledger.opened("n2", address_of({"unixSocket": "/b.sock"})) == known | {"/srv/n1.img": "n1"}
     assert ledger.opened("n2", there) == known
     assert ledger.opened("n1", here) == {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from live_world import KINDS, LiveTarget
 from stacking import KEY, OTHER_KEY, bdevs, come_true, device, file, key_file, pool, settled
-from world import World, volume, world
+from world import NQN, World, volume, world
 
 from reconciler.demo.patience import until
 from reconciler.plan import plan_json, result_json
@@ -334,3 +334,32 @@ def test_latency_is_changed_in_place(site: World) -> None:
     assert shown["uuid"] == uuid
     assert shown["driver_specific"]["delay"]["avg_read_latency"] == 50
     assert shown["driver_specific"]["delay"]["avg_write_latency"] == 0
+
+
+def test_two_namespaces_of_one_controller_share_its_ways() -> None:
+    """Guards the ledger: a way that two devices go has one owner, and passes to the other when that one leaves."""
+    with world(targets=("n1", "n2")) as site:
+        site.call("nvmf_create_transport", {"trtype": "TCP"}, target="n2")
+        site.call("nvmf_create_subsystem", {"nqn": f"{NQN}far", "allow_any_host": True}, target="n2")
+        at = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.9", "trsvcid": "4439"}
+        site.call("nvmf_subsystem_add_listener", {"nqn": f"{NQN}far", "listen_address": at}, target="n2")
+        for nsid in (1, 2):
+            site.call("bdev_malloc_create", {"name": f"M{nsid}", "num_blocks": 4096, "block_size": 4096}, target="n2")
+            shown = {"nqn": f"{NQN}far", "namespace": {"nsid": nsid, "bdev_name": f"M{nsid}"}}
+            site.call("nvmf_subsystem_add_ns", shown, target="n2")
+        way = {"transport": "TCP", "address": "127.0.0.9", "port": 4439}
+        pair = [
+            device(f"d{nsid}", bdevName=f"Farn{nsid}", nvme={"address": way, "subsystemNQN": f"{NQN}far", "nsid": nsid})
+            for nsid in (1, 2)
+        ]
+        site.commit(*pair)
+        tick = site.converge()
+        assert "NameTaken" not in site.reasons(tick)
+        assert not site.tick().plan.records
+        site.commit(pair[1])
+        site.converge()
+        assert site.call("bdev_nvme_get_controllers")
+        again = site.tick()
+        assert (again.plan.records, again.plan.steps) == ((), ())
+        owners = {r.resource.name for r in site.house.ledger.records("n1") if r.key.kind == "nvmepath"}
+        assert owners == {"d2"}

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.exits import Exit, UsageError
+from reconciler.cli.exits import Exit, UsageError, worst
 from reconciler.cli.options import add_output
 from reconciler.cli.reading import reading
 from reconciler.cli.screen import show, use_colour
@@ -22,8 +22,8 @@ examples:
   holdfast impact HEAD..HEAD~1               going back by one commit
   holdfast impact v1..v2 --repo storage.git  two tags of another repository
 
-exit codes: 0 compared, 2 usage or a broken .holdfast.yaml,
-3 something cannot be read"""
+exit codes: 0 compared, 1 HEAD does not pass, 2 usage or a broken
+.holdfast.yaml, 3 something cannot be read"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     show(_rendered(found, arguments.output))
     if before.policy_is_broken or after.policy_is_broken:
         return Exit.USAGE
-    return Exit.UNAVAILABLE if found.unreadable else Exit.CLEAN
+    codes = [Exit.UNAVAILABLE] * bool(found.unreadable) + [Exit.FINDINGS] * after.blocks
+    return worst(codes)
 
 
 def _range(text: str) -> tuple[str, str]:

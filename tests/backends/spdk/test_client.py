@@ -83,7 +83,7 @@ def test_any_chopping_gives_the_same_replies(case: tuple[dict[int, Any], bytes, 
     calls = [client.start(READ) for _ in results]
     script.answer(*chopped(stream, cuts))
     found: dict[int, Any] = {}
-    while client.in_flight and script.entries:
+    while client._pending and script.entries:
         found |= {reply.id: reply.result() for reply in client.replies(1.0)}
     assert found == {id_: results[id_] for id_ in calls}
 
@@ -181,7 +181,7 @@ def test_an_answer_that_was_cut_off_ends_its_own_call_only(cuts: list[int]) -> N
         found = {reply.id: reply for _ in range(len(script.entries)) for reply in client.replies(1.0)}
         assert [failure(found[keys[0]]), failure(found[keys[2]])] == [Transient, Unknown]
         assert [found[keys[place]].result() for place in (1, 3, 4)] == [[], {}, "done"]
-    assert (client.closed, client.in_flight) == (None, 0)
+    assert (client.closed, len(client._pending)) == (None, 0)
 
 
 def test_a_peer_that_never_ends_a_line_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +396,7 @@ def test_what_a_lost_connection_means() -> None:
     assert [failure(found[key]) for key in keys[:2]] == [Transient, Unknown]
     assert found[keys[2]].result() == "answered"
     assert "may still be running in the target" in str(found[keys[1]].error)
-    assert (client.in_flight, script.is_closed) == (0, True)
+    assert (len(client._pending), script.is_closed) == (0, True)
 
 
 @pytest.mark.parametrize("sent", [0, 1, 2, 3])
@@ -454,7 +454,7 @@ def test_closing_ends_every_call() -> None:
     client.close()
     found = ended(client, 3)
     assert [failure(found[key]) for key in (*sent, unsent)] == [Transient, Unknown, Transient]
-    assert (client.in_flight, script.is_closed) == (0, True)
+    assert (len(client._pending), script.is_closed) == (0, True)
 
 
 # --- many
