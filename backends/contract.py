@@ -352,6 +352,7 @@ class Listener:
     transport: str
     address: str
     port: int
+    secure_channel: bool | None = None  # TLS; None: not asked for, or not read
 
     @property
     def key(self) -> ObjectKey:

@@ -627,7 +627,9 @@ def _referral(entry: Mapping[str, Any]) -> Referral:
 
 
 def _listener(nqn: str, portal: Mapping[str, Any]) -> Listener:
-    return Listener(nqn, portal["transport"], portal["address"], portal["port"])
+    """Discovery lets every host in, which SPDK does not over TLS."""
+    secure = None if nqn == DISCOVERY else portal["secureChannel"]
+    return Listener(nqn, portal["transport"], portal["address"], portal["port"], secure)
 
 
 def _limits(qos: Mapping[str, int]) -> QosLimits:

@@ -1,4 +1,4 @@
-"""What `nvmf_get_subsystems` does not tell: ANA reporting, and who sees a masked namespace.
+"""What `nvmf_get_subsystems` does not tell: ANA reporting, who sees a masked namespace, pre-shared keys, TLS.
 
 `framework_get_config nvmf` shows it as the calls that would make it (observed on v26.05). Pure.
 """
@@ -9,8 +9,18 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from backends.contract import LiveObject, Namespace, ObjectKey, ObjectKind, Subsystem, VisibleHost
-from backends.spdk.shape import Raw, flag, mapping, number, objects, shape, text
+from backends.contract import (
+    AllowedHost,
+    Listener,
+    LiveObject,
+    Namespace,
+    ObjectKey,
+    ObjectKind,
+    Subsystem,
+    VisibleHost,
+)
+from backends.spdk.model import listener
+from backends.spdk.shape import Raw, flag, mapping, number, objects, shape, text, typed
 from schemas.resources import Json
 
 
@@ -21,6 +31,8 @@ class Hidden:
     ana_reporting: Mapping[str, bool] = field(default_factory=dict)  # by NQN
     masked: Mapping[ObjectKey, bool] = field(default_factory=dict)  # by namespace
     visible: tuple[VisibleHost, ...] = ()
+    psk: Mapping[ObjectKey, str] = field(default_factory=dict)  # name of the key by host; "" for none
+    secure: Mapping[ObjectKey, bool] = field(default_factory=dict)  # by listener
 
 
 def hidden(answer: Json) -> Hidden:
@@ -28,6 +40,8 @@ def hidden(answer: Json) -> Hidden:
     reporting: dict[str, bool] = {}
     masked: dict[ObjectKey, bool] = {}
     visible: list[VisibleHost] = []
+    psk: dict[ObjectKey, str] = {}
+    secure: dict[ObjectKey, bool] = {}
     with shape("framework_get_config"):
         for call in objects(answer):
             params = call.get("params")
@@ -38,10 +52,17 @@ def hidden(answer: Json) -> Hidden:
                 case "nvmf_subsystem_add_ns":
                     key, is_masked = _namespace(mapping(params))
                     masked[key] = is_masked
+                case "nvmf_subsystem_add_host":
+                    about = mapping(params)
+                    psk[AllowedHost(text(about, "nqn"), text(about, "host")).key] = typed(about.get("psk", ""), str)
+                case "nvmf_subsystem_add_listener":
+                    about = mapping(params)
+                    key = listener(text(about, "nqn"), mapping(about["listen_address"])).key
+                    secure[key] = typed(about.get("secure_channel", False), bool)
                 case "nvmf_ns_add_host":
                     about = mapping(params)
                     visible.append(VisibleHost(text(about, "nqn"), number(about, "nsid"), text(about, "host")))
-    return Hidden(reporting, masked, tuple(visible))
+    return Hidden(reporting, masked, tuple(visible), psk, secure)
 
 
 def _namespace(about: Raw) -> tuple[ObjectKey, bool]:
@@ -61,6 +82,10 @@ def _revealed(thing: LiveObject, found: Hidden) -> LiveObject:
             return dataclasses.replace(thing, ana_reporting=found.ana_reporting[nqn])
         case Namespace() if thing.key in found.masked:
             return dataclasses.replace(thing, masked=found.masked[thing.key])
+        case AllowedHost() if thing.key in found.psk:
+            return dataclasses.replace(thing, psk=found.psk[thing.key])
+        case Listener() if thing.key in found.secure:
+            return dataclasses.replace(thing, secure_channel=found.secure[thing.key])
     return thing
 
 

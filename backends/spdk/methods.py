@@ -251,7 +251,9 @@ def namespace_ana_group(wanted: Namespace) -> Call:
 
 
 def listener_add(listener: Listener) -> Call:
-    return _writes("nvmf_subsystem_add_listener", nqn=listener.nqn, listen_address=_address(listener))
+    """SPDK shares one socket among the listeners of an address; it speaks TLS if the first of them asked for it."""
+    where, secure = _address(listener), listener.secure_channel or None
+    return _writes("nvmf_subsystem_add_listener", nqn=listener.nqn, listen_address=where, secure_channel=secure)
 
 
 def listener_remove(listener: Listener) -> Call:

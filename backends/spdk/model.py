@@ -245,7 +245,7 @@ def subsystem(raw: Raw) -> tuple[LiveObject, ...]:
         case "NVMe":
             return tuple(_subsystem(raw))
         case "Discovery":
-            return tuple(_listener(text(raw, "nqn"), address) for address in objects(raw["listen_addresses"]))
+            return tuple(listener(text(raw, "nqn"), address) for address in objects(raw["listen_addresses"]))
         case other:
             raise ValueError(f"subtype {other!r}")
 
@@ -275,7 +275,7 @@ def _subsystem(raw: Raw) -> Iterator[LiveObject]:
             anagrpid=optional(ns, "anagrpid", int),
         )
     for address in objects(raw["listen_addresses"]):
-        yield _listener(nqn, address)
+        yield listener(nqn, address)
 
 
 def by_uuid(things: Iterable[LiveObject], uuids: Mapping[str, str]) -> tuple[LiveObject, ...]:
@@ -290,7 +290,7 @@ def by_uuid(things: Iterable[LiveObject], uuids: Mapping[str, str]) -> tuple[Liv
     return tuple(map(named, things))
 
 
-def _listener(nqn: str, address: Raw) -> Listener:
+def listener(nqn: str, address: Raw) -> Listener:
     service = text(address, "trsvcid")
     port = int(service) if service.isdecimal() else 0  # not every transport has ports
     return Listener(nqn, text(address, "trtype").upper(), text(address, "traddr"), port)
@@ -301,7 +301,7 @@ def connections(nqn: str, controllers: Json, qpairs: Json) -> Mapping[str, froze
     with shape("nvmf_subsystem_get_qpairs"):
         found: dict[str, frozenset[str]] = {text(raw, "hostnqn"): frozenset() for raw in objects(controllers)}
         for raw in objects(qpairs):
-            host, name = text(raw, "hostnqn"), _listener(nqn, mapping(raw["listen_address"])).key.name
+            host, name = text(raw, "hostnqn"), listener(nqn, mapping(raw["listen_address"])).key.name
             found[host] = found.get(host, frozenset()) | {name}
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from reconciler.planner.draft import Draft, Proposal, Standing, absent, differen
 from reconciler.planner.encryption import device_of, is_of
 from reconciler.planner.keys import Guests, hold_barred, plan_keys, set_keys
 from reconciler.planner.lineage import ELSEWHERE
+from reconciler.planner.portals import closed_first, shared
 from reconciler.planner.view import View
 from reconciler.planner.visibility import exposed, intruders, late_guests, renewed, shown_by, unmasked
 from schemas.resources import ResourceKey
@@ -44,7 +45,7 @@ _PATHS = {
     "allow_any_host": "spec.hosts.any",
     "ana_reporting": "spec.anaReporting",
 }
-_HIDDEN = frozenset({"masked", "anagrpid", "psk"})  # what a target does not always tell
+_HIDDEN = frozenset({"masked", "anagrpid", "psk", "secure_channel"})  # what a target does not always tell
 _NAMESPACE_PATHS = {"masked": "visibleTo", "anagrpid": "anaGroup"}
 _QOS_PATHS = {
     "iops": "spec.qos.iops",
@@ -327,7 +328,7 @@ def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: s
 
 
 def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: LiveObject) -> None:
-    """A namespace that shows other bytes, or the right ones under another identity."""
+    """What is fixed when it is added: a namespace's disk, identity and mask, a host's pre-shared key, TLS."""
     wish, record = inside.wish, view.records.get(thing.key)
     path = _path(thing)
     have, want = fields_of(live), fields_of(thing)
@@ -336,7 +337,7 @@ def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: Liv
     behind_our_back = record is not None and all(record.applied.get(n) == v for n, v in want.items())
     cause = Cause.DRIFT if behind_our_back else Cause.CHANGE
     drift = Drift(thing.key, wish.wish.key, DriftClass.MODIFIED, found, "Corrected") if behind_our_back else None
-    reason = f"{path}: who sees it is fixed when it is added" if fields == ["masked"] else f"{path} is another disk"
+    reason = f"{path}: {_why_anew(thing, fields)}"
     removal = Proposal(
         deleted(live),
         wish.wish.key,
@@ -344,8 +345,10 @@ def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: Liv
         reason,
         Hazard.DISRUPTIVE,
         _unchanged(live),
+        requires=inside.guests.needs(thing.host) if isinstance(thing, AllowedHost) else (),
         subject=_nqn(live),
         drift=drift,
+        doubt=shared(view, thing) if isinstance(thing, Listener) else None,
     )
     draft.propose(removal)
     draft.propose(
@@ -359,6 +362,16 @@ def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: Liv
             settled=inside.closing if isinstance(thing, Namespace) else (),
         )
     )
+
+
+def _why_anew(thing: LiveObject, fields: Sequence[str]) -> str:
+    """Why something is removed and added again."""
+    match thing:
+        case Listener():
+            return "takes TLS connections only" if thing.secure_channel else "takes plain connections"
+        case AllowedHost():
+            return "SPDK takes a pre-shared key when it lets the host in"
+    return "who sees it is fixed when it is added" if fields == ["masked"] else "is another disk"
 
 
 def _remove(view: View, draft: Draft, wish: SubsystemWish, thing: LiveObject) -> None:
@@ -394,6 +407,7 @@ def _requires(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKey,
         needed.append(thing.namespace)
     if isinstance(thing, AllowedHost):
         needed += inside.guests.needs(thing.host)
+        needed += [Transport("TCP").key] if thing.psk else []  # which takes it in; else it would be lost unsaid
     if isinstance(thing, Listener):
         needed.append(Transport(thing.transport).key)
         if _time_to_wait(view) > 0:
@@ -430,7 +444,7 @@ def _goes_first(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKe
         case AllowedHost():
             return (*exposed(view, inside.namespaces), *intruders(view, inside.wish, thing, inside.going))
         case Listener():
-            return exposed(view, inside.namespaces)
+            return (*exposed(view, inside.namespaces), *closed_first(view, thing))
     return ()
 
 

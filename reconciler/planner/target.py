@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backends.contract import DISCOVERY, Listener, LiveObject, ObjectKind, Referral, Transport
+from backends.contract import DISCOVERY, Listener, LiveObject, ObjectKind, Referral, Transport, fields_of
 from reconciler.dates import iso
 from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
 from reconciler.planner.draft import Draft, Proposal, absent, missing_drift
@@ -38,7 +38,7 @@ def _plan(  # noqa: PLR0913  # a list that is declared, against a list that is s
     there = {thing.key: thing for thing in present}
     for thing in wanted:
         live = there.pop(thing.key, None)
-        if live == thing:
+        if live is not None and _agrees(thing, live):
             draft.own(thing, view.target.wish)
         else:
             _put(view, draft, path, thing, live)
@@ -48,6 +48,10 @@ def _plan(  # noqa: PLR0913  # a list that is declared, against a list that is s
     gone = {thing.key for thing in (*wanted, *present)}
     kind = ObjectKind.REFERRAL if path == "spec.referrals" else ObjectKind.LISTENER
     draft.forget |= {key for key in view.records if key.kind is kind and _ours(key.name, kind) and key not in gone}
+
+
+def _agrees(wanted: LiveObject, live: LiveObject) -> bool:
+    return fields_of(wanted).items() <= fields_of(live).items()
 
 
 def _ours(name: str, kind: ObjectKind) -> bool:

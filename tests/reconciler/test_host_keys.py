@@ -47,6 +47,20 @@ def ring(site: World) -> dict[str, str]:
     return {key["name"]: key.get("path", "removed") for key in site.call("keyring_get_keys")}
 
 
+def restart(site: World) -> None:
+    """As on one machine, where the kernel knows the new process; that of a simulated target stays the same."""
+    site.restart_target()
+    backend: Any = site.keepers["n1"].backend
+    connect, pid = backend.connect, site.call("framework_get_reactors")["pid"]
+
+    def connect_here() -> Any:
+        transport = connect()
+        transport.peer_pid = pid
+        return transport
+
+    backend.connect = connect_here
+
+
 @pytest.fixture
 def settled(site: World) -> World:
     commit(site, keyed(keyFrom={"file": put(site, "web.key", dhchap(1))}))
@@ -79,3 +93,234 @@ def test_another_key_is_in_force_without_taking_the_host_off_the_list(settled: W
     assert new != old
     assert shown(settled) == {WEB: {"dhchap_key": new}}
     assert not Path(path).exists()
+
+
+# --- keys that cannot be had
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "No such file"),
+        ("not a key", "not a whole key"),
+        (dhchap(1)[:-6] + "AAAA:", "not a whole key"),  # another checksum
+        (dhchap(1, "03"), "not a whole key"),  # too short for the hash that it names
+    ],
+)
+def test_a_host_without_its_key_is_not_let_in_and_nobody_else_waits(site: World, text: str | None, told: str) -> None:
+    """A key that is missing or broken holds exactly its host, before anything is sent; the rest is served."""
+    where = put(site, "web.key", text) if text else str(site.folder / "nowhere")
+    commit(site, keyed(keyFrom={"file": where}), manifest("Host", "db", {"nqn": f"{NQN}host-db"}))
+    tick = site.converge()
+
+    assert set(shown(site)) == {f"{NQN}host-db"}
+    assert site.subsystems()[S]["listen_addresses"]
+    assert ring(site) == {}
+    (held,) = tick.plan.held
+    assert held.reason == "KeyUnavailable"
+    assert held.message.startswith(f"spec.dhchap.keyFrom: file:{where}: ")
+    assert told in held.message
+    assert text is None or text not in repr(tick.plan)
+
+    put(site, where.rpartition("/")[2], dhchap(1))
+    site.converge()
+    assert set(shown(site)) == {WEB, f"{NQN}host-db"}
+
+
+def test_a_host_stays_as_it_is_while_its_key_is_lost(settled: World) -> None:
+    """A host that is in keeps the key that it has: losing a file cuts nobody off, and takes no key out of force."""
+    before, keys = shown(settled), ring(settled)
+    (settled.folder / "web.key").unlink()
+
+    assert "KeyUnavailable" in settled.reasons(settled.converge())
+
+    assert (shown(settled), ring(settled)) == (before, keys)
+    assert all(Path(path).exists() for path in keys.values())
+
+
+@pytest.mark.parametrize("source", [{"env": "HOLDFAST_WEB"}, {"credential": "web"}])
+def test_keys_from_the_environment_and_from_systemd(site: World, source: dict[str, str]) -> None:
+    """A key that is in no file reaches the target in one of its own, and goes with the host."""
+    put(site, "web", dhchap(3))
+    site.environment |= {"HOLDFAST_WEB": dhchap(3), "CREDENTIALS_DIRECTORY": str(site.folder)}
+    commit(site, keyed(keyFrom=source))
+    site.converge()
+    ((name, path),) = ring(site).items()
+    assert shown(site) == {WEB: {"dhchap_key": name}}
+    assert Path(path).read_text().strip() == dhchap(3)
+
+    site.commit()
+    site.converge()
+    assert ring(site) == {}
+    assert not Path(path).exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ({"file": "/etc/hostname"}, "manifests may name files in"),
+        ({"env": "PATH"}, "manifests may name HOLDFAST_* only"),
+    ],
+)
+def test_what_no_manifest_may_name_is_not_read(site: World, source: dict[str, str], told: str) -> None:
+    """Whoever may commit may not read the daemon's machine: the error says what is allowed and how to allow more."""
+    commit(site, keyed(keyFrom=source))
+    tick = site.converge()
+    (held,) = tick.plan.held
+    assert held.message.startswith(f"spec.dhchap.keyFrom: {next(iter(source))}:")
+    assert told in held.message
+    assert "[secrets]" in held.message
+
+
+def test_a_link_out_of_the_directory_is_not_followed(site: World) -> None:
+    """A symbolic link in an allowed directory does not make its target allowed."""
+    (site.folder / "web.key").symlink_to("/etc/hostname")
+    commit(site, keyed(keyFrom={"file": str(site.folder / "web.key")}))
+    (held,) = site.converge().plan.held
+    assert "it leads to /etc/hostname" in held.message
+
+
+# --- drift, restart, withdrawal
+
+
+def test_a_key_that_somebody_removed_is_put_back_and_given_again(settled: World) -> None:
+    """Removing a key that a host holds fails it at its next connection, also once the key is back: it is given anew."""
+    ((name, path),) = ring(settled).items()
+    settled.call("keyring_file_remove_key", {"name": name})
+
+    assert settled.tick().plan.drifts
+    settled.converge()
+
+    assert ring(settled) == {name: path}
+    assert shown(settled) == {WEB: {"dhchap_key": name}}
+    assert settled.converge().settled
+
+
+def test_a_key_file_that_somebody_changed_is_written_again(settled: World) -> None:
+    """The target reads the file at every connection, so what is in it is looked after although no getter shows it."""
+    ((_, path),) = ring(settled).items()
+    Path(path).write_text(dhchap(9))
+    settled.tick()
+    assert Path(path).read_text().strip() == dhchap(1)
+    Path(path).chmod(0o644)
+    settled.tick()
+    assert Path(path).stat().st_mode & 0o777 == 0o600
+
+
+def test_after_a_restart_keys_come_before_hosts_and_listeners_last(settled: World) -> None:
+    """Nobody is let in without a key while a restarted target is being set up again."""
+    restart(settled)
+    settled.converge()
+    order = [method for method, _ in settled.simulators["n1"].mutations]
+    last = {method: place for place, method in enumerate(order)}
+    assert last["keyring_file_add_key"] < last["nvmf_subsystem_add_host"] < last["nvmf_subsystem_add_listener"]
+    assert shown(settled)[WEB].keys() == {"dhchap_key"}
+
+
+def test_a_withdrawn_key_is_taken_from_the_host_first(settled: World) -> None:
+    """A host that need not prove itself any more is told so before its key goes from the ring; it is not cut off."""
+    commit(settled, manifest("Host", "web", {"nqn": WEB}))
+    settled.converge()
+    assert shown(settled) == {WEB: {}}
+    assert ring(settled) == {}
+    methods = [method for method, _ in settled.simulators["n1"].mutations]
+    assert "nvmf_subsystem_remove_host" not in methods
+    assert methods.index("nvmf_subsystem_set_keys") < methods.index("keyring_file_remove_key")
+
+
+def test_keys_of_others_are_left_alone(settled: World) -> None:
+    """What somebody else put into the ring is not ours to remove, and no drift."""
+    settled.call("keyring_file_add_key", {"name": "theirs", "path": put(settled, "theirs", "anything")})
+    assert settled.converge().settled
+    assert "theirs" in ring(settled)
+
+
+def test_both_keys_of_a_host(site: World) -> None:
+    """A host that asks the target to prove itself, too: the controller's key is another, and is renewed alone."""
+    key, controller = put(site, "web.key", dhchap(1)), put(site, "controller.key", dhchap(2))
+    commit(site, keyed(keyFrom={"file": key}, controllerKeyFrom={"file": controller}))
+    site.converge()
+    before = shown(site)[WEB]
+    assert before.keys() == {"dhchap_key", "dhchap_ctrlr_key"}
+    put(site, "controller.key", dhchap(3))
+    site.converge()
+    after = shown(site)[WEB]
+    assert after["dhchap_key"] == before["dhchap_key"]
+    assert after["dhchap_ctrlr_key"] != before["dhchap_ctrlr_key"]
+
+
+# --- TLS
+
+
+def psk(fill: int) -> str:
+    key = bytes([fill]) * 32
+    return f"NVMeTLSkey-1:01:{base64.b64encode(key + zlib.crc32(key).to_bytes(4, 'little')).decode()}:"
+
+
+def config(site: World, method: str) -> list[dict[str, Any]]:
+    found = site.call("framework_get_config", {"name": "nvmf"})
+    return [call["params"] for call in found if call["method"] == method]
+
+
+@pytest.fixture
+def secure(site: World) -> World:
+    site.nodes = lambda: over_tls(World.nodes(site))  # type: ignore[method-assign]
+    put(site, "web.psk", psk(1))
+    commit(site, manifest("Host", "web", {"nqn": WEB, "tls": {"pskFrom": {"file": str(site.folder / "web.psk")}}}))
+    site.converge()
+    return site
+
+
+def over_tls(nodes: list[dict[str, Any]], secure: bool = True) -> list[dict[str, Any]]:  # noqa: FBT001, FBT002
+    nodes[0]["spec"]["portals"][0]["secureChannel"] = secure
+    return nodes
+
+
+def test_a_host_over_tls(secure: World) -> None:
+    """A pre-shared key by reference, and the portal that takes it: both shown, and nothing left to do."""
+    ((name, _),) = ring(secure).items()
+    assert [call["psk"] for call in config(secure, "nvmf_subsystem_add_host")] == [name]
+    assert [call["secure_channel"] for call in config(secure, "nvmf_subsystem_add_listener")] == [True]
+    assert secure.converge().settled
+
+
+def test_another_psk_takes_the_host_off_the_list_and_puts_it_back(secure: World) -> None:
+    """SPDK copies the key when it lets the host in, so a new one costs the connection: a disruptive step."""
+    ((old, _),) = ring(secure).items()
+    put(secure, "web.psk", psk(2))
+    steps = {step.id.partition(" ")[0]: step.hazard for step in secure.tick().plan.steps if "host nqn" in step.id}
+    assert steps == {"delete": Hazard.DISRUPTIVE, "create": Hazard.SAFE}
+    secure.converge()
+    ((new, _),) = ring(secure).items()
+    assert new != old
+    assert [call["psk"] for call in config(secure, "nvmf_subsystem_add_host")] == [new]
+
+
+def test_a_listener_that_somebody_made_plain_is_drift(secure: World) -> None:
+    """No getter tells whether a listener speaks TLS; framework_get_config does, and it is compared."""
+    (told,) = config(secure, "nvmf_subsystem_add_listener")
+    secure.call("nvmf_subsystem_remove_listener", {"nqn": S, "listen_address": told["listen_address"]})
+    secure.call("nvmf_subsystem_add_listener", {"nqn": S, "listen_address": told["listen_address"]})
+    assert secure.tick().plan.drifts
+    secure.converge()
+    assert [call["secure_channel"] for call in config(secure, "nvmf_subsystem_add_listener")] == [True]
+
+
+def test_a_portal_that_several_subsystems_share_turns_to_tls_only_by_approval(secure: World) -> None:
+    """The listeners of an address share one socket, which keeps its kind until all are closed."""
+    hosts = [manifest("Host", "web", {"nqn": WEB, "tls": {"pskFrom": {"file": str(secure.folder / "web.psk")}}})]
+    both = [volume("a"), volume("b"), subsystem("s", {1: "a"}, hosts=["web"]), subsystem("t", {1: "b"}, hosts=["web"])]
+    secure.commit(*hosts, *both)
+    secure.converge()
+
+    secure.push([*over_tls(World.nodes(secure), secure=False), *hosts, *both], unchecked=True)
+    plan = secure.converge().plan
+    assert {held.reason for held in plan.held if held.approvable} == {"PortalShared"}
+    assert {call["secure_channel"] for call in config(secure, "nvmf_subsystem_add_listener")} == {True}
+
+    secure.house.ledger.approve(plan.approval_id, "test", secure.clock.now(), secure.clock.now() + 60)
+    secure.converge()
+    assert [call["secure_channel"] for call in config(secure, "nvmf_subsystem_add_listener")] == [False, False]
+    methods = [method for method, _ in secure.simulators["n1"].mutations]
+    closed, opened = "nvmf_subsystem_remove_listener", "nvmf_subsystem_add_listener"
+    assert methods[-4:] == [closed, closed, opened, opened]

@@ -98,11 +98,11 @@ def furnish(target: SimulatedLab | LiveLab) -> dict[ObjectKey, LiveObject]:
             Lvol("pool", "v", uuid, 4 * MIB, thin=True),
             key,
             Subsystem(nqn, "0" * 20, "SPDK bdev Controller", 32, 1, 65519, ana_reporting=False),
-            AllowedHost(nqn, f"{NQN}host", "k1"),
+            AllowedHost(nqn, f"{NQN}host", "k1", psk=""),
             Namespace(nqn, 1, uuid, uuid, uuid.replace("-", "").upper(), masked=False),
             Namespace(nqn, 7, null, null, null.replace("-", "").upper(), masked=True),
             VisibleHost(nqn, 7, f"{NQN}other"),
-            Listener(nqn, "TCP", "127.0.0.1", 4477),
+            Listener(nqn, "TCP", "127.0.0.1", 4477, secure_channel=False),
             REFERRAL,
         ]
     )
