@@ -353,10 +353,37 @@ class Listener:
     address: str
     port: int
     secure_channel: bool | None = None  # TLS; None: not asked for, or not read
+    ana: str | None = None  # ANA states in words (`ana_text`); none where the subsystem does not report them
 
     @property
     def key(self) -> ObjectKey:
         return ObjectKey(self.kind, f"{self.nqn}#{self.transport}:{self.address}:{self.port}")
+
+
+ANA_STATES = ("optimized", "non_optimized", "inaccessible")  # best first; what SPDK can set
+
+
+def ana_text(states: Sequence[str]) -> str:
+    """The ANA states of groups 1, 2 … in words: `optimized`, or `1-2 optimized, 3-32 inaccessible`."""
+    if len(set(states)) == 1:
+        return states[0]
+    first = [at for at, state in enumerate(states) if at == 0 or states[at - 1] != state]
+    runs = zip(first, [*first[1:], len(states)], strict=True)
+    return ", ".join(f"{_groups(start + 1, end)} {states[start]}" for start, end in runs)
+
+
+def _groups(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def ana_states(text: str, groups: int) -> tuple[str, ...]:
+    """The states of so many groups, from the words of `ana_text`. Raises ValueError for other words."""
+    runs = [part.rpartition(" ") for part in text.split(", ")]
+    found: list[str] = []
+    for numbers, _, state in runs:
+        first, _, last = numbers.partition("-")
+        found += [state] * (int(last or first) - int(first) + 1 if first else groups)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +460,8 @@ def feature_of(thing: LiveObject) -> str:  # noqa: PLR0911  # one arm per kind
             return f"{thing.kind}/dhchap"
         case AllowedHost(psk=str(psk)) if psk:
             return f"{thing.kind}/psk"
+        case Listener(ana=str()):
+            return f"{thing.kind}/ana"
     return str(thing.kind)
 
 
@@ -482,6 +511,7 @@ class Interest:
     blank: frozenset[str] = frozenset()  # names of bdevs whose blankness somebody needs to know
     connections: frozenset[str] = frozenset()  # NQNs whose connected hosts somebody needs to know
     keyed: frozenset[Bdev] = frozenset()  # crypto devices of which somebody needs to know whether they have this key
+    ana: frozenset[str] = frozenset()  # NQNs whose listeners' ANA states somebody needs to know
 
 
 @dataclass(frozen=True, slots=True)

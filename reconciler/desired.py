@@ -24,6 +24,7 @@ from backends.contract import (
     Subsystem,
     Transport,
     VisibleHost,
+    ana_text,
 )
 from reconciler import devices, identity
 from reconciler.policy import BUILT_IN, Policy
@@ -508,8 +509,8 @@ class _House:
                 ana_reporting=spec["anaReporting"],
             ),
             hosts=tuple(sorted(self._allowed(spec["hosts"], key.namespace))),
-            namespaces=tuple(self._namespace(n, key.namespace) for n in sorted(spec["namespaces"], key=_nsid)),
-            listeners=tuple(_listener(nqn, portals[name]) for name in sorted(export["portals"])),
+            namespaces=tuple(self._namespace(n, spec, key.namespace) for n in sorted(spec["namespaces"], key=_nsid)),
+            listeners=tuple(_listener(nqn, portals[name], _ana(spec, export)) for name in sorted(export["portals"])),
         )
 
     def _allowed(self, hosts: Mapping[str, Any], namespace: str) -> set[str]:
@@ -536,9 +537,10 @@ class _House:
                     psk=_secret(spec, "tls", "pskFrom"),
                 )
 
-    def _namespace(self, entry: Mapping[str, Any], namespace: str) -> NamespaceWish:
+    def _namespace(self, entry: Mapping[str, Any], spec: Mapping[str, Any], namespace: str) -> NamespaceWish:
         visible = tuple(sorted(map(self._host, entry["visibleTo"]))) if "visibleTo" in entry else None
-        found = NamespaceWish(entry["nsid"], visible_to=visible, ana_group=entry.get("anaGroup"))
+        group = entry.get("anaGroup", entry["nsid"]) if spec["anaReporting"] else None
+        found = NamespaceWish(entry["nsid"], visible_to=visible, ana_group=group)
         if "volumeRef" in entry:
             return replace(found, volume=self.volume(self._get("Volume", namespace, entry["volumeRef"])))
         return replace(found, device=self.device(self._get("BlockDevice", "", entry["deviceRef"])))
@@ -626,10 +628,19 @@ def _referral(entry: Mapping[str, Any]) -> Referral:
     return Referral(entry["transport"], entry["address"], entry["port"], entry["subsystemNQN"], entry["secureChannel"])
 
 
-def _listener(nqn: str, portal: Mapping[str, Any]) -> Listener:
+def _listener(nqn: str, portal: Mapping[str, Any], ana: str | None = None) -> Listener:
     """Discovery lets every host in, which SPDK does not over TLS."""
     secure = None if nqn == DISCOVERY else portal["secureChannel"]
-    return Listener(nqn, portal["transport"], portal["address"], portal["port"], secure)
+    return Listener(nqn, portal["transport"], portal["address"], portal["port"], secure, ana)
+
+
+def _ana(spec: Mapping[str, Any], export: Mapping[str, Any]) -> str | None:
+    """The ANA states of an export's listeners; none where the subsystem does not report them."""
+    if not spec["anaReporting"]:
+        return None
+    own = {entry["group"]: entry["state"] for entry in export["anaGroups"]}
+    groups = range(1, spec["maxNamespaces"] + 1)
+    return ana_text([own.get(group, export["anaState"]).replace("-", "_") for group in groups])
 
 
 def _limits(qos: Mapping[str, int]) -> QosLimits:

@@ -159,7 +159,8 @@ class Keeper:
         """Observe and plan; nothing is sent to the target but questions."""
         self._late += self._executor.collect()
         wish = desired.targets[self.target]
-        observed = self.backend.observe(Interest())
+        asked = Interest(ana=frozenset(s.subsystem.nqn for s in wish.subsystems if s.subsystem.ana_reporting))
+        observed = self.backend.observe(asked)
         life = self._lives.meet(wish, desired.targets.keys(), observed)
         if life.news:
             self.house.ledger.set_breaker(self.target, CLOSED)  # another process may do better
@@ -171,9 +172,9 @@ class Keeper:
         view = View(wish, desired, observed, owned, self.house.clock.now())
         if self._idle and not self._late and _only_time_passed(self._idle[0], view):
             return self._idle
-        wanted = Interest(blank=unproven(view), keyed=unproven_keys(view))
+        wanted = dataclasses.replace(asked, blank=unproven(view), keyed=unproven_keys(view))
         for _ in range(PLANS):
-            if wanted != Interest():
+            if wanted != asked:
                 peers = self._peers(desired, wanted.connections) if wanted.connections else {}
                 view = dataclasses.replace(view, observed=self.backend.observe(wanted), peers=peers)
             todo = plan(view)

@@ -3,6 +3,7 @@
 from analyzer.rules import (
     abandoned_exports,
     adopt_withdrawn,
+    ana_not_reported,
     cross_target_reference,
     dangling_reference,
     data_loss_without_removal,
@@ -81,6 +82,7 @@ RULES = (
     quota_exceeded.RULE,
     rounded_iops.RULE,
     open_subsystem.RULE,
+    ana_not_reported.RULE,
     empty_selector.RULE,
     visible_to_stranger.RULE,
     expired_consent.RULE,

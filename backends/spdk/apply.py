@@ -42,7 +42,7 @@ from backends.contract import (
     fields_of,
     index,
 )
-from backends.spdk import keyring, methods, model, provisioning, stacks
+from backends.spdk import ana, keyring, methods, model, provisioning, stacks
 from backends.spdk.client import Call
 from backends.spdk.errors import RpcError
 from backends.spdk.hidden import hidden, of_subsystem
@@ -126,6 +126,15 @@ def _create(change: Change) -> Conversation:
     if bears_data and not isinstance(answer, str):
         raise Unknown(f"{change.key}: created, but the target did not say its uuid")
     return str(answer) if bears_data else None
+
+
+def _create_listener(change: Change) -> Conversation:
+    """Where groups differ, it is inaccessible until each has its state."""
+    yield from _create(change)
+    wanted = change.after
+    if isinstance(wanted, Listener) and wanted.ana is not None and "," in wanted.ana:
+        yield from ana.setting(dataclasses.replace(wanted, ana="inaccessible"), wanted)
+    return None
 
 
 def _meaning(wanted: LiveObject | None, error: RpcError) -> BackendError:
@@ -225,6 +234,8 @@ def _update(change: Change) -> Conversation:  # noqa: C901, PLR0912  # one arm p
                 yield methods.set_qos(after.bdev, after.limits)
             case Namespace(), Namespace() if _only(change, "anagrpid"):
                 yield methods.namespace_ana_group(after)
+            case Listener(), Listener() if _only(change, "ana"):
+                yield from ana.setting(before, after)
             case Bdev(), Bdev() if calls := stacks.updates(before, after):
                 for call in calls:  # noqa: UP028  # a list cannot be sent answers
                     yield call
@@ -352,6 +363,9 @@ def _read_whole(key: ObjectKey) -> Reading:
     if isinstance(live, (Subsystem, Namespace)):
         found = hidden((yield methods.NVMF_CONFIG))
         live = index(of_subsystem(live.nqn, [live], found)).get(key)
+    if isinstance(live, Listener):
+        states = ana.ana(live.nqn, (yield methods.listeners(live.nqn)))
+        (live,) = ana.with_ana([live], states)
     return live
 
 
@@ -435,5 +449,9 @@ HANDLERS: Mapping[tuple[ObjectKind, Action], Callable[[Change], Conversation]] =
     {(kind, Action.CREATE): _create for kind in ObjectKind}
     | {(kind, Action.UPDATE): _update for kind in ObjectKind}
     | {(kind, Action.DELETE): _delete for kind in ObjectKind}
-    | {(ObjectKind.NAMESPACE, Action.DELETE): _delete_namespace, (ObjectKind.BDEV, Action.DELETE): _delete_bdev}
+    | {
+        (ObjectKind.LISTENER, Action.CREATE): _create_listener,
+        (ObjectKind.NAMESPACE, Action.DELETE): _delete_namespace,
+        (ObjectKind.BDEV, Action.DELETE): _delete_bdev,
+    }
 )

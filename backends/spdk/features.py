@@ -102,6 +102,12 @@ NEEDED: Mapping[str, Needs] = MappingProxyType(
             ("nvmf_ns_add_host",), (), ("nvmf_ns_remove_host",), ("framework_get_config",), build="SPDK ≥ 24.05"
         ),
         f"{ObjectKind.LISTENER}": Needs((f"{_SUB}_add_listener",), (), (f"{_SUB}_remove_listener",)),
+        f"{ObjectKind.LISTENER}/ana": Needs(
+            (f"{_SUB}_add_listener",),
+            (f"{_SUB}_listener_set_ana_state",),
+            (f"{_SUB}_remove_listener",),
+            ask=(f"{_SUB}_get_listeners",),
+        ),
         f"{ObjectKind.LVOL_STORE}": Needs(
             ("bdev_lvol_create_lvstore", "bdev_wait_for_examine"),
             ("bdev_lvol_grow_lvstore",),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from backends.contract import Bdev, Listener, LvolStore, Namespace, QosLimits, Subsystem, Transport, VisibleHost
+from backends.contract import (
+    ANA_STATES,
+    Bdev,
+    Listener,
+    LvolStore,
+    Namespace,
+    QosLimits,
+    Subsystem,
+    Transport,
+    VisibleHost,
+)
 from backends.spdk.client import Call
 from schemas.resources import Json
 
@@ -251,9 +261,35 @@ def namespace_ana_group(wanted: Namespace) -> Call:
 
 
 def listener_add(listener: Listener) -> Call:
-    """SPDK shares one socket among the listeners of an address; it speaks TLS if the first of them asked for it."""
-    where, secure = _address(listener), listener.secure_channel or None
-    return _writes("nvmf_subsystem_add_listener", nqn=listener.nqn, listen_address=where, secure_channel=secure)
+def listener_add(listener: Listener) -> Call:
+    """Opens with the state of all its ANA groups; inaccessible where they differ, until each has been set.
+
+    SPDK shares one socket among the listeners of an address; it speaks TLS if the first of them asked for it.
+    """
+    state = None if listener.ana is None else listener.ana if listener.ana in ANA_STATES else "inaccessible"
+    return _writes(
+        "nvmf_subsystem_add_listener",
+        nqn=listener.nqn,
+        listen_address=_address(listener),
+        secure_channel=listener.secure_channel or None,
+        ana_state=state,
+    )
+
+
+def listeners(nqn: str) -> Call:
+    """With their ANA states. Pauses and resumes the subsystem's administrative queues, like `controllers`."""
+    return Call("nvmf_subsystem_get_listeners", {"nqn": nqn}, timeout=5.0)
+
+
+def ana_state(listener: Listener, group: int, state: str) -> Call:
+    """Group 0 is all groups."""
+    return _writes(
+        "nvmf_subsystem_listener_set_ana_state",
+        nqn=listener.nqn,
+        listen_address=_address(listener),
+        ana_state=state,
+        anagrpid=group,
+    )
 
 
 def listener_remove(listener: Listener) -> Call:

@@ -291,6 +291,7 @@ def by_uuid(things: Iterable[LiveObject], uuids: Mapping[str, str]) -> tuple[Liv
 
 
 def listener(nqn: str, address: Raw) -> Listener:
+    """A listener from its address alone."""
     service = text(address, "trsvcid")
     port = int(service) if service.isdecimal() else 0  # not every transport has ports
     return Listener(nqn, text(address, "trtype").upper(), text(address, "traddr"), port)

@@ -6,6 +6,7 @@ An answer that is byte for byte the one before (but for its id) is not parsed ag
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +28,7 @@ from backends.contract import (
     Observed,
     index,
 )
-from backends.spdk import features, keyring, methods, model, stacks
+from backends.spdk import ana, features, keyring, methods, model, stacks
 from backends.spdk.blank import is_blank
 from backends.spdk.client import Call, Client, Reply
 from backends.spdk.elements import Elements
@@ -44,6 +45,8 @@ EXTRAS: Sequence[tuple[Call, Callable[[Json], tuple[LiveObject, ...]], ObjectKin
     (stacks.CONTROLLERS, stacks.paths, ObjectKind.NVME_PATH, ""),
     (stacks.REFERRALS, stacks.referrals, ObjectKind.REFERRAL, ""),
 )
+NO_STATES: Mapping[ObjectKey, str] = {}
+TOGETHER = 64  # subsystems that are asked for their ANA states at once
 NOTHING_HIDDEN = Hidden()
 _Joined: TypeAlias = tuple[model.ListedLvol, model.LvolBdev | None, Lvol]
 NO_KEYS = keyring.Ring()
@@ -88,7 +91,9 @@ class Observer:
         concealed, ring = self._hidden(offered, gaps), self._ring(offered, gaps)
         shown = self._joined("hidden", (named, concealed), lambda: revealed(named, concealed))
         held = self._joined("hosts", (shown, ring), lambda: keyring.holding(shown, ring.removed))
-        subsystems = self._joined("subsystems", (held, known), lambda: model.by_uuid(held, known.uuids))
+        states = self._ana(interest.ana, concealed)
+        told = self._joined("ana", (held, states), lambda: ana.with_ana(held, _merged(states)))
+        subsystems = self._joined("subsystems", (told, known), lambda: model.by_uuid(told, known.uuids))
         self._version, self._notification = version, notification
         things: tuple[tuple[LiveObject, ...], ...] = (
             transports,
@@ -146,6 +151,17 @@ class Observer:
         if offered is not None and keyring.KEYS.method not in offered:
             return NO_KEYS
         return self._read(keyring.KEYS, keyring.ring, gaps, ObjectKind.KEY) or NO_KEYS
+
+    def _ana(self, wanted: frozenset[str], known: Hidden) -> tuple[Mapping[ObjectKey, str], ...]:
+        """ANA states, of the subsystems that report them. What is refused stays unknown."""
+        nqns = [nqn for nqn in sorted(wanted) if known.ana_reporting.get(nqn)]
+        found: list[Mapping[ObjectKey, str]] = []
+        for some in (nqns[at : at + TOGETHER] for at in range(0, len(nqns), TOGETHER)):
+            replies = self.client.call_many(methods.listeners(nqn) for nqn in some)
+            for nqn, reply in zip(some, replies, strict=True):
+                states = self._parsed(f"ana:{nqn}", reply, functools.partial(ana.ana, nqn), [])
+                found.append(states or NO_STATES)
+        return tuple(found)
 
     def connections(self, nqn: str) -> Mapping[str, frozenset[str]] | None:
         """Hosts connected to a subsystem; None when it cannot be told."""
@@ -210,7 +226,20 @@ class Observer:
 
         Raises Transient or Terminal when there is no answer at all: the others would be waited for just as long.
         """
-        name, reply = f"{call.method}:{within}", self._ask(call)
+        return self._parsed(f"{call.method}:{within}", self._ask(call), parse, gaps, kinds, within)
+
+    def _parsed(  # noqa: PLR0913, PLR0917  # what an answer is read with
+        self,
+        name: str,
+        reply: Reply,
+        parse: Callable[[Json], T],
+        gaps: list[Gap],
+        kinds: Iterable[ObjectKind] = (),
+        within: str = "",
+    ) -> T | None:
+        """An answer parsed; the very same value as before when it is byte for byte the same."""
+        if reply.error:
+            raise reply.error
         digest = hashlib.blake2b(reply.body, digest_size=16).digest()
         last = self._seen.get(name)
         if last and last[0] == digest:
@@ -254,6 +283,10 @@ def _news(reply: Reply, since: int) -> tuple[int, bool]:
     if newest is None:  # nothing at `since`: a new process, or nothing ever
         return -1, since >= 0
     return newest, newest != since
+
+
+def _merged(states: Iterable[Mapping[ObjectKey, str]]) -> dict[ObjectKey, str]:
+    return {key: text for found in states for key, text in found.items()}
 
 
 def _same(left: object, right: object) -> bool:

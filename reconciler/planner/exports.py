@@ -27,6 +27,7 @@ from backends.contract import (
 from reconciler import identity
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
+from reconciler.planner.ana import drain, in_place, propose_change
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
 from reconciler.planner.encryption import device_of, is_of
 from reconciler.planner.keys import Guests, hold_barred, plan_keys, set_keys
@@ -45,7 +46,7 @@ _PATHS = {
     "allow_any_host": "spec.hosts.any",
     "ana_reporting": "spec.anaReporting",
 }
-_HIDDEN = frozenset({"masked", "anagrpid", "psk", "secure_channel"})  # what a target does not always tell
+_HIDDEN = frozenset({"masked", "anagrpid", "ana", "psk", "secure_channel"})  # what a target does not always tell
 _NAMESPACE_PATHS = {"masked": "visibleTo", "anagrpid": "anaGroup"}
 _QOS_PATHS = {
     "iops": "spec.qos.iops",
@@ -260,6 +261,8 @@ def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[Ob
             _add(view, draft, inside, thing, waiting)
         elif _same(thing, live):
             draft.own(thing, inside.wish.wish)
+        elif in_place(thing, live):
+            propose_change(view, draft, inside.wish, thing, live)
         elif isinstance(thing, AllowedHost) and isinstance(live, AllowedHost) and thing.psk in (live.psk, "", None):
             set_keys(view, draft, inside.guests, inside.wish, live, thing)
         else:
@@ -267,7 +270,8 @@ def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[Ob
     for key, thing in sorted(present.items(), key=lambda item: item[0].rank):
         if shown_by(thing) in going or key in inside.barred:
             continue  # it goes with its namespace, or stays as it is for now
-        if key not in wanted and not (key in expected and _may_be_it(view, expected[key], thing)):
+        stays = key in wanted or (key in expected and _may_be_it(view, expected[key], thing))
+        if not stays and not drain(view, draft, inside.wish, thing, present):
             _remove(view, draft, inside.wish, thing)
 
 

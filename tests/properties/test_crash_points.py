@@ -62,8 +62,9 @@ def shop(*more: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def exports(*nsids: int) -> dict[str, Any]:
-    """A subsystem in which d is for the web host alone, and c for nobody."""
-    found = subsystem("s", {nsid: "abcd"[nsid - 1] for nsid in nsids}, hosts=["web"])
+    """A subsystem in which d is for the web host alone, and c for nobody, and b is better reached elsewhere."""
+    found = subsystem("s", {nsid: "abcd"[nsid - 1] for nsid in nsids}, hosts=["web"], anaReporting=True)
+    found["spec"]["exports"][0]["anaGroups"] = [{"group": 2, "state": "non-optimized"}]
     for entry in found["spec"]["namespaces"]:
         entry.update({3: {"visibleTo": []}, 4: {"visibleTo": ["web"]}}.get(entry["nsid"], {}))
     return found
@@ -79,7 +80,8 @@ def state(site: World) -> tuple[Any, ...]:
     config = site.call("framework_get_config", {"name": "nvmf"})
     masked = [c["params"]["namespace"]["no_auto_visible"] for c in config if c["method"].endswith("_add_ns")]
     visible = [(c["params"]["nsid"], c["params"]["host"]) for c in config if c["method"] == "nvmf_ns_add_host"]
-    return sorted(site.lvols()), shown, inside, below, masked, visible
+    ana = [site.call("nvmf_subsystem_get_listeners", {"nqn": nqn}) for nqn in site.subsystems()]
+    return sorted(site.lvols()), shown, inside, below, masked, visible, ana
 
 
 def settle(site: World) -> Tick:

@@ -18,7 +18,10 @@ S = f"{NQN}s"
 def remade(site: World, **options: Any) -> None:
     """Somebody deletes the subsystem and makes another one under its NQN."""
     site.call("nvmf_delete_subsystem", {"nqn": S})
-    site.call("nvmf_create_subsystem", {"nqn": S, "serial_number": "DECLARED", "model_number": "Declared"} | options)
+    site.call(
+        "nvmf_create_subsystem",
+        {"nqn": S, "serial_number": "DECLARED", "model_number": "Declared", "ana_reporting": True} | options,
+    )
 
 
 def renamespaced(site: World, **options: Any) -> None:
@@ -39,6 +42,12 @@ def limited(site: World, name: str = "a", **limits: int) -> None:
 def relistened(site: World, verb: str, port: str) -> None:
     address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.2", "trsvcid": port}
     site.call(f"nvmf_subsystem_{verb}_listener", {"nqn": S, "listen_address": address})
+
+
+def reached(site: World, group: int) -> None:
+    address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.2", "trsvcid": "4420"}
+    worse = {"ana_state": "inaccessible", "anagrpid": group}
+    site.call("nvmf_subsystem_listener_set_ana_state", {"nqn": S, "listen_address": address} | worse)
 
 
 def frozen(site: World) -> None:
@@ -68,8 +77,10 @@ def replaced_image(site: World, path: str = "a.img", **options: Any) -> None:
     site.call("bdev_aio_create", shape | options)
 
 
-def masking(found: dict[str, Any]) -> dict[str, Any]:
-    """Namespace 3 is for the web host alone."""
+def everything(found: dict[str, Any]) -> dict[str, Any]:
+    """Namespace 3 is for the web host alone, and group 2 is better reached elsewhere."""
+    found["spec"]["anaReporting"] = True
+    found["spec"]["exports"][0]["anaGroups"] = [{"group": 2, "state": "non-optimized"}]
     found["spec"]["namespaces"][2]["visibleTo"] = ["web"]
     return found
 
@@ -91,7 +102,7 @@ FIELDS: dict[str, Callable[[World], object]] = {
     ),
     "Subsystem.namespaces.uuid": lambda site: renamespaced(site, uuid="12121212-1212-4121-8121-121212121212"),
     "Subsystem.namespaces.nguid": lambda site: renamespaced(site, nguid="12121212121241218121121212121212"),
-    "Subsystem.anaReporting": lambda site: remade(site, ana_reporting=True),
+    "Subsystem.anaReporting": lambda site: remade(site, ana_reporting=False),
     "Subsystem.namespaces.visibleTo, masked": lambda site: renamespaced(site, no_auto_visible=True),
     "Subsystem.namespaces.visibleTo, unmasked": lambda site: remasked(site, no_auto_visible=False),
     "Subsystem.namespaces.visibleTo, one less": lambda site: site.call(
@@ -101,6 +112,11 @@ FIELDS: dict[str, Callable[[World], object]] = {
         "nvmf_ns_add_host", {"nqn": S, "nsid": 3, "host": f"{NQN}host-other"}
     ),
     "Subsystem.namespaces.volumeRef": lambda site: renamespaced(site, bdev_name=site.uid("b")),
+    "Subsystem.anaState": lambda site: reached(site, 1),
+    "Subsystem.anaGroups": lambda site: reached(site, 2),
+    "Subsystem.namespaces.anaGroup": lambda site: site.call(
+        "nvmf_subsystem_set_ns_ana_group", {"nqn": S, "nsid": 1, "anagrpid": 2}
+    ),
     "Subsystem.portals, one less": lambda site: relistened(site, "remove", "4420"),
     "Subsystem.portals, one more": lambda site: relistened(site, "add", "4499"),
     "Volume.qos.iops": lambda site: limited(site, rw_ios_per_sec=9000),
@@ -134,7 +150,7 @@ def test_a_drift_of_one_field_is_found(site: World, field: str) -> None:
         manifest("QoSPolicy", "gold", {"iops": 4000}, "team"),
         manifest("VolumeSnapshot", "moment", {"volumeRef": "a"}, "team"),
         manifest("Image", "golden", {"targetRef": "n1", "path": str(image_file(site, "a.img"))}),
-        masking(
+        everything(
             subsystem("s", {1: "a", 2: "k", 3: "m"}, hosts=["web"], serialNumber="DECLARED", modelNumber="Declared")
         ),
     )

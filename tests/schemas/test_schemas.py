@@ -26,7 +26,7 @@ KINDS = list(our_kinds().values())
 FIELDS = [(kind, field) for kind in KINDS for field in kind.fields.values()]
 UPDATES = {"in-place", "recreate", "restart", "refuse"}
 COUNTS_AND_IDS = {  # numbers that count or name something, so that no unit would tell more
-    "port", "nsid", "maxNamespaces", "maxQueueDepth", "maxIOQpairsPerController", "overcommitRatio", "cntlidRange",
+    "port", "nsid", "maxNamespaces", "maxQueueDepth", "maxIOQpairsPerController", "overcommitRatio", "cntlidRange", "group", "anaGroup",
 }  # fmt: skip
 
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
