@@ -261,7 +261,6 @@ def namespace_ana_group(wanted: Namespace) -> Call:
 
 
 def listener_add(listener: Listener) -> Call:
-def listener_add(listener: Listener) -> Call:
     """Opens with the state of all its ANA groups; inaccessible where they differ, until each has been set.
 
     SPDK shares one socket among the listeners of an address; it speaks TLS if the first of them asked for it.
