@@ -7,9 +7,11 @@ business, because only it knows the ledger.
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +32,7 @@ from reconciler import devices, identity
 from reconciler.policy import BUILT_IN, Policy
 from schemas.kinds import our_kinds
 from schemas.limits import Policies, limiting, picks
+from schemas.placement import Pools
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
 from schemas.resources import JsonObject, Resource, ResourceKey
 
@@ -273,6 +276,7 @@ class _House:
     ) -> None:
         self.resources, self.policy, self.site, self.placed = resources, policy, site, placed
         self.policies = Policies(self.of("QoSPolicy"))
+        self.pools = Pools(resources)
         self.former = former_names(resources)
         self._renamed = {former: key for key, former in self.former.items()}
         self._made: dict[ResourceKey, Any] = {}
@@ -482,9 +486,43 @@ class _House:
             return self.resources[placed.pool]
         if key.kind == "VolumeSnapshot":
             return self._pool_of(ResourceKey("Volume", key.namespace, str(resource.spec["volumeRef"])))
-        kind = our_kinds()[key.kind]
-        named = kind.inheriting(resource.spec, self._class_spec)["poolRef"]
+        return self._chosen[key] if self.pools.selector(resource) else self._named_pool(resource)
+
+    def _named_pool(self, volume: Resource) -> Resource:
+        named = our_kinds()["Volume"].inheriting(volume.spec, self._class_spec)["poolRef"]
         return self._get("StoragePool", "", str(named))
+
+    @cached_property
+    def _chosen(self) -> Mapping[ResourceKey, Resource]:
+        """Pools of the volumes whose class chooses: one after the other, each beside all that are declared so far."""
+        taken: dict[str, int] = defaultdict(int)
+        waiting: list[Resource] = []
+        for volume in self.of("Volume"):
+            if self.pools.selector(volume) and self._placed(volume.key) is None:
+                waiting.append(volume)
+            else:
+                taken[self._pool_of(volume.key).key.name] += parse_bytes(str(volume.spec["size"]))
+        found: dict[ResourceKey, Resource] = {}
+        for volume in sorted(waiting, key=lambda v: ("source" in v.spec, v.key)):
+            pool = self._beside_source(volume, found) or self.pools.choose(volume, taken)
+            if pool is not None:  # or else the analyzer would not have let it through
+                found[volume.key] = pool
+                taken[pool.key.name] += parse_bytes(str(volume.spec["size"]))
+        return found
+
+    def _beside_source(self, volume: Resource, found: Mapping[ResourceKey, Resource]) -> Resource | None:
+        """The pool of what a volume is cloned from, where that is known already."""
+        source, namespace = _source(volume), volume.key.namespace
+        snapshot = self.resources.get(ResourceKey("VolumeSnapshot", namespace, str(source.get("snapshotRef"))))
+        name = snapshot.spec["volumeRef"] if snapshot else source.get("volumeRef")
+        key = ResourceKey("Volume", namespace, str(name))
+        placed = self._placed(snapshot.key) if snapshot else None
+        if placed:
+            return self.resources[placed.pool]
+        of = self.resources.get(key)
+        if of is None or (self.pools.selector(of) and self._placed(key) is None):
+            return found.get(key)
+        return self._pool_of(key)
 
     def _limits(self, resource: Resource) -> QosLimits:
         class_spec = self._class_spec("StorageClass", str(resource.spec.get("storageClassName", "")))
