@@ -605,6 +605,12 @@ class Backend(Protocol):
     def wait(self, timeout: float) -> Sequence[Applied]:
         """Changes that ended, waiting at most `timeout` seconds for the first of them."""
 
+    def seen(self, changes: Sequence[Change]) -> frozenset[ObjectKey]:
+        """Objects of which a look at each alone shows that they are as these changes were to make them.
+
+        One that is not among them may yet be: the next observation tells. Raises Transient or Terminal.
+        """
+
     def hurry(self, since: int) -> tuple[int, bool]:
         """Cheap look for news: (newest notification id, whether anything happened since that id)."""
 

@@ -132,10 +132,8 @@ class History:
 
     def note_drifts(self, target: str, drifts: Iterable[Drift], clean: float | None, now: float, revision: str) -> None:
         """Open what is new, keep what goes on, close what is gone; an event for each transition."""
-        seen = {(str(drift.key), drift.kind.value): drift for drift in drifts}
-        known = {
-            (record.object, record.kind): record for record in self.drifts(target=target, open_only=True, limit=-1)
-        }
+        seen = {_named(drift): drift for drift in drifts}
+        known = self._open(target)
         opened = [drift for name, drift in seen.items() if name not in known]
         closed = [record for name, record in known.items() if name not in seen]
         changed = [
@@ -147,14 +145,20 @@ class History:
             [_drift_row(target, drift, clean, now, revision) for drift in opened],
         )
         self._store.write("UPDATE drifts SET action = ? WHERE id = ?", changed)
-        self._store.write("UPDATE drifts SET closed = ? WHERE id = ?", [(now, record.id) for record in closed])
-        self.emit(
-            [
-                *map(_opened, opened, [target] * len(opened), [revision] * len(opened)),
-                *(_closed(r, now) for r in closed),
-            ],
-            now,
-        )
+        self.emit([*map(_opened, opened, [target] * len(opened), [revision] * len(opened))], now)
+        self._close(closed, now)
+
+    def close_drifts(self, target: str, drifts: Iterable[Drift], now: float) -> None:
+        """These have been put right, and that has been seen."""
+        known = self._open(target)
+        self._close([known[name] for drift in drifts if (name := _named(drift)) in known], now)
+
+    def _open(self, target: str) -> dict[tuple[str, str], DriftRecord]:
+        return {(record.object, record.kind): record for record in self.drifts(target=target, open_only=True, limit=-1)}
+
+    def _close(self, records: Sequence[DriftRecord], now: float) -> None:
+        self._store.write("UPDATE drifts SET closed = ? WHERE id = ?", [(now, record.id) for record in records])
+        self.emit([_closed(record, now) for record in records], now)
 
     def forget_target(self, target: str, now: float) -> None:
         """A target is no longer kept: nothing about it is open any more."""
@@ -213,6 +217,10 @@ class History:
         ):
             stored[ResourceKey.of_text(subject)] += (Condition(kind, status, reason, message),)
         return dict(sorted(stored.items()))
+
+
+def _named(drift: Drift) -> tuple[str, str]:
+    return str(drift.key), drift.kind.value
 
 
 def _transition(

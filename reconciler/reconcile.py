@@ -23,6 +23,7 @@ from backends.contract import (
 from reconciler.backoff import delay
 from reconciler.breaker import CLOSED, noted
 from reconciler.clock import Clock
+from reconciler.corrections import changes, corrections
 from reconciler.desired import DesiredState, Secret, TargetWish, Wish
 from reconciler.executor import Executor
 from reconciler.history import Event, History
@@ -299,6 +300,7 @@ class Keeper:
     def _after(self, view: View, todo: Plan, execution: Execution) -> None:
         house, now = self.house, self.house.clock.now()
         house.history.note_drifts(self.target, todo.drifts, self._clean, view.now, todo.revision)
+        self._close_drifts(todo, execution)
         if not todo.drifts:
             self._clean = view.now
         self._note_failures(execution, now)
@@ -306,6 +308,18 @@ class Keeper:
         names = [wish.key for wish in _wishes(view.target)]
         house.history.note_conditions(self.target, conditions(names, todo, execution), now, todo.revision)
         self._emit(*(dataclasses.replace(event, revision=todo.revision) for event in _step_events(execution)))
+
+    def _close_drifts(self, todo: Plan, execution: Execution) -> None:
+        """Look at what was put right, rather than wait for the next observation. A drift that stays is met by that."""
+        done = corrections(todo.drifts, execution)
+        if not done:
+            return
+        try:
+            seen = self.backend.seen(changes(done))
+        except BackendError:
+            return  # the next tick tells
+        closed = [correction.drift for correction in done if correction.is_among(seen)]
+        self.house.history.close_drifts(self.target, closed, self.house.clock.now())
 
     def _note_failures(self, execution: Execution, now: float) -> None:
         ledger = self.house.ledger

@@ -393,6 +393,14 @@ def read(key: ObjectKey) -> Reading:  # noqa: PLR0911  # one arm per kind
     return index(model.subsystems((yield methods.subsystem(nqn)))).get(key)
 
 
+def look(change: Change) -> Generator[Call | Pause, Json, bool]:
+    """Whether one object, read by its name, is as a change was to make it."""
+    if change.after is not None:
+        return _is((yield from read(change.key)), change.after)
+    inside = isinstance(change.before, (AllowedHost, Namespace, Listener))  # else only a list tells that it is gone
+    return inside and (yield from read(change.key)) is None
+
+
 def _one_lvol(key: ObjectKey, found: model.Bdevs) -> LiveObject | None:
     """An lvol, or the limits of any bdev, from a reading of that one bdev."""
     limits = [known.limits for known in found.lvols.values()] + [device.limits for device in found.devices]

@@ -18,6 +18,7 @@ from backends.contract import (
     KeyringKey,
     Lvol,
     LvolStore,
+    ObjectKey,
     ObjectKind,
     Observed,
     Secrets,
@@ -26,7 +27,7 @@ from backends.contract import (
     index,
 )
 from backends.spdk import methods, model, shape, stacks
-from backends.spdk.apply import Conversation, Pause, apply, read
+from backends.spdk.apply import Conversation, Pause, apply, look, read
 from backends.spdk.client import Call, Client, Reply
 from backends.spdk.errors import Deserted, Disconnected, RpcError
 from backends.spdk.observe import Observer
@@ -88,6 +89,22 @@ class SpdkBackend:
             except RpcError:
                 return []
         return found
+
+    def seen(self, changes: Sequence[Change]) -> frozenset[ObjectKey]:
+        client, found = self._connected().client, set[ObjectKey]()
+        looks = [(change.key, look(change)) for change in changes]
+        waiting = [(key, conversation, next(conversation, None)) for key, conversation in looks]
+        while asked := [(key, conversation, call) for key, conversation, call in waiting if isinstance(call, Call)]:
+            waiting = []
+            replies = client.call_many(call for _, _, call in asked)
+            for (key, conversation, _), reply in zip(asked, replies, strict=True):
+                try:
+                    waiting.append((key, conversation, _resume(conversation, reply)))
+                except StopIteration as end:
+                    found |= {key} if end.value else set()
+                except (RpcError, BackendError):
+                    continue
+        return frozenset(found)
 
     def hurry(self, since: int) -> tuple[int, bool]:
         try:
@@ -231,7 +248,7 @@ class SpdkBackend:
         return found
 
 
-def _resume(conversation: Conversation, reply: Reply) -> Call | Pause:
+def _resume(conversation: Generator[Call | Pause, Json, object], reply: Reply) -> Call | Pause:
     try:
         result = reply.result()
     except (RpcError, BackendError) as error:

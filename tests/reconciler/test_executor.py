@@ -19,6 +19,7 @@ from backends.contract import (
     Interest,
     LiveObject,
     Namespace,
+    ObjectKey,
     ObjectKind,
     Observed,
     Subsystem,
@@ -71,6 +72,9 @@ class Target:
                 uid = uid_of("made") if change.key.kind is ObjectKind.LVOL else None
                 return [Applied(ticket, self.errors.get(name), uid)]
         return []
+
+    def seen(self, changes: Sequence[Change]) -> frozenset[ObjectKey]:
+        raise NotImplementedError
 
     def hurry(self, since: int) -> tuple[int, bool]:
         raise NotImplementedError

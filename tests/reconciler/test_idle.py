@@ -95,3 +95,30 @@ def test_a_target_that_could_not_be_read_is_ready_again(at_rest: World) -> None:
     at_rest.tick()
     ready = {conditions[0].status for conditions in at_rest.house.history.conditions("n1").values()}
     assert ready == {"True"}
+
+
+def test_a_drift_is_closed_as_soon_as_it_is_seen_to_be_put_right(at_rest: World) -> None:
+    """Guards that a drift is not open until the next observation, and that only what was seen is closed."""
+    (nqn,) = at_rest.subsystems()
+    at_rest.call("nvmf_subsystem_remove_ns", {"nqn": nqn, "nsid": 1})
+    at_rest.tick()
+    (record,) = at_rest.house.history.drifts()
+    assert record.object == f"namespace {nqn}#1"
+    assert record.closed is not None
+    assert list(at_rest.exports()) == [("s", 1)]
+    at_rest.converge()
+    assert len(at_rest.house.history.drifts()) == 1
+
+
+def test_a_drift_that_cannot_be_looked_at_is_closed_by_the_next_observation(at_rest: World) -> None:
+    """Guards that no answer about what was put right is no proof of it."""
+    (nqn,) = at_rest.subsystems()
+    at_rest.call("nvmf_subsystem_remove_ns", {"nqn": nqn, "nsid": 1})
+    at_rest.simulators["n1"].before("nvmf_get_subsystems", lambda _, params: Refuse(-1, "not now") if params else None)
+    at_rest.tick()
+    (record,) = at_rest.house.history.drifts()
+    assert record.closed is None
+    at_rest.simulators["n1"].forget_hooks()
+    at_rest.converge()
+    (record,) = at_rest.house.history.drifts()
+    assert record.closed is not None
