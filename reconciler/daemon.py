@@ -434,11 +434,13 @@ class Daemon:
         return status | {"resources": self._resources(name)} if resources else status
 
     def _resources(self, target: str) -> list[dict[str, Json]]:
+        handled = self.house.ledger.handled(target)
         uids = {record.resource: record.uid for record in self.house.ledger.records(target) if record.uid}
         return [
             {
                 **key.to_json(),
                 "uid": uids.get(key, ""),
+                "lastHandledReconcileAt": handled.get(key),
                 "conditions": [condition.to_json() for condition in value],
             }
             for key, value in sorted(self.house.history.conditions(target).items())

@@ -38,6 +38,7 @@ from schemas.resources import JsonObject, Resource, ResourceKey
 
 ADOPT = "holdfast.dev/adopt"
 DRIFT_IGNORE = "holdfast.dev/drift-ignore"
+REQUESTED_AT = "holdfast.dev/requestedAt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class Wish:
     adopt: str = ""  # "true", or the uuid of the lvol to take over; it is never created
     reclaim: str = ""  # Retain | Delete for what bears data
     aliases: tuple[ResourceKey, ...] = ()  # names it had before (renamed-from)
+    requested_at: str = ""  # holdfast.dev/requestedAt: a run that somebody asks for
+
+    def ignores(self, path: str) -> bool:
+        """Whether drift of a field is not to be put right: the field itself is named, or what it is part of."""
+        return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in self.drift_ignore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,11 @@ class TargetWish:
     @property
     def name(self) -> str:
         return self.key.name
+
+    @cached_property
+    def requests(self) -> Mapping[ResourceKey, str]:
+        """Resources whose manifest asks for a run, and with which words."""
+        return {wish.key: wish.requested_at for wish in (self.wish, *self.wishes) if wish.requested_at}
 
     @property
     def wishes(self) -> tuple[Wish, ...]:
@@ -587,12 +598,17 @@ class _House:
         notes = resource.annotations
         return Wish(
             key=resource.key,
-            drift_policy=spec.get("driftPolicy") or self._target_policy(resource, spec),
+            drift_policy=spec.get("driftPolicy") or self._kind_policy(resource, spec),
             drift_ignore=frozenset(notes.get(DRIFT_IGNORE, "").replace(",", " ").split()),
             adopt=notes.get(ADOPT, ""),
+            requested_at=notes.get(REQUESTED_AT, ""),
             reclaim=spec.get("reclaimPolicy", ""),
             aliases=self._aliases(resource.key),
         )
+
+    def _kind_policy(self, resource: Resource, spec: Mapping[str, Any]) -> str:
+        """What the repository says about the kind; the Target's policy where it says nothing."""
+        return self.policy.kind_policies.get(resource.key.kind) or self._target_policy(resource, spec)
 
     def _target_policy(self, resource: Resource, spec: Mapping[str, Any]) -> str:
         """The Target's drift policy; the repository's where the Target says nothing."""

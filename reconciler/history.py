@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.dates import iso
-from reconciler.plan import Difference, Drift
+from reconciler.plan import Difference, Drift, DriftClass
 from reconciler.status import CONVERGED, Condition, Conditions
 from reconciler.store import Store
 from schemas.resources import Json, ResourceKey, canonical
@@ -70,6 +70,10 @@ class DriftRecord:
     closed: float | None
     action: str
     revision: str
+
+    @property
+    def is_ours(self) -> bool:
+        return self.kind != DriftClass.FOREIGN
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -145,7 +149,8 @@ class History:
             [_drift_row(target, drift, clean, now, revision) for drift in opened],
         )
         self._store.write("UPDATE drifts SET action = ? WHERE id = ?", changed)
-        self.emit([*map(_opened, opened, [target] * len(opened), [revision] * len(opened))], now)
+        told = [drift for drift in opened if drift.kind is not DriftClass.FOREIGN]
+        self.emit([_opened(drift, target, revision) for drift in told], now)
         self._close(closed, now)
 
     def close_drifts(self, target: str, drifts: Iterable[Drift], now: float) -> None:
@@ -158,7 +163,7 @@ class History:
 
     def _close(self, records: Sequence[DriftRecord], now: float) -> None:
         self._store.write("UPDATE drifts SET closed = ? WHERE id = ?", [(now, record.id) for record in records])
-        self.emit([_closed(record, now) for record in records], now)
+        self.emit([_closed(record, now) for record in records if record.is_ours], now)
 
     def forget_target(self, target: str, now: float) -> None:
         """A target is no longer kept: nothing about it is open any more."""
@@ -180,8 +185,9 @@ class History:
         return [_drift(row) for row in rows]
 
     def open_drifts(self, target: str) -> int:
-        """How many drifts of a target are open."""
-        return int(self._store.rows("SELECT count(*) FROM drifts WHERE target = ? AND closed IS NULL", target)[0][0])
+        """How many drifts of a target are open; what is not ours is none of them."""
+        ours = "SELECT count(*) FROM drifts WHERE target = ? AND closed IS NULL AND class != ?"
+        return int(self._store.rows(ours, target, DriftClass.FOREIGN.value)[0][0])
 
     # --- conditions
 

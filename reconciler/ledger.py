@@ -317,6 +317,19 @@ class Ledger:
                 "INSERT INTO held VALUES (?, ?, ?, ?)", [(target, s, now, text) for s in sorted(wanted - known)]
             )
 
+    # --- runs that manifests ask for
+
+    def handle(self, target: str, asked: Mapping[ResourceKey, str]) -> None:
+        """A run was made that manifests asked for."""
+        rows = [(f"handled/{target}/{key.text}", value) for key, value in sorted(asked.items())]
+        self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    def handled(self, target: str) -> Mapping[ResourceKey, str]:
+        """The last run that each manifest asked for and got."""
+        prefix = f"handled/{target}/"
+        rows = self._store.rows("SELECT key, value FROM meta WHERE key BETWEEN ? AND ?", prefix, f"{prefix}\U0010ffff")
+        return {ResourceKey.of_text(key.removeprefix(prefix)): value for key, value in rows}
+
     # --- failures and corrections
 
     def breaker(self, target: str) -> Breaker:

@@ -35,6 +35,8 @@ class DriftClass(enum.StrEnum):
     EXTRA = "Extra"
     DATA_MISSING = "DataMissing"
     TARGET_RESTART = "TargetRestart"
+    CONTESTED = "Contested"  # somebody keeps changing back what is corrected
+    FOREIGN = "Foreign"  # not ours; shown, never changed, and no reason not to be settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Drift:
     resource: ResourceKey
     kind: DriftClass
     differences: tuple[Difference, ...]
-    action: str  # Corrected | Held | Warned | Ignored
+    action: str  # Corrected | Held | Warned | Ignored | LeftAlone
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +187,13 @@ class Plan:
         What is not ready may get worse with age, as a request without an answer does, so it has to be looked at again.
         """
         waits = any(remark.stalled or not remark.ready for remark in self.remarks)
-        told = self.held or self.drifts or self.records or self.forget or self.questions or self.tasks
+        told = self.held or self.strayed or self.records or self.forget or self.questions or self.tasks
         return not (waits or self.steps or told)
+
+    @property
+    def strayed(self) -> tuple[Drift, ...]:
+        """The drifts of what is ours."""
+        return tuple(drift for drift in self.drifts if drift.kind is not DriftClass.FOREIGN)
 
     @functools.cached_property
     def approval_id(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.quantity import parse_seconds
@@ -30,6 +30,9 @@ class Policy:
     contested_after: int = 5  # corrections of one field …
     contested_within: float = 600.0  # … within so many seconds
     drift_policy: str = "correct"
+    kind_policies: Mapping[str, str] = field(
+        default_factory=dict
+    )  # drift policies by kind, which count before a Target's
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -37,6 +40,7 @@ class Policy:
             "driftBudget": _budget_json(self.drift_budget),
             "contested": {"corrections": self.contested_after, "within": _duration(self.contested_within)},
             "driftPolicy": self.drift_policy,
+            "driftPolicies": {**self.kind_policies},
         }
 
 
@@ -52,6 +56,7 @@ def policy_of(settings: Mapping[str, Any]) -> Policy:
         contested_after=contested.get("corrections", BUILT_IN.contested_after),
         contested_within=parse_seconds(contested["within"]) if "within" in contested else BUILT_IN.contested_within,
         drift_policy=settings.get("driftPolicy", BUILT_IN.drift_policy),
+        kind_policies=dict(settings.get("driftPolicies", {})),
     )
 
 

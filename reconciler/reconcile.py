@@ -39,6 +39,7 @@ from reconciler.recovery import recovered
 from reconciler.secrets import SecretError, Vault
 from reconciler.status import conditions, unreachable
 from reconciler.store import Store
+from schemas.resources import ResourceKey
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ class Tick:
     @property
     def settled(self) -> bool:
         """Everything is as declared: nothing to do, nothing held, nothing in doubt, no drift that is only watched."""
-        return self.verdict is Verdict.CONVERGED and not self.plan.drifts
+        return self.verdict is Verdict.CONVERGED and not self.plan.strayed
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ class Keeper:
             marker=life.session.owner,
             alive_since=life.session.since,
             quarantined={entry.key: self._doubt(entry, observed) for entry in entries},
-            not_before={key: not_before for key, (_, not_before) in ledger.failures(self.target).items()},
+            not_before=self._not_before(desired.targets[self.target]),
             corrections=ledger.corrections(self.target, now - desired.policy.contested_within),
             elsewhere=ledger.elsewhere(self.target),
             opened=ledger.opened(self.target, life.session.address),
@@ -244,6 +245,17 @@ class Keeper:
             shown=ledger.shown(),
             policy=ledger.policy_in_force(),
         )
+
+    def _not_before(self, wish: TargetWish) -> dict[ResourceKey, float]:
+        """Back-off of each resource; none for one that somebody asks a run for."""
+        asked = self._asked_for(wish)
+        failures = self.house.ledger.failures(self.target)
+        return {key: not_before for key, (_, not_before) in failures.items() if key not in asked}
+
+    def _asked_for(self, wish: TargetWish) -> dict[ResourceKey, str]:
+        """Resources whose manifest asks for a run (holdfast.dev/requestedAt) that has not been made."""
+        handled = self.house.ledger.handled(self.target)
+        return {key: asked for key, asked in wish.requests.items() if handled.get(key) != asked}
 
     def _keys(self, wanted: Mapping[T, str], form: str = "") -> tuple[dict[T, str], dict[T, str]]:
         """Fingerprints of keys, each named by where it is, and why those that cannot be had cannot."""
@@ -301,9 +313,10 @@ class Keeper:
         house, now = self.house, self.house.clock.now()
         house.history.note_drifts(self.target, todo.drifts, self._clean, view.now, todo.revision)
         self._close_drifts(todo, execution)
-        if not todo.drifts:
+        if not todo.strayed:
             self._clean = view.now
         self._note_failures(execution, now)
+        house.ledger.handle(self.target, self._asked_for(view.target))
         house.ledger.corrected(self.target, _corrected(todo, execution), now)
         names = [wish.key for wish in _wishes(view.target)]
         house.history.note_conditions(self.target, conditions(names, todo, execution), now, todo.revision)

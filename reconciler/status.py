@@ -47,7 +47,7 @@ def conditions(resources: Iterable[ResourceKey], plan: Plan, execution: Executio
         about[held.resource].held.append(held)
     for remark in plan.remarks:
         about[remark.resource].remarks.append(remark)
-    for drift in plan.drifts:
+    for drift in plan.strayed:
         about[drift.resource].drifts.append(drift)
     for task in plan.tasks:
         about[task.resource].tasks.append(task)

@@ -98,9 +98,17 @@ def _sorted(held: Sequence[Held]) -> tuple[Held, ...]:
     return tuple(sorted(held, key=lambda h: (h.change.key, h.change.action, h.reason)))
 
 
+def _tolerated(view: View, drift: Drift) -> Drift:
+    """What can only be shown is not even that where the manifest says so."""
+    wish = view.wishes.get(drift.resource)
+    if drift.action != "Held" or wish is None or not all(wish.ignores(d.path) for d in drift.differences):
+        return drift
+    return dataclasses.replace(drift, action="Ignored")
+
+
 def _drifts(view: View, found: Sequence[Drift]) -> tuple[Drift, ...]:
     """In order; all that a restart of the target took with it is one drift, of the target itself."""
-    others = [drift for drift in found if drift.kind is not DriftClass.TARGET_RESTART]
+    others = [_tolerated(view, drift) for drift in found if drift.kind is not DriftClass.TARGET_RESTART]
     lost = [drift for drift in found if drift.kind is DriftClass.TARGET_RESTART]
     if lost:
         process = Difference("process", "as applied", f"{len(lost)} object(s) gone")

@@ -59,8 +59,10 @@ def plan_transports(view: View, draft: Draft) -> None:
             draft.propose(
                 Proposal(created(wanted), view.target.key, cause, absent("the transport", cause), drift=drift)
             )
-        elif found := differences(wanted, live, _TRANSPORT_PATHS, view.target.wish.drift_ignore):
+        elif found := differences(wanted, live, _TRANSPORT_PATHS, view.target.wish, record):
             _needs_restart(draft, view.target.key, found)
+            if drifted(dict(record.applied) if record else {}, wanted, found, _TRANSPORT_PATHS):
+                draft.drifts.append(Drift(wanted.key, view.target.key, DriftClass.MODIFIED, found, "Held"))
         else:
             draft.own(wanted, view.target.wish)
 
@@ -157,7 +159,7 @@ def _same_bytes(live: Bdev, wanted: Bdev) -> bool:
 
 def _present_device(view: View, draft: Draft, wish: DeviceWish, live: Bdev) -> Standing:
     wanted, resource, record = wish.bdev, wish.wish.key, view.records.get(wish.bdev.key)
-    found = differences(wanted, live, _PATHS | IN_PLACE, wish.wish.drift_ignore)
+    found = differences(wanted, live, _PATHS | IN_PLACE, wish.wish, record)
     identity = [d for d in found if d.path in _IDENTITY]
     if identity:
         message = f"bdev {live.name} is not the declared device: " + ", ".join(

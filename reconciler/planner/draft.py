@@ -160,16 +160,21 @@ class Draft:
 
 
 def differences(
-    wanted: LiveObject, live: LiveObject, paths: dict[str, str], ignored: frozenset[str] = frozenset()
+    wanted: LiveObject, live: LiveObject, paths: dict[str, str], wish: Wish | None = None, record: Record | None = None
 ) -> tuple[Difference, ...]:
-    """Declared fields that can be read back and are not as wanted; `paths` says where each is declared."""
+    """Declared fields that can be read back and are not as wanted; `paths` says where each is declared.
+
+    A field whose drift the wish ignores is left out, unless the manifest asks for another value than was applied.
+    """
     have = fields_of(live)
-    found = (
-        Difference(paths.get(name, name), value, have[name])
+    applied = record.applied if record else fields_of(wanted)
+    return tuple(
+        Difference(path, value, have[name])
         for name, value in fields_of(wanted).items()
-        if name in have and have[name] != value
+        if name in have
+        and have[name] != value
+        and not ((path := paths.get(name, name)) and wish and wish.ignores(path) and applied.get(name) == value)
     )
-    return tuple(difference for difference in found if difference.path not in ignored)
 
 
 def drifted(applied: dict[str, Json], wanted: LiveObject, found: tuple[Difference, ...], paths: dict[str, str]) -> bool:

@@ -164,7 +164,7 @@ def _forget_former(view: View, draft: Draft, wish: VolumeWish, name: str) -> Non
 
 
 def _present(draft: Draft, wish: VolumeWish, wanted: Bdev, live: Bdev, uid: str) -> Standing:
-    found = differences(wanted, live, _PATHS, wish.wish.drift_ignore)
+    found = differences(wanted, live, _PATHS, wish.wish)
     if not found:
         draft.own(wanted, dataclasses.replace(wish.wish, reclaim=""))
         return Standing(live=live, shows=uid)

@@ -120,7 +120,7 @@ def _plan_subsystem(view: View, draft: Draft, inside: Inside) -> None:
         draft.hold(Proposal(created(wanted), wish.wish.key, Cause.CHANGE, message), "Foreign", message)
         draft.remark(wish.wish.key, "Foreign", message, stalled=True)
         return
-    found = differences(wanted, live, _PATHS, wish.wish.drift_ignore)
+    found = differences(wanted, live, _PATHS, wish.wish, record)
     fixed = [difference for difference in found if difference.path != "spec.hosts.any"]
     if fixed and wanted.nqn not in view.kept:
         _replace(view, draft, inside, live, found)
@@ -505,7 +505,7 @@ def _plan_limits(view: View, draft: Draft, wish: SubsystemWish, entry: Namespace
     name, have = shown.alias if isinstance(shown, Lvol) else shown.name, shown.limits or QosLimits()
     wanted, before = Qos(name, volume.limits), Qos(name, have)
     record = view.records.get(wanted.key)
-    found = differences(wanted, before, _QOS_PATHS, volume.wish.drift_ignore) if have != volume.limits else ()
+    found = differences(wanted, before, _QOS_PATHS, volume.wish, record) if have != volume.limits else ()
     if not found:
         if record or wanted.limits != QosLimits():
             draft.own(wanted, volume.wish)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from backends.contract import OWNER_MARKER, Bdev, LiveObject, Lvol, LvolStore, ObjectKey, Subsystem
+from reconciler.plan import Difference, Drift, DriftClass
 from reconciler.planner.controllers import is_namespace_of
 from reconciler.planner.draft import Draft
 from reconciler.planner.view import View
 
 TOLD = 3  # objects that are named; the others are counted
+RECORDED = 100  # objects that are shown as drift; there may be thousands beside ours
 
 
 def plan_foreign(view: View, draft: Draft) -> None:
@@ -15,10 +17,17 @@ def plan_foreign(view: View, draft: Draft) -> None:
     ours = view.records.keys() | draft.records.keys() | _declared(view)
     foreign = [thing for key, thing in view.live.items() if key not in ours and _stands_alone(view, thing)]
     if foreign:
-        names = [str(thing.key) for thing in sorted(foreign, key=lambda thing: thing.key)]
+        foreign.sort(key=lambda thing: thing.key)
+        draft.drifts += (_drift(view, thing) for thing in foreign[:RECORDED])
+        names = [str(thing.key) for thing in foreign]
         more = [f"and {len(names) - TOLD} more"] if len(names) > TOLD else []
         message = f"not ours, and left alone: {', '.join([*names[:TOLD], *more])}"
         draft.remark(view.target.key, "ForeignObjects", message, ready=True)
+
+
+def _drift(view: View, thing: LiveObject) -> Drift:
+    found = Difference("object", "not declared", "present")
+    return Drift(thing.key, view.target.key, DriftClass.FOREIGN, (found,), "LeftAlone")
 
 
 def _declared(view: View) -> set[ObjectKey]:

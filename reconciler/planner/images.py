@@ -84,7 +84,7 @@ def _present(view: View, draft: Draft, wish: DeviceWish, live: Bdev) -> Standing
     """The same file, as long as it was when it was first seen: clones show its bytes."""
     seen = _seen(_record(view, wish))
     wanted = dataclasses.replace(wish.bdev, size=seen or live.size)
-    found = differences(wanted, live, _PATHS, wish.wish.drift_ignore)
+    found = differences(wanted, live, _PATHS, wish.wish)
     if not found:
         draft.own(wanted, wish.wish)
         return Standing(live=live)

@@ -181,6 +181,11 @@ class View:
         return frozenset(name for part in parts for item in part for name in (item.wish.key, *item.wish.aliases))
 
     @cached_property
+    def wishes(self) -> Mapping[ResourceKey, Wish]:
+        """What is common to everything declared on the target, by resource."""
+        return {wish.key: wish for wish in (self.target.wish, *self.target.wishes)}
+
+    @cached_property
     def drift_policies(self) -> Mapping[ResourceKey, str]:
         """What each resource says about drift."""
         return {wish.key: wish.drift_policy for wish in self.target.wishes}

@@ -176,7 +176,7 @@ def _known_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, po
         draft.remark(wish.wish.key, "ReadOnly", "somebody made it read-only, which SPDK cannot undo", stalled=True)
         blocked = Difference("spec", "writable", "read-only")
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (blocked,), "Held"))
-    elif lvol.thin != wish.thin and not work and not _thinned(view, lvol) and "spec.thin" not in wish.wish.drift_ignore:
+    elif lvol.thin != wish.thin and not work and not _thinned(view, lvol) and not wish.wish.ignores("spec.thin"):
         difference = Difference("spec.thin", wish.thin, lvol.thin)
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Held"))
     applied = kept_sealed(view, wish, as_copied(wish, record, _with_origin(wanted, record), lvol))

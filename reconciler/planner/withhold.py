@@ -17,7 +17,7 @@ from backends.contract import (
     Subsystem,
     feature_of,
 )
-from reconciler.plan import Cause, Drift, Hazard
+from reconciler.plan import Cause, Drift, DriftClass, Hazard
 from reconciler.planner.circuit import through_circuit
 from reconciler.planner.doubts import in_doubt
 from reconciler.planner.draft import TOLERATED, Draft, Proposal
@@ -28,6 +28,8 @@ from reconciler.planner.sole import not_alone
 from reconciler.planner.view import View, Writer
 from reconciler.policy import Budget, Policy
 from schemas.resources import ResourceKey
+
+CONTESTED = "Contested"
 
 
 def withhold(view: View, draft: Draft) -> tuple[list[Proposal], frozenset[str]]:
@@ -56,7 +58,10 @@ def _things(proposals: Iterable[Proposal]) -> Iterable[LiveObject]:
 
 def _hold(draft: Draft, proposal: Proposal, hold: Hold) -> None:
     draft.hold(proposal, hold.reason, hold.message, approvable=hold.approvable, waiting=hold.waiting, hosts=hold.hosts)
-    _record_drift(draft, proposal, "Held")
+    if proposal.drift and hold.reason == CONTESTED:
+        draft.drifts.append(dataclasses.replace(proposal.drift, kind=DriftClass.CONTESTED, action="Held"))
+    else:
+        _record_drift(draft, proposal, "Held")
 
 
 def _record_drift(draft: Draft, proposal: Proposal, action: str) -> None:
@@ -143,7 +148,7 @@ def _contested(view: View, proposal: Proposal) -> Hold | None:
             free = recent[-policy.contested_after] + policy.contested_within - view.now
             way_out = f"find out who, or set driftPolicy: warn; left as it is for {free:.0f} s from now"
             return Hold(
-                "Contested", f"{difference.path} was corrected {within}; somebody else keeps changing it: {way_out}"
+                CONTESTED, f"{difference.path} was corrected {within}; somebody else keeps changing it: {way_out}"
             )
     return None
 
@@ -165,8 +170,10 @@ def _drift_policy(view: View, proposal: Proposal) -> str | None:
     """Warned or Ignored where drift is not to be corrected. A restarted target is always rebuilt."""
     if proposal.cause is not Cause.DRIFT:
         return None
-    policy = view.drift_policies.get(proposal.resource, view.target.wish.drift_policy)
-    return TOLERATED.get(policy)
+    wish = view.wishes.get(proposal.resource, view.target.wish)
+    if proposal.drift and all(wish.ignores(difference.path) for difference in proposal.drift.differences):
+        return TOLERATED["ignore"]
+    return TOLERATED.get(wish.drift_policy)
 
 
 # --- reasons that an approval lifts

@@ -183,7 +183,7 @@ def page(daemon: Daemon) -> Page:
     rows = _target_rows(daemon, status)
     names = {row.name for row in rows}
     not_ready = sum(row.total - row.ready for row in rows if row.known)
-    opened = [drift for drift in history.drifts(open_only=True) if drift.target in names]
+    opened = [drift for drift in history.drifts(open_only=True) if drift.target in names and drift.is_ours]
     drifts, events = history.drifts(limit=LOOKED_BACK + 1), history.events(LOOKED_BACK + 1)
     kept = sum((Counter(row.kept) for row in rows), Counter[str]())
     rejected = status["revision"]["rejected"]

@@ -38,5 +38,5 @@ def run(arguments: Namespace) -> Exit:
         show_json("DriftList", items=drifts)
     else:
         show(f"{words.drift_text(drifts)}\n")
-    still_open = any(not drift["closed"] for drift in drifts)
+    still_open = any(not drift["closed"] and drift["class"] != "Foreign" for drift in drifts)
     return Exit.CHANGES if arguments.detailed_exitcode and still_open else Exit.CLEAN
