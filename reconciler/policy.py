@@ -56,7 +56,7 @@ def policy_of(settings: Mapping[str, Any]) -> Policy:
         contested_after=contested.get("corrections", BUILT_IN.contested_after),
         contested_within=parse_seconds(contested["within"]) if "within" in contested else BUILT_IN.contested_within,
         drift_policy=settings.get("driftPolicy", BUILT_IN.drift_policy),
-        kind_policies=dict(settings.get("driftPolicies", {})),
+        kind_policies={kind: said for kind, said in settings.get("driftPolicies", {}).items() if said != "target"},
     )
 
 
