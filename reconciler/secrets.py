@@ -78,7 +78,7 @@ class Vault:
             return
         secret = self.material(key.key_from, key.name.rpartition("-")[2])
         try:
-            self.files.write(Path(key.path), f"{secret}\n", key.owner)
+            self.files.write(Path(key.path), secret, key.owner)  # SPDK takes no pre-shared key with a newline
         except OSError as error:
             raise Terminal(f"{key.path}: the key cannot be written: {error.strerror}") from error
 

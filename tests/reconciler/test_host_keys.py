@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hostkeys import dhchap, keyed, psk, put
 from world import NQN, World, manifest, subsystem, volume
 
 from reconciler.plan import Hazard
 
 S, WEB = f"{NQN}s", f"{NQN}host-web"
-
-
-def dhchap(fill: int, hash_: str = "00") -> str:
-    """A whole key in the form of `nvme gen-dhchap-key`, of 32 equal bytes."""
-    key = bytes([fill]) * 32
-    return f"DHHC-1:{hash_}:{base64.b64encode(key + zlib.crc32(key).to_bytes(4, 'little')).decode()}:"
-
-
-def put(site: World, name: str, text: str) -> str:
-    path = site.folder / name
-    path.unlink(missing_ok=True)
-    path.touch(0o600)
-    path.write_text(f"{text}\n")
-    return str(path)
-
-
-def keyed(name: str = "web", **dhchap: Any) -> dict[str, Any]:
-    return manifest("Host", name, {"nqn": f"{NQN}host-{name}", "dhchap": dhchap})
 
 
 def commit(site: World, *hosts: dict[str, Any]) -> None:
@@ -72,7 +53,7 @@ def test_a_host_is_let_in_with_its_key_and_never_without(settled: World) -> None
     """The thinnest path: a key by file reaches the target's ring and the host's entry, and nothing is left to do."""
     ((name, path),) = ring(settled).items()
     assert shown(settled) == {WEB: {"dhchap_key": name}}
-    assert Path(path).read_text() == f"{dhchap(1)}\n"
+    assert Path(path).read_text() == dhchap(1)
     assert Path(path).stat().st_mode & 0o777 == 0o600
     before = settled.mutations()
     assert settled.tick().settled
@@ -147,7 +128,7 @@ def test_keys_from_the_environment_and_from_systemd(site: World, source: dict[st
     site.converge()
     ((name, path),) = ring(site).items()
     assert shown(site) == {WEB: {"dhchap_key": name}}
-    assert Path(path).read_text().strip() == dhchap(3)
+    assert Path(path).read_text() == dhchap(3)
 
     site.commit()
     site.converge()
@@ -201,7 +182,7 @@ def test_a_key_file_that_somebody_changed_is_written_again(settled: World) -> No
     ((_, path),) = ring(settled).items()
     Path(path).write_text(dhchap(9))
     settled.tick()
-    assert Path(path).read_text().strip() == dhchap(1)
+    assert Path(path).read_text() == dhchap(1)
     Path(path).chmod(0o644)
     settled.tick()
     assert Path(path).stat().st_mode & 0o777 == 0o600
@@ -250,11 +231,6 @@ def test_both_keys_of_a_host(site: World) -> None:
 
 
 # --- TLS
-
-
-def psk(fill: int) -> str:
-    key = bytes([fill]) * 32
-    return f"NVMeTLSkey-1:01:{base64.b64encode(key + zlib.crc32(key).to_bytes(4, 'little')).decode()}:"
 
 
 def config(site: World, method: str) -> list[dict[str, Any]]:

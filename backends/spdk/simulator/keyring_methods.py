@@ -57,14 +57,15 @@ def get_keys(target: Target) -> Json:
 
 
 def is_psk(key: Key) -> bool:
-    """Whether a key file holds a TLS PSK in interchange format, checksum included."""
+    """Whether a key file holds a TLS PSK in interchange format, checksum included and no newline behind it."""
     try:
-        prefix, hash_, encoded = Path(key.path).read_text(encoding="ascii").rstrip("\n").rstrip(":").split(":")
+        prefix, hash_, encoded, end = Path(key.path).read_text(encoding="ascii").split(":")
         secret = base64.b64decode(encoded, validate=True)
     except (OSError, ValueError, binascii.Error):
         return False
     checksum = zlib.crc32(secret[:-4]).to_bytes(4, "little")
-    return prefix == "NVMeTLSkey-1" and len(secret) - 4 in PSK_SIZES.get(hash_, ()) and secret[-4:] == checksum
+    sound = prefix == "NVMeTLSkey-1" and not end and secret[-4:] == checksum
+    return sound and len(secret) - 4 in PSK_SIZES.get(hash_, ())
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
