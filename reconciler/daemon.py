@@ -267,7 +267,9 @@ class Daemon:
                 return min(SOON * 2.0 ** min(kept.waits - 1, 10), self.config.resync)
             case Verdict.UNREACHABLE:
                 return min(kept.keeper.retry_after, self.config.resync)
-        return self.house.clock.jitter(self.config.resync)
+        pause = self.house.clock.jitter(self.config.resync)
+        until = tick.plan.until
+        return min(pause, max(SOON / 10, until - self.house.clock.now())) if until else pause
 
     def _watch_job(self, name: str) -> float:
         """A cheap look: has a bdev come or gone since the last tick?"""

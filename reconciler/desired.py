@@ -30,8 +30,10 @@ from backends.contract import (
 )
 from reconciler import devices, identity
 from reconciler.policy import BUILT_IN, Policy
+from reconciler.retention import Retain
+from schemas.calendar import Calendar
 from schemas.kinds import our_kinds
-from schemas.limits import Policies, limiting, picks
+from schemas.limits import Policies, limiting, picks, selects
 from schemas.placement import Pools
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
 from schemas.resources import JsonObject, Resource, ResourceKey
@@ -106,6 +108,8 @@ class SnapshotWish:
     pool: PoolWish
     name: str  # of the lvol, when we create it
     volume: VolumeWish | None
+    schedule: ResourceKey | None = None  # which one asks for it; nobody declares it then
+    reason: str = "the snapshot is new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,16 @@ class VolumeWish:
     key_from: str = ""  # where its key is, when it is encrypted
     keyed_by: str = ""  # who says so: its own spec, its class, or nobody (a clone has its source's key)
     detach: bool = False  # it is to lie on nothing, once it has been cloned
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleWish:
+    """Snapshots by the clock, of those volumes on one target that are selected."""
+
+    wish: Wish
+    calendar: Calendar
+    retain: Retain
+    volumes: tuple[VolumeWish, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +234,7 @@ class TargetWish:
     images: tuple[DeviceWish, ...] = ()
     snapshots: tuple[SnapshotWish, ...] = ()
     hosts: tuple[HostWish, ...] = ()  # those with secrets that its subsystems let in
+    schedules: tuple[ScheduleWish, ...] = ()
     subsystems: tuple[SubsystemWish, ...] = ()
     discovery: tuple[Listener, ...] = ()  # where discovery listens in its own right
     referrals: tuple[Referral, ...] | None = None  # None: nothing is said of them
@@ -237,7 +252,8 @@ class TargetWish:
     @property
     def wishes(self) -> tuple[Wish, ...]:
         """What is common to everything declared on the target."""
-        parts = (self.devices, self.images, self.pools, self.volumes, self.snapshots, self.hosts, self.subsystems)
+        standing = (self.devices, self.images, self.pools, self.volumes, self.snapshots)
+        parts = (*standing, self.schedules, self.hosts, self.subsystems)
         return tuple(item.wish for part in parts for item in part)
 
 
@@ -328,6 +344,7 @@ class _House:
             snapshots=tuple(s for s in self.snapshots() if self._is_on(s.pool, key.name)),
             hosts=tuple(self._hosts(subsystems, wish.drift_policy)),
             subsystems=subsystems,
+            schedules=tuple(s for r in self.of("SnapshotSchedule") if (s := self.schedule(r, key.name)).volumes),
             discovery=tuple(_listener(DISCOVERY, portal) for portal in spec["portals"] if portal["discovery"]),
             referrals=tuple(map(_referral, spec["referrals"])) if "referrals" in spec else None,
             concurrent_tasks=spec["concurrentTasks"],
@@ -353,6 +370,22 @@ class _House:
         yield from (found for r in self.of("VolumeSnapshot") if (found := self.snapshot(r)))
         sources = (self.volume(r).source for r in self.of("Volume") if "volumeRef" in _source(r))
         yield from (source for source in sources if isinstance(source, SnapshotWish))
+
+    def schedule(self, resource: Resource, target: str) -> ScheduleWish:
+        """With the volumes of this target that it selects, of its namespace."""
+        spec, key = _spec(resource), resource.key
+        calendar = Calendar(spec["cron"], spec["timeZone"])
+        near = (r for r in self.of("Volume") if r.key.namespace == key.namespace)
+        chosen = (self.volume(r) for r in near if selects(spec["selector"], r.labels))
+        return ScheduleWish(
+            Wish(key, spec.get("driftPolicy") or self._target_policy_of(target)),
+            calendar,
+            Retain(**spec["retain"], zone=calendar.zone),
+            tuple(volume for volume in chosen if self._is_on(volume.pool, target)),
+        )
+
+    def _target_policy_of(self, target: str) -> str:
+        return self._target_policy(self._get("Target", "", target), {})
 
     def quota(self, resource: Resource) -> QuotaWish:
         spec, namespace = _spec(resource), resource.key.namespace

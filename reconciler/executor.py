@@ -180,7 +180,7 @@ class Executor:
 
     def _deleted(self, page: _Page, sent: _Sent) -> None:
         step, key, before = sent.step, sent.step.change.key, sent.before
-        if step.hazard is Hazard.DATA_LOSS and before:
+        if step.hazard is Hazard.DATA_LOSS and before and step.cause is not Cause.SCHEDULE:
             uid = str(fields_of(step.change.before).get("uuid", before.uid))
             self.ledger.spend_removal(uid, step.resource, self.clock.now(), sent.revision)
             page.records[key] = dataclasses.replace(before, phase=Phase.DESTROYED, uid=uid, revision=sent.revision)

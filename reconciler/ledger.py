@@ -13,7 +13,7 @@ from backends.contract import ObjectKey, ObjectKind
 from reconciler.address import machine_of
 from reconciler.breaker import CLOSED, Breaker, breaker_of
 from reconciler.desired import Placement
-from reconciler.plan import Phase, Record
+from reconciler.plan import Memory, Phase, Record
 from reconciler.planner.view import PathTaken, Spending, attaching, reading
 from reconciler.policy import BUILT_IN, Policy, policy_of
 from reconciler.store import Store, text_of
@@ -295,6 +295,21 @@ class Ledger:
     @staticmethod
     def _paths_taken(text: str) -> PathTaken | None:
         return PathTaken(**json.loads(text)) if text else None
+
+    # --- schedules
+
+    def schedules(self, target: str) -> Mapping[ResourceKey, Memory]:
+        """What is remembered of the schedules on a target."""
+        prefix = f"schedule/{target}/"
+        rows = self._store.rows("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(prefix), prefix)
+        return {ResourceKey.of_text(key.removeprefix(prefix)): Memory.of_json(json.loads(told)) for key, told in rows}
+
+    def remember_schedules(self, target: str, memories: Mapping[ResourceKey, Memory | None]) -> None:
+        """Put down what is to be remembered; None forgets."""
+        names = {key: f"schedule/{target}/{key.text}" for key in sorted(memories)}
+        rows = [(names[key], canonical(memory.to_json())) for key in names if (memory := memories[key])]
+        self._store.write("DELETE FROM meta WHERE key = ?", [(names[key],) for key in names if not memories[key]])
+        self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     # --- what is held, and under which policy it was first held
 

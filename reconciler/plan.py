@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from backends.contract import Action, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
+from reconciler.retention import Retain
 from schemas.resources import Json, JsonObject, ResourceKey, digest
 
 
@@ -26,6 +28,7 @@ class Cause(enum.StrEnum):
     DRIFT = "drift"  # somebody changed what we had applied
     RESTART = "restart"  # the target process is a new one
     REMOVAL = "removal"  # a Removal consents
+    SCHEDULE = "schedule"  # its time has come, or it is no longer retained
     CLAIM = "claim"  # we say that we are the writer
 
 
@@ -171,6 +174,9 @@ class Plan:
     records: tuple[Record, ...] = ()  # ledger entries to write without asking the target
     forget: tuple[ObjectKey, ...] = ()  # ledger entries to drop
     tasks: tuple[Task, ...] = ()  # what takes long
+    schedules: tuple[ScheduleState, ...] = ()
+    memories: Mapping[ResourceKey, Memory | None] = field(default_factory=dict)  # to be remembered, or forgotten
+    until: float | None = None  # when the clock asks for another plan, seconds since 1970
     questions: frozenset[str] = frozenset()  # NQNs whose connected hosts must be known to decide
 
     @property
@@ -188,7 +194,7 @@ class Plan:
         """
         waits = any(remark.stalled or not remark.ready for remark in self.remarks)
         told = self.held or self.strayed or self.records or self.forget or self.questions or self.tasks
-        return not (waits or self.steps or told)
+        return not (waits or self.steps or told or self.memories)
 
     @property
     def strayed(self) -> tuple[Drift, ...]:
@@ -199,6 +205,44 @@ class Plan:
     def approval_id(self) -> str:
         """Names exactly the held changes that a person may let through; empty when there are none."""
         return approval_id([item for item in self.held if item.approvable])
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the ledger remembers of a volume that a schedule selects."""
+
+    upto: float  # the moment up to which it has been served, seconds since 1970
+    retain: Retain | None  # in force; None: not known, so nothing goes without approval
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the ledger remembers of a schedule on one target."""
+
+    volumes: Mapping[str, Served]  # by name
+    last: float = 0.0  # the last moment of which there was a snapshot
+
+    def to_json(self) -> dict[str, Json]:
+        told: dict[str, Json] = {
+            n: [v.upto, dict(v.retain.to_json()) if v.retain else None] for n, v in self.volumes.items()
+        }
+        return {"volumes": told, "last": self.last}
+
+    @classmethod
+    def of_json(cls, told: Mapping[str, Any]) -> Memory:
+        volumes = {n: Served(u, Retain.of_json(r) if r else None) for n, (u, r) in told["volumes"].items()}
+        return cls(volumes, told["last"])
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleState:
+    """How a schedule stands on one target."""
+
+    key: ResourceKey
+    volumes: int  # that it selects
+    snapshots: int  # of its own that are there
+    last: float | None  # moment of the newest, seconds since 1970
+    next: float | None  # when it runs next
 
 
 class TaskState(enum.StrEnum):

@@ -172,7 +172,7 @@ class Keeper:
             self.house.ledger.note_stores(self.target, _stores(observed), self.house.clock.now())
         owned = self._owned(life, desired, entries, observed)
         view = View(wish, desired, observed, owned, self.house.clock.now())
-        if self._idle and not self._late and _only_time_passed(self._idle[0], view):
+        if self._idle and not self._late and _only_time_passed(self._idle[0], view) and not _due(self._idle[1], view):
             return self._idle
         wanted = dataclasses.replace(asked, blank=unproven(view), keyed=unproven_keys(view))
         for _ in range(PLANS):
@@ -184,7 +184,7 @@ class Keeper:
                 break
             wanted = dataclasses.replace(wanted, connections=wanted.connections | todo.questions)
         if not life.is_certain:  # what is there says nothing about what the ledger has
-            todo = dataclasses.replace(todo, records=(), forget=())
+            todo = dataclasses.replace(todo, records=(), forget=(), memories={})
         return view, todo
 
     # --- what the ledger and the journal say
@@ -243,6 +243,7 @@ class Keeper:
             paths_taken=ledger.paths_taken(),
             breaker=ledger.breaker(self.target),
             shown=ledger.shown(),
+            schedules=ledger.schedules(self.target),
             policy=ledger.policy_in_force(),
         )
 
@@ -304,6 +305,7 @@ class Keeper:
         before = {record.key: record for record in ledger.records(self.target)}
         ledger.write(self.target, todo.records, todo.forget)
         ledger.seal(seals(record.applied for record in todo.records))
+        ledger.remember_schedules(self.target, todo.memories)
         risky = [f"{held.change.action} {held.change.key}" for held in todo.held if held.approvable]
         ledger.remember_held(self.target, risky, ledger.policy_in_force(), view.now)
         rebound = (_rebound(before.get(record.key), record) for record in todo.records)
@@ -436,6 +438,11 @@ def _only_time_passed(before: View, now: View) -> bool:
     )
 
 
+def _due(before: Plan, now: View) -> bool:
+    """Whether the clock asks for another plan."""
+    return before.until is not None and now.now >= before.until
+
+
 def _verdict(todo: Plan, execution: Execution) -> Verdict:
     retained = any(record.phase is Phase.RETAINED for record in todo.records)  # which a Removal may be about
     if execution.of(Outcome.OK) or retained:
@@ -511,6 +518,10 @@ def _step_event(result: StepResult) -> Event:
     named = result.uid or str(fields_of(step.change.before).get("uuid", ""))
     uid = f" (uid {named})" if named else ""
     reason = "DataDestroyed" if step.hazard is Hazard.DATA_LOSS and verb == "Removed" else verb
+    if step.cause is Cause.SCHEDULE:
+        reason = "SnapshotTaken" if step.change.action is Action.CREATE else "SnapshotPruned"
+    if step.takes_long:
+        reason = "Copied"
     return Event(
         reason,
         f"{step.change.key}{uid}: {step.reason}{_felt_by(step)}",

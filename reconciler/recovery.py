@@ -17,6 +17,7 @@ from reconciler.desired import (
     Wish,
     source_snapshot,
 )
+from reconciler.moments import Moment, moment_of, stamped
 from reconciler.plan import Phase, Record
 from schemas.resources import ResourceKey
 
@@ -57,11 +58,25 @@ def _bytes(site: str, wish: TargetWish, observed: Observed, desired: DesiredStat
         if not isinstance(thing, (Lvol, LvolStore)):
             continue
         owner = owners.get(thing.uuid or "") or owners.get(thing.name) or adopters.get(thing.key)
-        key = owner.key if owner else waiting.get(thing.name)
+        key = owner.key if owner else waiting.get(thing.name) or _scheduled(site, wish, thing)
         if key or identity.site_of(thing.name) == ours:
             phase, reclaim = (Phase.CREATED if key else Phase.RETAINED), owner.reclaim if owner else ""
             applied = fields_of(_with_origin(site, wish, observed, thing, key))
             yield Record(thing.key, key or _unknown(thing), phase, thing.uuid or "", applied, reclaim, desired.revision)
+
+
+def _scheduled(site: str, wish: TargetWish, thing: Lvol | LvolStore) -> ResourceKey | None:
+    """The moment whose snapshot has this name, of a schedule and a volume that are declared."""
+    at = stamped(thing.name) if isinstance(thing, Lvol) and thing.snapshot else None
+    if at is None:
+        return None
+    moments = (
+        Moment(name, schedule.wish.key, at)
+        for schedule in wish.schedules
+        for volume in schedule.volumes
+        for name in (*volume.wish.aliases, volume.wish.key)
+    )
+    return next((moment.key for moment in moments if moment.lvol_name(site) == thing.name), None)
 
 
 def _without_target(site: str, desired: DesiredState) -> Mapping[str, ResourceKey]:
@@ -109,6 +124,11 @@ def _with_origin(
     """
     if not isinstance(thing, Lvol):
         return thing
+    moment = moment_of(key) if key else None
+    if moment:
+        taken_of = next((v for v in wish.volumes if moment.volume in (v.wish.key, *v.wish.aliases)), None)
+        live_of = _live_of(site, taken_of, thing.store, observed) if taken_of else None
+        return dataclasses.replace(thing, snapshot_of=live_of.alias if live_of else None)
     snapshot = next((s for s in wish.snapshots if s.wish.key == key), None)
     volume = next((v for v in wish.volumes if v.wish.key == key), None)
     thing = _with_key(observed, thing, snapshot or volume)

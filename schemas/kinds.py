@@ -18,7 +18,8 @@ the field they speak of:
     x-whole      what it means that a list comes or goes as a whole: {update, hazard, reason}
     x-always     compared with the live state even when nobody declares it
     x-secret     never shown
-    x-format     quantity | duration | percent | date | date-time | ip          x-unit, x-expects: words for people
+    x-format     quantity | duration | percent | date | date-time | ip | cron | time-zone
+    x-unit, x-expects  words for people
 
 A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing} and x-delete: what removal
 means, {hazard, reason}; by the value of a field (`by`), and otherwise again where another field is given (`when`).

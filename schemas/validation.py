@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from schemas.calendar import parse_cron, parse_zone
 from schemas.quantity import parse_bytes, parse_interval, parse_percent, parse_seconds, quantities_near
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _FORMATS: Mapping[str, Callable[[Any], object]] = {
     "date": date.fromisoformat,
     "date-time": lambda text: datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z"),
     "ip": ipaddress.ip_address,
+    "cron": parse_cron,
+    "time-zone": parse_zone,
 }
 _TYPE_NAMES = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number",
                "number": "a number", "boolean": "true or false", "null": "null"}  # fmt: skip

@@ -20,6 +20,7 @@ from reconciler.planner.lineage import plan_lineage
 from reconciler.planner.order import order
 from reconciler.planner.pools import plan_pools, unproven_pools
 from reconciler.planner.provisioning import settle_tasks
+from reconciler.planner.schedules import plan_schedules
 from reconciler.planner.sole import remark_company
 from reconciler.planner.stacks import unproven_keys, unproven_members
 from reconciler.planner.target import plan_target
@@ -74,6 +75,7 @@ def _attempt(view: View) -> Plan:
     pools = plan_pools(view, draft, devices)
     volumes = plan_lineage(view, draft, pools, plan_images(view, draft))
     plan_exports(view, draft, devices, plan_encryption(view, draft, volumes))
+    plan_schedules(view, draft, pools, volumes)
     plan_leftovers(view, draft)
     plan_foreign(view, draft)
     tell_capacity(view, draft)
@@ -90,6 +92,9 @@ def _attempt(view: View) -> Plan:
         records=tuple(draft.records[key] for key in sorted(draft.records)),
         forget=tuple(sorted(draft.forget)),
         tasks=settle_tasks(draft),
+        schedules=tuple(draft.schedules),
+        memories=draft.memories,
+        until=min((state.next for state in draft.schedules if state.next), default=None),
         questions=questions,
     )
 

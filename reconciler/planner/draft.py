@@ -10,7 +10,21 @@ from functools import cached_property
 
 from backends.contract import Action, Bdev, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
 from reconciler.desired import Wish
-from reconciler.plan import AtStake, Cause, Difference, Drift, DriftClass, Hazard, Held, Phase, Record, Remark, Task
+from reconciler.plan import (
+    AtStake,
+    Cause,
+    Difference,
+    Drift,
+    DriftClass,
+    Hazard,
+    Held,
+    Memory,
+    Phase,
+    Record,
+    Remark,
+    ScheduleState,
+    Task,
+)
 from schemas.resources import Json, ResourceKey
 
 TOLERATED = {"warn": "Warned", "ignore": "Ignored"}  # drift policy → what is done about drift that is not corrected
@@ -92,6 +106,8 @@ class Draft:
     records: dict[ObjectKey, Record] = field(default_factory=dict)
     forget: set[ObjectKey] = field(default_factory=set)
     tasks: list[Task] = field(default_factory=list)
+    schedules: list[ScheduleState] = field(default_factory=list)
+    memories: dict[ResourceKey, Memory | None] = field(default_factory=dict)
     copies: dict[ObjectKey, int] = field(default_factory=dict)  # what is being copied → clusters that it may still take
     shown: dict[str, str] = field(default_factory=dict)  # namespace uuid → uuid of the bdev that it shows in this plan
 

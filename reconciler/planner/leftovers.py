@@ -7,6 +7,7 @@ import dataclasses
 from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, NvmePath, ObjectKey, ObjectKind, Subsystem
 from reconciler.dates import day_of
 from reconciler.desired import Consent
+from reconciler.moments import moment_of
 from reconciler.plan import Cause, Hazard, Phase, Record, deleted
 from reconciler.planner.controllers import is_namespace_of
 from reconciler.planner.draft import BEARS_DATA, Draft, Proposal
@@ -52,6 +53,9 @@ def _declared(view: View, record: Record) -> bool:
         return record.resource in view.with_devices
     if record.key.kind in BEARS_DATA:  # bytes do not follow a manifest that moves to another target
         return record.resource in view.declared_here
+    moment = moment_of(record.resource)
+    if moment and (moment.schedule, moment.volume) in view.scheduled:
+        return True
     return record.resource in view.desired.declared
 
 
@@ -160,13 +164,13 @@ def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
         Cause.REMOVAL,
         f"{consent.key} consents: {consent.reason}",
         Hazard.DATA_LOSS,
-        guards=(_still_unused(live),),
+        guards=(still_unused(live),),
         gone=_built_on(view, live),
         touches=kin(view, live) if isinstance(live, Lvol) else (),
         subject=f"{record.resource} {uid}",
     )
-    if obstacle := _obstacle(view, draft, live):
-        draft.hold(proposal, *obstacle)
+    if found := obstacle(view, draft, live):
+        draft.hold(proposal, *found)
     else:
         draft.propose(proposal)
 
@@ -225,7 +229,7 @@ def _retain(view: View, draft: Draft, record: Record, uid: str) -> None:
     draft.remark(record.resource, "Retained", message, ready=True)
 
 
-def _obstacle(  # noqa: PLR0911  # one return for each obstacle
+def obstacle(  # noqa: PLR0911  # one return for each obstacle
     view: View, draft: Draft, live: Lvol | LvolStore | Bdev
 ) -> tuple[str, str] | None:
     """What stands on the bytes and is not going away with this plan."""
@@ -273,7 +277,7 @@ def _leaving(draft: Draft) -> set[ObjectKey]:
     return {proposal.change.key for proposal in draft if proposal.change.after is None}
 
 
-def _still_unused(live: Lvol | LvolStore | Bdev) -> Guard:
+def still_unused(live: Lvol | LvolStore | Bdev) -> Guard:
     facts: dict[str, Json] = {"uuid": live.uuid}
     if isinstance(live, LvolStore):
         facts["lvols"] = []

@@ -88,8 +88,8 @@ def _take(view: View, draft: Draft, wish: SnapshotWish, wanted: Lvol, ground: Gr
     proposal = Proposal(
         created(wanted),
         wish.wish.key,
-        Cause.CHANGE,
-        "the snapshot is new",
+        Cause.SCHEDULE if wish.schedule else Cause.CHANGE,
+        wish.reason,
         guards=_as_seen(source),
         requires=(LvolStore(wanted.store, "").key, source.key),
         touches=kin(view, source),
@@ -140,10 +140,10 @@ def _own(draft: Draft, wish: SnapshotWish, record: Record, live: Lvol) -> Standi
 
 
 def _stop(draft: Draft, wish: SnapshotWish, reason: str, message: str) -> Standing:
-    draft.remark(wish.wish.key, reason, message, stalled=True)
+    draft.remark(wish.schedule or wish.wish.key, reason, message, stalled=True)
     return Standing(why=message)
 
 
 def _wait(draft: Draft, wish: SnapshotWish, reason: str, message: str) -> Standing:
-    draft.remark(wish.wish.key, reason, message)
+    draft.remark(wish.schedule or wish.wish.key, reason, message)
     return Standing(why=message)

@@ -30,7 +30,8 @@ from backends.contract import (
 from reconciler import identity
 from reconciler.breaker import CLOSED, Breaker
 from reconciler.desired import DesiredState, DeviceWish, Secret, SubsystemWish, TargetWish, Wish
-from reconciler.plan import Cause, Phase, Record
+from reconciler.moments import moment_of
+from reconciler.plan import Cause, Memory, Phase, Record
 from reconciler.policy import BUILT_IN, Policy
 from schemas.resources import JsonObject, ResourceKey
 
@@ -129,6 +130,7 @@ class Owned:
     )  # chosen namespace uuid → uid of the bytes it was used for; device_identity → its path
     paths_taken: Mapping[str, PathTaken] = field(default_factory=dict)  # by NQN, on whichever target
     breaker: Breaker = CLOSED  # how writing to it went
+    schedules: Mapping[ResourceKey, Memory] = field(default_factory=dict)  # what is remembered of them
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
 
@@ -308,6 +310,25 @@ class View:
     def records_by_uid(self) -> Mapping[str, Record]:
         """Records of what has an identity of its own."""
         return {record.uid: record for record in self.owned.records if record.uid}
+
+    @cached_property
+    def records_of_schedule(self) -> Mapping[ResourceKey, tuple[Record, ...]]:
+        """Snapshots that schedules took, also those that are retained, by the schedule."""
+        found: dict[ResourceKey, list[Record]] = defaultdict(list)
+        for record in self.owned.records:
+            if record.key.kind is ObjectKind.LVOL and (moment := moment_of(record.resource)):
+                found[moment.schedule].append(record)
+        return {schedule: tuple(records) for schedule, records in found.items()}
+
+    @cached_property
+    def scheduled(self) -> frozenset[tuple[ResourceKey, ResourceKey]]:
+        """Each schedule with each volume that it selects, under former names, too."""
+        return frozenset(
+            (schedule.wish.key, name)
+            for schedule in self.target.schedules
+            for volume in schedule.volumes
+            for name in (volume.wish.key, *volume.wish.aliases)
+        )
 
     def cause(self, record: Record | None) -> Cause:
         """Why something that should be there is not."""
