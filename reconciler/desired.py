@@ -378,14 +378,11 @@ class _House:
         near = (r for r in self.of("Volume") if r.key.namespace == key.namespace)
         chosen = (self.volume(r) for r in near if selects(spec["selector"], r.labels))
         return ScheduleWish(
-            Wish(key, spec.get("driftPolicy") or self._target_policy_of(target)),
+            Wish(key, "correct"),
             calendar,
             Retain(**spec["retain"], zone=calendar.zone),
             tuple(volume for volume in chosen if self._is_on(volume.pool, target)),
         )
-
-    def _target_policy_of(self, target: str) -> str:
-        return self._target_policy(self._get("Target", "", target), {})
 
     def quota(self, resource: Resource) -> QuotaWish:
         spec, namespace = _spec(resource), resource.key.namespace
