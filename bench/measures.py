@@ -144,7 +144,7 @@ def _applied(volumes: int, nvmf_tgt: Path | None) -> tuple[list[bytes], bytes, S
             site.tick()
         requests = list(site.tap.requests)
         site.converge()
-        _at_rest(site)
+        at_rest(site)
         return requests, site.pool, took
 
 
@@ -154,7 +154,7 @@ def _applied(volumes: int, nvmf_tgt: Path | None) -> tuple[list[bytes], bytes, S
 def no_op(size: Size, _: Path | None) -> Result:
     """A converged site: a tick over unchanged replies, and one that has to read every reply anew."""
     with _large(size) as site:
-        requests, received = _at_rest(site)
+        requests, received = at_rest(site)
         idle, first = [], []
         for _run in range(size.runs):
             with spent() as took:
@@ -166,6 +166,8 @@ def no_op(size: Size, _: Path | None) -> Result:
                 site.tick()
             first.append(took)
         written = len(site.tap.writes)
+        changed = [_spent_meeting(site, run) for run in range(size.runs)]
+        resident = _resident()
         with bare(site) as wire:
             read = [_spent_reading(wire, requests, lambda _: None) for _run in range(size.runs)]
             parsed = [_spent_reading(wire, requests, json.loads) for _run in range(size.runs)]
@@ -176,11 +178,30 @@ def no_op(size: Size, _: Path | None) -> Result:
         (
             Row("our CPU, replies unchanged", _cpus(idle), "only reading them", _cpus(read)),
             Row("our CPU, replies new", _cpus(first), "reading, parsing", _cpus(parsed)),
+            Row("our CPU, one bdev more", _cpus(changed), "reading, parsing", _cpus(parsed)),
             Row("whole tick, replies unchanged", _walls(idle), "only reading them", _walls(read)),
             Row("whole tick, replies new", _walls(first), "reading, parsing", _walls(parsed)),
         ),
-        {"RPCs": len(requests), "bytes": received, "writes": written},
+        {"RPCs": len(requests), "bytes": received, "writes": written, "MiB resident": resident},
     )
+
+
+def _spent_meeting(site: Estate, run: int) -> Spent:
+    """A tick that finds a device which is not ours: all else is as it was, but everything is to be planned."""
+    with bare(site) as wire:
+        wire.send_all([request("bdev_null_create", name=f"other{run}", num_blocks=256, block_size=4096)])
+    with spent() as took:
+        tick = site.tick()
+    if not tick.settled:
+        raise BenchError("a device of somebody else's unsettled the target")
+    return took
+
+
+def _resident() -> int:
+    """MiB of memory that this process holds, with all that the reconciler remembers of the site."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() >> 20
 
 
 def _spent_reading(wire: Bare, requests: Sequence[bytes], parse: Callable[[bytes], object]) -> Spent:
@@ -190,7 +211,7 @@ def _spent_reading(wire: Bare, requests: Sequence[bytes], parse: Callable[[bytes
     return took
 
 
-def _at_rest(site: Estate) -> tuple[list[bytes], int]:
+def at_rest(site: Estate) -> tuple[list[bytes], int]:
     """One more tick: what it sent and how many bytes came back. Raises BenchError when it wrote."""
     site.tap.clear()
     if not site.tick().settled or site.tap.writes:
@@ -208,7 +229,7 @@ def drift(size: Size, _: Path | None) -> Result:
         took = [_drifted(site, run) for run in range(size.runs)]
         drifts = len(site.house.history.drifts())
         written = len(site.tap.writes)
-        _at_rest(site)
+        at_rest(site)
     return Result(
         "drift",
         "simulator",
@@ -256,7 +277,7 @@ def restart(size: Size, nvmf_tgt: Path | None) -> Result:
                 site.converge()
             requests = list(site.tap.requests)
             ours.append(took)
-        _at_rest(site)
+        at_rest(site)
         floor = [_spent_restarting(site, requests) for _ in range(size.runs)]
     return Result(
         "restart",

@@ -1,6 +1,7 @@
 """Timings as ratios: what we take, against the least that any program would have to do, in one run.
 
-Measured on a simulated target; where SPDK_TGT names an nvmf_tgt, applying and restarting are measured on it, too.
+Measured on a simulated target; where SPDK_TGT names an nvmf_tgt, applying and restarting are measured on it, too, and
+what observing costs it, and what its own client takes.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 from estate import BenchError
+from live import Skipped, load_config, observing
 from measures import FULL, MEASURES, QUICK, Result, Row, Size
 
 from reconciler.cli.exits import CommandError
 from schemas.resources import Json
 
+ONLY_LIVE: Mapping[str, Callable[[Size, Path], Result]] = {"observing": observing, "load-config": load_config}
+NAMES = (*MEASURES, *ONLY_LIVE)
 TARGETS = {"simulator": " on the simulator", "nvmf_tgt": " on a live target", "none": ""}
 
 
@@ -40,15 +44,15 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    parser.add_argument("--only", type=_names, default=tuple(MEASURES), metavar="NAME[,NAME]", help=", ".join(MEASURES))
+    parser.add_argument("--only", type=_names, default=NAMES, metavar="NAME[,NAME]", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it works, not how fast")
     return parser
 
 
 def _names(text_: str) -> tuple[str, ...]:
     names = tuple(text_.split(","))
-    if unknown := [name for name in names if name not in MEASURES]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(MEASURES)}")
+    if unknown := [name for name in names if name not in NAMES]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(NAMES)}")
     return names
 
 
@@ -59,11 +63,17 @@ def _live_target() -> Path | None:
 
 def _results(names: Sequence[str], size: Size, nvmf_tgt: Path | None) -> Iterator[Result]:
     """Always on the simulator, and on a live target where one is given."""
-    for name in names:
+    for name in [name for name in names if name in MEASURES]:
         measure, goes_live = MEASURES[name]
         yield measure(size, None)
         if nvmf_tgt and goes_live:
             yield measure(size, nvmf_tgt)
+    for name in names if nvmf_tgt else ():
+        if name in ONLY_LIVE:
+            try:
+                yield ONLY_LIVE[name](size, nvmf_tgt)
+            except Skipped as reason:
+                print(f"bench: {name} is left out: {reason}", file=sys.stderr)
 
 
 def machine() -> dict[str, Json]:

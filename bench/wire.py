@@ -22,7 +22,7 @@ class Tap:
     received: int = 0  # bytes
 
     def on(self, transport: Transport) -> Transport:
-        return _Tapped(transport, self, transport.peer_pid)
+        return _Tapped(transport, self, transport.peer_pid, transport.peer_user)
 
     def clear(self) -> None:
         self.requests, self.received = [], 0
@@ -42,6 +42,7 @@ class _Tapped:
     inner: Transport
     tap: Tap
     peer_pid: int | None
+    peer_user: int | None
 
     def send(self, requests_: Sequence[bytes]) -> None:
         self.tap.requests += requests_
