@@ -68,6 +68,7 @@ class DeviceWish:
     bases: tuple[DeviceWish, ...] = ()  # what it is stacked on
     paths: tuple[NvmePath, ...] = ()  # ways to its controller, when it is an NVMe namespace
     key_from: str = ""  # where its key is, when it encrypts
+    sha256: str = ""  # of an image's file, in hex digits
 
     @property
     def volatile(self) -> bool:
@@ -437,7 +438,9 @@ class _House:
         name = spec.get("bdevName", identity.object_name(self.site, key))
         uuid = spec.get("uuid", identity.derived_uuid(self.site, key))
         bdev = Bdev(name, "aio", uuid, block_size=spec["blockSize"], path=spec["path"], read_only=True)
-        return DeviceWish(self._wish(resource, spec), bdev, named="bdevName" in spec)
+        return DeviceWish(
+            self._wish(resource, spec), bdev, named="bdevName" in spec, sha256=str(spec.get("sha256", "")).lower()
+        )
 
     def _volume(self, resource: Resource) -> VolumeWish:
         spec, key = self._inherited(resource), resource.key

@@ -25,6 +25,7 @@ from reconciler.breaker import CLOSED, noted
 from reconciler.clock import Clock
 from reconciler.corrections import changes, corrections
 from reconciler.desired import DesiredState, Secret, TargetWish, Wish
+from reconciler.digests import Digests
 from reconciler.executor import Executor
 from reconciler.history import Event, History
 from reconciler.journal import Entry, Journal, Patience, is_seen, settle
@@ -34,6 +35,7 @@ from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Reco
 from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven, unproven_keys
 from reconciler.planner.inuse import told
 from reconciler.planner.keys import wanted_keys
+from reconciler.planner.view import Digest
 from reconciler.policy import DAY
 from reconciler.recovery import recovered
 from reconciler.secrets import SecretError, Vault
@@ -85,10 +87,12 @@ class House:
     history: History
     clock: Clock
     vault: Vault
+    digests: Digests
 
     @classmethod
     def open(cls, site: str, store: Store, clock: Clock, vault: Vault | None = None) -> House:
-        return cls(site, store, Ledger(store), Journal(store), History(store), clock, vault or Vault(site))
+        ledger = Ledger(store)
+        return cls(site, store, ledger, Journal(store), History(store), clock, vault or Vault(site), Digests(ledger))
 
 
 Paths: TypeAlias = "Mapping[str, Mapping[str, Mapping[str, frozenset[str]] | None]]"  # as View.peers
@@ -244,6 +248,7 @@ class Keeper:
             breaker=ledger.breaker(self.target),
             shown=ledger.shown(),
             schedules=ledger.schedules(self.target),
+            digests=self._digests(desired.targets[self.target], observed),
             policy=ledger.policy_in_force(),
         )
 
@@ -287,6 +292,14 @@ class Keeper:
         if problems and problems != self._troubles:
             self._emit(Event("KeyFileLost", problems[0], warning=True))
         self._troubles = problems
+
+    def _digests(self, wish: TargetWish, observed: Observed) -> dict[str, Digest]:
+        """Of the files of images that say theirs; another machine's cannot be read."""
+        paths = sorted({image.bdev.path for image in wish.images if image.sha256 and image.bdev.path})
+        if observed.user is None:
+            far = Digest(why="the target is not seen to run on this machine, so its file cannot be read from here")
+            return dict.fromkeys(paths, far)
+        return {path: self.house.digests.of(path) for path in paths}
 
     # --- writing down
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from backends.contract import Bdev, ObjectKind
-from reconciler.desired import DeviceWish
-from reconciler.plan import Difference, Drift, DriftClass, Record, created
+from reconciler.desired import DeviceWish, Wish
+from reconciler.plan import Difference, Drift, DriftClass, Phase, Record, created
 from reconciler.planner.devices import not_ours
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, missing_drift
 from reconciler.planner.sole import identity_reused, opened_elsewhere
-from reconciler.planner.view import View
+from reconciler.planner.view import Digest, View
 from schemas.resources import ResourceKey
 
 _PATHS = {
@@ -27,8 +28,39 @@ _PATHS = {
 
 
 def plan_images(view: View, draft: Draft) -> Mapping[ResourceKey, Standing]:
-    """How each image of the target stands."""
+    """How each image of the target stands; those that are kept for clones are opened again, too."""
+    for wish in kept_for_clones(view):
+        _plan_image(view, draft, wish)
+        message = "no longer declared; its device stays, for bytes that are kept lie on it"
+        draft.remark(wish.wish.key, "KeptForClones", message, ready=True)
     return {wish.wish.key: _plan_image(view, draft, wish) for wish in view.target.images}
+
+
+def kept_for_clones(view: View) -> tuple[DeviceWish, ...]:
+    """Images that nobody declares any more while bytes that are ours lie on them: without their device, those bytes are
+    degraded from the target's next restart on.
+    """
+    images = [r for r in view.owned.records if r.key.kind is ObjectKind.BDEV and r.resource.kind == "Image"]
+    declared = {name for image in view.target.images for name in (image.wish.key, *image.wish.aliases)}
+    orphans = [record for record in images if record.resource not in declared]
+    if not orphans:
+        return ()
+    held = {record.applied.get("image") for record in view.owned.records if _may_be_there(view, record)} - {None}
+    return tuple(_from_record(view, record) for record in orphans if record.applied.get("uuid") in held)
+
+
+def _may_be_there(view: View, record: Record) -> bool:
+    """Whether bytes are there, or cannot be told to be gone, because their pool is not loaded or was not read."""
+    store = record.key.name.partition("/")[0]
+    told = not view.unread(ObjectKind.LVOL, store) and any(live.name == store for live in view.stores.values())
+    return record.phase is not Phase.DESTROYED and (record.uid in view.lvols or not told)
+
+
+def _from_record(view: View, record: Record) -> DeviceWish:
+    applied: Any = record.applied
+    names = ("uuid", "block_size", "path", "read_only")
+    bdev = Bdev(record.key.name, "aio", **{name: applied[name] for name in names if name in applied})
+    return DeviceWish(Wish(record.resource, view.target.wish.drift_policy, reclaim=record.reclaim), bdev)
 
 
 def _plan_image(view: View, draft: Draft, wish: DeviceWish) -> Standing:
@@ -40,6 +72,30 @@ def _plan_image(view: View, draft: Draft, wish: DeviceWish) -> Standing:
         draft.remark(wish.wish.key, *refusal, stalled=True)
         return Standing(why=refusal[1])
     return _present(view, draft, wish, live) if isinstance(live, Bdev) else _missing(view, draft, wish)
+
+
+def _unproven(view: View, wish: DeviceWish) -> tuple[str, str] | None:
+    """Why the file is not known to be the one that was declared; its clones show its bytes."""
+    if not wish.sha256:
+        return None
+    path = wish.bdev.path or ""
+    match view.owned.digests.get(path, Digest()):
+        case Digest(sha256=wish.sha256):
+            return None
+        case Digest(sha256=str(found)) if found:
+            return "ImageChanged", f"{path} has sha256 {found}, not {wish.sha256}; nothing is cloned from it"
+        case Digest(why=str(why)) if why:
+            return (
+                "ImageUnverified",
+                f"{why}; compare it yourself, and take spec.sha256 out",
+            )
+        case digest:
+            return "ImageUnverified", f"{path} is being read to compare its sha256: {digest.percent} %"
+
+
+def _why_not(view: View, wish: DeviceWish) -> str:
+    """Why its file cannot be compared; empty when it can, or is being."""
+    return view.owned.digests.get(wish.bdev.path or "", Digest()).why
 
 
 def _as_known(view: View, wish: DeviceWish) -> DeviceWish:
@@ -61,6 +117,10 @@ def _missing(view: View, draft: Draft, wish: DeviceWish) -> Standing:
     cause = view.cause(record)
     drift = missing_drift(wanted.key, key, cause, "spec")
     proposal = Proposal(created(wanted), key, cause, absent("the image", cause), drift=drift)
+    if unproven := _unproven(view, wish):
+        draft.hold(proposal, *unproven, waiting=unproven[0] == "ImageUnverified" and not _why_not(view, wish))
+        draft.remark(key, *unproven, stalled=unproven[0] == "ImageChanged" or bool(_why_not(view, wish)))
+        return Standing(why=unproven[1])
     if message := identity_reused(view, wanted):
         draft.hold(proposal, "IdentityReused", message)
         draft.remark(key, "IdentityReused", message, stalled=True)
@@ -87,7 +147,10 @@ def _present(view: View, draft: Draft, wish: DeviceWish, live: Bdev) -> Standing
     found = differences(wanted, live, _PATHS, wish.wish)
     if not found:
         draft.own(wanted, wish.wish)
-        return Standing(live=live)
+        unproven = _unproven(view, wish)
+        if unproven:
+            draft.remark(wish.wish.key, *unproven, stalled=unproven[0] == "ImageChanged" or bool(_why_not(view, wish)))
+        return Standing(why=unproven[1]) if unproven else Standing(live=live)
     message = f"bdev {live.name} is not the image that was declared: " + _words(found)
     draft.remark(wish.wish.key, "ImageChanged", message, stalled=True)
     draft.drifts.append(Drift(live.key, wish.wish.key, DriftClass.MODIFIED, found, "Held"))

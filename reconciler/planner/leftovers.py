@@ -11,6 +11,7 @@ from reconciler.moments import moment_of
 from reconciler.plan import Cause, Hazard, Phase, Record, deleted
 from reconciler.planner.controllers import is_namespace_of
 from reconciler.planner.draft import BEARS_DATA, Draft, Proposal
+from reconciler.planner.images import kept_for_clones
 from reconciler.planner.snapshots import kin
 from reconciler.planner.stacks import height, stacked_on
 from reconciler.planner.view import View
@@ -27,6 +28,7 @@ def plan_leftovers(view: View, draft: Draft) -> None:
     touched = (
         {proposal.change.key for proposal in draft} | set(draft.records) | {held.change.key for held in draft.held}
     )
+    touched |= {wish.bdev.key for wish in kept_for_clones(view)}
     undeclared: list[Record] = []
     for record in view.owned.records:
         if record.key in touched or view.unread(record.key.kind):

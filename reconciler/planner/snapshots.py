@@ -134,7 +134,9 @@ def _absent_snapshot(view: View, draft: Draft, wish: SnapshotWish, record: Recor
 
 def _own(draft: Draft, wish: SnapshotWish, record: Record, live: Lvol) -> Standing:
     of = record.applied.get("snapshot_of")
+    image = live.image or record.applied.get("image")  # of a clone's snapshot; one that is degraded does not tell
     applied = Lvol(live.store, live.name, live.uuid, live.size, snapshot_of=str(of) if of else None)
+    applied = dataclasses.replace(applied, image=str(image) if image else None)
     draft.own(with_key(applied, record), wish.wish, uid=live.uuid or "")
     return Standing(live=live)
 

@@ -94,6 +94,15 @@ class PathTaken:
     hosts: Mapping[str, int]  # host NQN → how many paths it had, on all targets
 
 
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The SHA-256 of a file: known, being worked out (percent), or not to be had (why)."""
+
+    sha256: str = ""
+    percent: int = 0
+    why: str = ""
+
+
 @dataclass(frozen=True)
 class Owned:
     """What the ledger says about one target."""
@@ -131,6 +140,7 @@ class Owned:
     paths_taken: Mapping[str, PathTaken] = field(default_factory=dict)  # by NQN, on whichever target
     breaker: Breaker = CLOSED  # how writing to it went
     schedules: Mapping[ResourceKey, Memory] = field(default_factory=dict)  # what is remembered of them
+    digests: Mapping[str, Digest] = field(default_factory=dict)  # of the files of images that say theirs, by path
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
 
