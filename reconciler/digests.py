@@ -61,9 +61,7 @@ class Digests:
                 return Digest(percent=self._running[name])
             if name not in self._known and (kept := self.ledger.get(f"digest/{name}")):
                 self._known[name] = Digest(kept)
-            found = self._known.get(name) or self._failed.pop(
-                name, None
-            )  # what failed is tried again
+            found = self._known.get(name) or self._failed.pop(name, None)  # what failed is tried again
             if found is None:
                 self._running[name] = 0
             return found
