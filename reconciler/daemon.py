@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from analyzer.snapshot import SnapshotError
-from backends.contract import Backend, BackendError
+from backends.contract import Backend, BackendError, ObjectKind, Provisioning
 from reconciler.address import connection_of
 from reconciler.config import Config
 from reconciler.dates import iso
@@ -24,6 +24,7 @@ from reconciler.policy import DAY
 from reconciler.reconcile import House, Keeper, Tick, Verdict
 from reconciler.scheduler import Scheduler
 from reconciler.source import GitSource, SourceError
+from reconciler.tasks import DONE_FOR, schedule_json, tasks_json
 from reconciler.telemetry import Log, span
 from schemas.resources import Json, canonical
 
@@ -432,8 +433,21 @@ class Daemon:
             "approvalID": tick.plan.approval_id if tick else "",
             "held": [held_json(held) for held in tick.plan.held] if tick else [],
             "openDrifts": self.house.history.open_drifts(name),
+            **self._tasks(name, tick),
         }
         return status | {"resources": self._resources(name)} if resources else status
+
+    def _tasks(self, target: str, tick: Tick | None) -> dict[str, Json]:
+        """What takes long, and what runs by the clock."""
+        house = self.house
+        failures = house.ledger.last_failures(target)
+        done = house.journal.done(target, ObjectKind.PROVISIONING, house.clock.now() - DONE_FOR)
+        owners = {Provisioning(r.key.name).key: r.resource for r in house.ledger.records(target)} if done else {}
+        states = tick.plan.schedules if tick else ()
+        return {
+            "tasks": [*tasks_json(tick.plan.tasks if tick else (), done, failures, owners)],
+            "schedules": [schedule_json(state, failures.get(state.key)) for state in states],
+        }
 
     def _resources(self, target: str) -> list[dict[str, Json]]:
         handled = self.house.ledger.handled(target)

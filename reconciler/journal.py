@@ -212,6 +212,15 @@ class Journal:
             )
         return tuple(newest.values())
 
+    def done(self, target: str, kind: ObjectKind, since: float) -> list[tuple[ObjectKey, JsonObject, float, float]]:
+        """What was asked of objects of a kind and is known to be so, newest first: what, when sent and when ended."""
+        rows = self._store.rows(
+            "SELECT name, change, sent, ended FROM journal WHERE target = ? AND kind = ? AND ended > ?"
+            " AND outcome IN ('ok', 'seen') ORDER BY ended DESC, id DESC",
+            *(target, kind.value, since),
+        )
+        return [(ObjectKey(kind, name), json.loads(change), sent, ended) for name, change, sent, ended in rows]
+
     def bury(self, target: str, now: float) -> None:
         """The target is a new process: whatever its former life was asked for is no longer running."""
         self._store.write(

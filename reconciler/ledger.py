@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from backends.contract import ObjectKey, ObjectKind
 from reconciler.address import machine_of
@@ -72,6 +72,13 @@ class _Known:
         self.by_key.update((record.key, record) for record in put)
         for worked_out in ("in_order", "key_sources"):
             vars(self).pop(worked_out, None)
+
+
+class Failure(NamedTuple):
+    """How something failed the last time."""
+
+    at: float  # seconds since 1970
+    message: str
 
 
 class Ledger:
@@ -310,6 +317,16 @@ class Ledger:
         rows = [(names[key], canonical(memory.to_json())) for key in names if (memory := memories[key])]
         self._store.write("DELETE FROM meta WHERE key = ?", [(names[key],) for key in names if not memories[key]])
         self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    def note_failures(self, target: str, failures: Mapping[ResourceKey, Failure]) -> None:
+        """Put down how the last run of a schedule, or the last attempt at a task, failed."""
+        rows = [(f"failure/{target}/{key.text}", canonical([f.at, f.message])) for key, f in sorted(failures.items())]
+        self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    def last_failures(self, target: str) -> Mapping[ResourceKey, Failure]:
+        prefix = f"failure/{target}/"
+        rows = self._store.rows("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(prefix), prefix)
+        return {ResourceKey.of_text(key.removeprefix(prefix)): Failure(*json.loads(told)) for key, told in rows}
 
     # --- what is held, and under which policy it was first held
 

@@ -252,6 +252,7 @@ class TaskState(enum.StrEnum):
     HELD = "held"  # asked for, and not begun; the message says why
     RUNNING = "running"
     FAILED = "failed"  # tried, and tried again after a pause
+    DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,11 @@ class Task:
     message: str
     percent: int | None = None
     since: float | None = None  # when it was sent, seconds since 1970
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was asked for; what the target does by itself is only watched."""
+        return self.kind != "rebuild"
 
 
 class Outcome(enum.StrEnum):

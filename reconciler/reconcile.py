@@ -29,8 +29,9 @@ from reconciler.digests import Digests
 from reconciler.executor import Executor
 from reconciler.history import Event, History
 from reconciler.journal import Entry, Journal, Patience, is_seen, settle
-from reconciler.ledger import Ledger, seals
+from reconciler.ledger import Failure, Ledger, seals
 from reconciler.lives import Life, Lives
+from reconciler.moments import moment_of
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
 from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven, unproven_keys
 from reconciler.planner.inuse import told
@@ -356,6 +357,7 @@ class Keeper:
         for resource in sorted(failed):
             count = known.get(resource, (0, 0.0))[0] + 1
             ledger.failed(self.target, resource, count, now + delay(count))
+        ledger.note_failures(self.target, _told_failures(execution, now))
         fine = {result.step.resource for result in execution.of(Outcome.OK)} - failed
         ledger.succeeded(self.target, fine & known.keys())
         self._note_circuit(execution, now)
@@ -463,7 +465,7 @@ def _verdict(todo: Plan, execution: Execution) -> Verdict:
     if any(not held.waiting for held in todo.held) or any(remark.stalled for remark in todo.remarks):
         return Verdict.HELD
     stuck = (Outcome.FAILED, Outcome.DROPPED, Outcome.UNKNOWN, Outcome.RUNNING, Outcome.SKIPPED)
-    waits = todo.held or todo.tasks or any(not remark.ready for remark in todo.remarks)
+    waits = todo.held or any(task.is_ours for task in todo.tasks) or any(not remark.ready for remark in todo.remarks)
     if waits or any(result.outcome in stuck for result in execution.results):
         return Verdict.WAITING
     return Verdict.CONVERGED
@@ -474,6 +476,16 @@ def _ends(execution: Execution) -> Iterator[tuple[str, str | None]]:
     for result in execution.results:
         if result.outcome in (Outcome.OK, Outcome.FAILED, Outcome.UNKNOWN):
             yield result.step.resource.text, None if result.outcome is Outcome.OK else result.message
+
+
+def _told_failures(execution: Execution, now: float) -> dict[ResourceKey, Failure]:
+    """How runs of schedules and tasks failed, by the schedule or volume that status tells of."""
+    found: dict[ResourceKey, Failure] = {}
+    for result in execution.of(Outcome.FAILED):
+        moment = moment_of(result.step.resource)
+        if moment or result.step.takes_long:
+            found[moment.schedule if moment else result.step.resource] = Failure(now, result.message)
+    return found
 
 
 def _corrected(todo: Plan, execution: Execution) -> list[tuple[ObjectKey, str]]:

@@ -49,7 +49,7 @@ def conditions(resources: Iterable[ResourceKey], plan: Plan, execution: Executio
         about[remark.resource].remarks.append(remark)
     for drift in plan.strayed:
         about[drift.resource].drifts.append(drift)
-    for task in plan.tasks:
+    for task in (task for task in plan.tasks if task.is_ours):
         about[task.resource].tasks.append(task)
     for result in execution.results:
         moving = result.outcome in (Outcome.OK, Outcome.RUNNING)

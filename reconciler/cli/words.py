@@ -98,6 +98,21 @@ def status_text(status: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _task(task: Mapping[str, Any]) -> str:
+    """`task  inflate Volume team-a/db: running, 42 %`."""
+    far = f", {task['percent']} %" if task["state"] == "running" and task["percent"] is not None else ""
+    why = f": {task['message']}" if task["state"] in ("queued", "held", "failed") else ""
+    return wrap(f"task  {task['kind']} {_name(task['resource'])}: {task['state']}{far}{why}", 2, 8)
+
+
+def _schedule(schedule: Mapping[str, Any]) -> str:
+    counts = f"{_count(range(schedule['snapshots']), 'snapshot')} of {_count(range(schedule['volumes']), 'volume')}"
+    times = f"last {schedule['last'] or 'never'}, next {schedule['next'] or 'never'}"
+    failure = schedule["lastFailure"]
+    failed = f"; failed {failure['at']}: {failure['message']}" if failure else ""
+    return wrap(f"runs  {_name(schedule['resource'])}: {counts}, {times}{failed}", 2, 8)
+
+
 def _target_text(target: Mapping[str, Any]) -> str:
     drift = f", {_count(range(target['openDrifts']), 'open drift')}" if target["openDrifts"] else ""
     head = f"{target['name']}  {target['verdict']}{drift}  (seen {target['lastSeen'] or 'never'})"
@@ -106,6 +121,7 @@ def _target_text(target: Mapping[str, Any]) -> str:
     lines = [head, wrap(target["message"], 2, 4)] if target["message"] else [head]
     for row, resource in zip(rows, resources, strict=True):
         lines += [row, *_resource_note(resource)]
+    lines += [*map(_task, target["tasks"]), *map(_schedule, target["schedules"])]
     if target["approvalID"]:
         lines.append(f"  held changes wait for: holdfast approve {target['approvalID']}")
     return "\n".join(lines)

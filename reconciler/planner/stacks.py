@@ -13,7 +13,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from backends.contract import Bdev, Guard, Lvol
 from reconciler.desired import DeviceWish
 from reconciler.devices import crypto_uuid
-from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, deleted, updated
+from reconciler.plan import (
+    Cause,
+    Difference,
+    Drift,
+    DriftClass,
+    Hazard,
+    Phase,
+    Record,
+    Task,
+    TaskState,
+    created,
+    deleted,
+    updated,
+)
 from reconciler.planner.draft import TOLERATED, Draft, Proposal, Standing, absent, missing_drift
 from reconciler.planner.view import View
 from schemas.resources import Json, ResourceKey
@@ -269,6 +282,7 @@ def _note_members(
     if live.rebuild:
         message = f"rebuilding {live.rebuild.member}, {live.rebuild.percent} %"
         draft.remark(resource, "RaidRebuilding", message, ready=True)
+        draft.tasks.append(Task("rebuild", resource, live.key, TaskState.RUNNING, message, live.rebuild.percent))
     lost = [base for base in wish.bases if base.bdev.name not in (live.bases or ())]
     if not lost:
         return

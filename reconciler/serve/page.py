@@ -18,6 +18,8 @@ from schemas.resources import ResourceKey
 
 TARGETS = 100
 HELD = 50
+TASKS = 50
+SCHEDULES = 50
 NOT_READY = 50
 OPEN_DRIFTS = 30
 DRIFTS = 40
@@ -155,6 +157,8 @@ class Page:
     total: int
     open_drifts: Cut[DriftRecord]
     held: Sequence[HeldBack]
+    tasks: Cut[tuple[str, Mapping[str, Any]]]  # each with its target
+    schedules: Cut[tuple[str, Mapping[str, Any]]]
     not_ready: Cut[ResourceRow]
     kept: Cut[ResourceRow]
     findings: Cut[Mapping[str, Any]]
@@ -199,6 +203,8 @@ def page(daemon: Daemon) -> Page:
         total=sum(row.total for row in rows),
         open_drifts=Cut(opened[:OPEN_DRIFTS], max(0, sum(_drifting(rows)) - OPEN_DRIFTS)),
         held=[HeldBack(t["name"], t["approvalID"], Cut.of(t["held"], HELD)) for t in status["targets"] if t["held"]],
+        tasks=Cut.of([(t["name"], task) for t in status["targets"] for task in t["tasks"]], TASKS),
+        schedules=Cut.of([(t["name"], each) for t in status["targets"] for each in t["schedules"]], SCHEDULES),
         not_ready=_cut(_not_ready(daemon, rows), not_ready),
         kept=_cut(_kept(daemon, rows), kept.total()),
         findings=Cut.of(rejected["findings"] if rejected else (), FINDINGS),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from premises import Premises, settle, valid
-from world import GENEROUS, NQN, removal, subsystem, volume
+from world import GENEROUS, NQN, manifest, removal, subsystem, volume
 
 from reconciler.daemon import Daemon
 
@@ -308,3 +308,21 @@ def _exports(site: Premises) -> dict[str, Any]:
     """Namespaces by NQN, as the target shows them."""
     found = site.call("nvmf_get_subsystems")
     return {s["nqn"]: s["namespaces"] for s in found if s["subtype"] == "NVMe"}
+
+
+def test_status_tells_of_tasks_and_schedules(holdfast: Holdfast, daemon: Daemon, site: Premises) -> None:
+    """Guards what takes long and what runs by the clock: for people and for programs, and as the schema says."""
+    labelled = volume("a") | {"metadata": {"name": "a", "namespace": "team", "labels": {"backup": "yes"}}}
+    spec = {"selector": {"matchLabels": {"backup": "yes"}}, "cron": "0 2 * * *", "retain": {"daily": 7}}
+    yearly = manifest("SnapshotSchedule", "nightly", spec, "team")
+    site.push(labelled, yearly)
+    settle(daemon)
+    site.push(labelled | {"spec": labelled["spec"] | {"thin": False}}, yearly)
+    settle(daemon)
+    code, out, _ = holdfast("status")
+    assert (code, narrow(out)) == (0, True)
+    assert "  task  inflate Volume team/a: done" in out
+    assert "  runs  SnapshotSchedule team/nightly: 0 snapshots of 1 volume, last never" in out
+    target = valid("status", holdfast("status", "-o", "json")[1])["targets"][0]
+    assert [(task["kind"], task["state"], task["percent"]) for task in target["tasks"]] == [("inflate", "done", 100)]
+    assert [schedule["next"][11:] for schedule in target["schedules"]] == ["02:00:00Z"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections import Counter
@@ -13,14 +14,16 @@ import pytest
 from desk import REVISION, Answer, Desk, drift, ready, volume
 
 from analyzer.finding import Finding, Location, Severity
-from backends.contract import Lvol
+from backends.contract import Lvol, ObjectKey, ObjectKind
 from reconciler.daemon import SourceState
 from reconciler.history import Event
-from reconciler.plan import Hazard, Held, Plan, deleted
+from reconciler.ledger import Failure
+from reconciler.plan import Hazard, Held, Plan, ScheduleState, Task, TaskState, deleted
 from reconciler.reconcile import Verdict
 from reconciler.serve.page import EVENTS, LOOKED_BACK, page
 from reconciler.serve.render import STATIC, ago, clock, duration, html
 from reconciler.status import CONVERGED
+from schemas.resources import ResourceKey
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 INLINE = {"a", "b", "code", "em", "span", "time"}
@@ -547,3 +550,25 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_what_takes_long_and_what_runs_by_the_clock_is_shown(site: Desk) -> None:
+    """Guards tasks and schedules on the page: how far, why held, when next; and hostile words stay words."""
+    site.well()
+    kept = site.daemon._targets["node-1"]
+    assert kept.last is not None
+    key = ObjectKey(ObjectKind.PROVISIONING, "pool/a")
+    tasks = (
+        Task("inflate", volume("a"), key, TaskState.RUNNING, "copying", 42, site.clock.now() - 60),
+        Task("decouple", volume("b"), key, TaskState.HELD, HOSTILE),
+    )
+    nightly = ScheduleState(ResourceKey("SnapshotSchedule", "team", "nightly"), 2, 5, site.clock.now() - 3600, None)
+    plan = dataclasses.replace(kept.last.plan, tasks=tasks, schedules=(nightly,))
+    kept.last = dataclasses.replace(kept.last, plan=plan)
+    site.house.ledger.note_failures("node-1", {nightly.key: Failure(site.clock.now(), "No space left on device")})
+
+    rows = [element.text for element in shown(site).elements if element.tag == "tr"]
+
+    assert any("inflate Volume team/a" in row and "running 42 %" in row for row in rows)
+    assert any("decouple Volume team/b" in row and "held" in row and "<script>" in row for row in rows)
+    assert any("SnapshotSchedule team/nightly" in row and "No space left" in row for row in rows)
