@@ -30,6 +30,7 @@ class Player:
     random: Random
     made: dict[str, set[str]] = field(default_factory=dict)  # kind → names that were created and not deleted
     has_resized: bool = False
+    has_external: bool = False  # some volume lies on a device outside its store
     keys_used: set[str] = field(default_factory=set)
     frozen: set[str] = field(
         default_factory=set
@@ -136,6 +137,8 @@ class Player:
             return params["key_name"] in self.keys_used
         if method == "bdev_lvol_decouple_parent":  # of one that outgrew its parent: takes clusters by chance
             return self.has_resized
+        if method == "bdev_lvol_rename_lvstore":  # with a clone whose base is missing: it has no device to be named
+            return self.has_external
         if method == "bdev_lvol_set_parent":  # of an ancestor of its new parent: a ring that is followed for ever
             return _leaf_of(params["lvol_name"]) in self.frozen
         if method == "bdev_raid_add_base_bdev":  # an array that is its own leg is rebuilt for ever
@@ -156,6 +159,8 @@ class Player:
             self.made.get(kind, set()).discard(name(self, params))
         if method == "bdev_lvol_resize":
             self.has_resized = True
+        if method in ("bdev_lvol_clone_bdev", "bdev_lvol_set_parent_bdev"):
+            self.has_external = True
         self.frozen |= set(_frozen_by(method, params, self.frozen))
         if method == "bdev_crypto_create":
             self.keys_used.add(params["key_name"])

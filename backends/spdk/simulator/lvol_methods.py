@@ -89,16 +89,25 @@ def rename_lvstore(target: Target, *, old_name: str, new_name: str) -> Steps:
     if store is None:
         raise RpcError(-errno.ENOENT, f"Lvol store {old_name} not found")
     if new_name == old_name:
+        _name_again(target, store)
         return True
     if not new_name or any(other.name == cut(new_name) for other in target.stores):
         raise failed(errno.EEXIST, INVALID_PARAMS)
     yield Pause.IO
     store.name = cut(new_name)
     store.commit_self()
-    for lvol in store.lvols.values():
-        if lvol.bdev is not None:
-            target.bdevs.rename_alias(lvol.bdev, lvol.bdev.aliases[-1], f"{store.name}/{lvol.name}")
+    _name_again(target, store)
     return True
+
+
+def _name_again(target: Target, store: Store) -> None:
+    """Every alias is what it should be, also one that a refused renaming left behind."""
+    for lvol in store.lvols.values():
+        alias = f"{store.name}/{lvol.name}"
+        if lvol.bdev is None:
+            raise TargetCrashed  # observed: a clone whose base is missing has no device to be named
+        if lvol.bdev.aliases[-1] != alias:
+            target.bdevs.rename_alias(lvol.bdev, lvol.bdev.aliases[-1], alias)
 
 
 def grow_lvstore(target: Target, *, uuid: str | None = None, lvs_name: str | None = None) -> Steps:
