@@ -26,7 +26,7 @@ from reconciler.state import init
 STARTING = 30.0  # seconds until a process must answer
 ENOUGH = 60.0  # seconds for what a live target takes its time with
 PORT = 4420
-TARGET, DAEMON = "n1", "daemon"
+TARGET = "n1"
 
 
 @dataclass
@@ -41,6 +41,7 @@ class LiveHouse:
     declared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=lambda: GENEROUS)
     disk_size: int = DISK
+    export_wait: str = "60s"
 
     def __post_init__(self) -> None:
         self.disk = self.folder / f"{TARGET}.img"
@@ -82,7 +83,10 @@ class LiveHouse:
     def write(self) -> None:
         """What is declared, in the clone."""
         self.repository.clone.mkdir(exist_ok=True)
-        manifests = [*node(TARGET, self.folder, portals=portals(PORT)), *self.declared.values()]
+        manifests = [
+            *node(TARGET, self.folder, portals=portals(PORT), exportWait=self.export_wait),
+            *self.declared.values(),
+        ]
         self.repository.write("site.yaml", "\n---\n".join(json.dumps(each, indent=1) for each in manifests) + "\n")
         self.repository.write(".holdfast.yaml", json.dumps(self.settings))
 
