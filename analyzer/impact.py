@@ -19,6 +19,7 @@ from analyzer.finding import Finding, Location
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs, removal_ref, worst
 from analyzer.manifest import OUR_GROUP
+from analyzer.usage import Live
 from analyzer.volumes import resolved
 from schemas.kinds import ITEM, our_kinds
 from schemas.quantity import parse_bytes
@@ -124,6 +125,7 @@ class Impact:
     radius: Mapping[Hazard, Radius]
     unreadable: tuple[Unreadable, ...] = ()
     rejected: tuple[Finding, ...] = ()
+    live: Live | None = None  # what it means to who is connected, where somebody was asked
 
     @property
     def hazard(self) -> Hazard:
@@ -142,10 +144,21 @@ class Impact:
             "hazard": UNKNOWN if self.unreadable else self.hazard,
             "changes": [change.to_json() for change in self.changes],
             "radius": {hazard: radius.to_json() for hazard, radius in self.radius.items()},
-            "live": {"bytesInUse": UNKNOWN, "connectedHosts": UNKNOWN},
+            "live": _live_json(self.live),
             "unreadable": [place.to_json() for place in self.unreadable],
             "rejected": [finding.to_json() for finding in self.rejected],
         }
+
+
+def _live_json(live: Live | None) -> dict[str, Json]:
+    known = live or Live("", None, None, (), ())
+    return {
+        "time": known.time or None,
+        "bytesInUse": UNKNOWN if known.bytes_in_use is None else known.bytes_in_use,
+        "connectedHosts": UNKNOWN if known.connected is None else known.connected,
+        "losses": [loss.to_json() for loss in known.losses],
+        "unread": [*known.unread],
+    }
 
 
 def impact(base: ResourceGraph, head: ResourceGraph, rejected: tuple[Finding, ...] = ()) -> Impact:

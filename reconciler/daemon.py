@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +18,7 @@ from reconciler.dates import iso
 from reconciler.desired import DesiredState, TargetWish
 from reconciler.gate import APPROVAL_LASTS, Gate
 from reconciler.history import Event
-from reconciler.peers import paths_elsewhere
+from reconciler.peers import paths_elsewhere, target_usage
 from reconciler.plan import Plan, Record, held_json, plan_json, result_json
 from reconciler.policy import DAY
 from reconciler.reconcile import House, Keeper, Tick, Verdict
@@ -392,6 +392,21 @@ class Daemon:
         self.gate.resolve_again()
         self.reconcile()
         return found
+
+    def usage(self, nqns: Collection[str] = ()) -> dict[str, Any]:
+        """Connected hosts with their paths, asked for now, and bytes allocated as last seen; of these subsystems, or
+        of all. Raises NotReady.
+        """
+        desired = self.gate.desired
+        if desired is None:
+            raise self.nothing_accepted()
+        kept = self._targets.copy()
+        seen = {name: each.last.observed for name, each in kept.items() if each.last and each.last.observed}
+        targets = [
+            target_usage(wish, self._connect, seen.get(name), self.house.ledger.records(name), nqns)
+            for name, wish in sorted(desired.targets.items())
+        ]
+        return {"time": iso(self.house.clock.now()), "targets": targets}
 
     def status(self, *, resources: bool = True) -> dict[str, Any]:
         """Everything that is so, as JSON; `resources` False leaves out the long part."""

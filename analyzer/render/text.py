@@ -13,6 +13,7 @@ from analyzer.finding import Finding, Location
 from analyzer.hazards import FieldChange, Hazard
 from analyzer.impact import UNKNOWN, Impact, Radius, Reached, ResourceChange
 from analyzer.report import Report
+from analyzer.usage import HostLoss, Live
 from schemas.quantity import format_bytes
 from schemas.resources import canonical
 from schemas.validation import Path
@@ -224,7 +225,31 @@ def _totals(impact: Impact, style: Style) -> Iterator[str]:
         reach = _radius(impact.radius[hazard]) if hazard in impact.radius else "never carried out"
         text = f"{plural(count, 'change')}: {reach}"
         yield from style.labelled(f"{hazard}: ", _COLOURS[hazard], text, "  ")
-    yield "Bytes in use and connected hosts: unknown (no live data)."
+    yield from _live(impact.live, style)
+
+
+def _live(live: Live | None, style: Style) -> Iterator[str]:
+    """Who is connected, and loses what."""
+    if live is None:
+        yield "Bytes in use and connected hosts: unknown (no live data)."
+        return
+    hosts = UNKNOWN if live.connected is None else plural(live.connected, "host")
+    size = UNKNOWN if live.bytes_in_use is None else format_bytes(live.bytes_in_use)
+    yield from style.wrap(f"Connected at {live.time}: {hosts}; bytes in use: {size}.", "  ")
+    for key in live.unread:
+        yield from _bulleted(f"the hosts of {key} could not be read, so they count as connected", style)
+    for loss in sorted(live.losses, key=lambda loss: bool(loss.keeps)):
+        yield from _bulleted(_loss(loss), style)
+
+
+def _loss(loss: HostLoss) -> str:
+    parts = []
+    if loss.loses:
+        rest = f"keeps {', '.join(loss.keeps)}" if loss.keeps else "which is all it has"
+        parts.append(f"loses {', '.join(loss.loses)}, {rest}")
+    if loss.namespaces:
+        parts.append(f"loses {', '.join(f'nsid {nsid}' for nsid in loss.namespaces)}")
+    return f"{loss.host} on {loss.subsystem} {'; '.join(parts)}"
 
 
 def _radius(radius: Radius) -> str:

@@ -117,7 +117,7 @@ class SpdkBackend:
             observer = self._connected()
         except BackendError:
             return dict.fromkeys(nqns)
-        return {nqn: observer.connections(nqn) for nqn in sorted(nqns)}
+        return observer.paths(sorted(nqns))
 
     def begin(self, change: Change, guards: Sequence[Guard]) -> int:
         self._tickets += 1

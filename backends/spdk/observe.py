@@ -111,7 +111,7 @@ class Observer:
                 objects=objects,
                 gaps=tuple(gaps),
                 blank={name: self.blank(objects, name, pid) for name in sorted(interest.blank)},
-                connections={nqn: self.connections(nqn) for nqn in sorted(interest.connections)},
+                connections=self.paths(sorted(interest.connections)),
                 version=version,
                 user=self.client.peer_user if pid is not None and self.client.peer_pid == pid else None,
                 last_notification=notification,
@@ -165,11 +165,16 @@ class Observer:
 
     def connections(self, nqn: str) -> Mapping[str, frozenset[str]] | None:
         """Hosts connected to a subsystem; None when it cannot be told."""
+        return self.paths([nqn])[nqn]
+
+    def paths(self, nqns: Sequence[str]) -> dict[str, Mapping[str, frozenset[str]] | None]:
+        """Hosts connected to each of these subsystems, all asked in one go; None where that cannot be told."""
+        asked = [(nqn, call) for nqn in nqns for call in (methods.controllers(nqn), methods.qpairs(nqn))]
         try:
-            controllers = self.client.call(methods.controllers(nqn)).result()
-            return model.connections(nqn, controllers, self.client.call(methods.qpairs(nqn)).result())
-        except (RpcError, BackendError):
-            return None
+            replies = self.client.call_many([call for _, call in asked])
+        except BackendError:
+            return dict.fromkeys(nqns)
+        return {nqn: _connected(nqn, *replies[2 * n : 2 * n + 2]) for n, nqn in enumerate(nqns)}
 
     def blank(self, objects: Mapping[ObjectKey, LiveObject], name: str, pid: int | None) -> bool | None:
         """Whether a device is blank; None unless the target provably runs on this machine.
@@ -294,6 +299,13 @@ def _same(left: object, right: object) -> bool:
     if left is right or not (isinstance(left, tuple) and isinstance(right, tuple)):
         return left is right
     return len(left) == len(right) and all(map(_same, left, right))
+
+
+def _connected(nqn: str, controllers: Reply, qpairs: Reply) -> Mapping[str, frozenset[str]] | None:
+    try:
+        return model.connections(nqn, controllers.result(), qpairs.result())
+    except (RpcError, BackendError):
+        return None
 
 
 def _owner(objects: Mapping[ObjectKey, LiveObject]) -> str | None:

@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "status": "status",
     "events": "events",
     "drift": "drift",
+    "usage": "usage",
     "approve": "approve",
     "import": "import_",
     "allowlist": "allowlist",

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from reconciler.cli.exits import CommandError, Exit, UsageError
-from reconciler.config import Config, ConfigError, load, socket_of
+from reconciler.config import Config, ConfigError, load
 
 TIMEOUT = 120.0  # seconds: a tick may take a while
 HEADERS = {"X-Holdfast": "1", "Accept": "application/json"}
@@ -61,19 +61,22 @@ def require_target(config: Config, name: str) -> None:
 
 def ask(config: Config, path: str, *, method: str = "GET", **query: str) -> Any:  # noqa: ANN401  # JSON
     """The daemon's answer. Raises CommandError when it does not run or says no."""
+    return ask_at(config.listen, path, method=method, **query)
+
+
+def ask_at(listen: str, path: str, *, method: str = "GET", **query: str) -> Any:  # noqa: ANN401  # JSON
+    """The answer of the daemon that listens there (`unix:PATH` or `HOST:PORT`). Raises CommandError."""
     words = urlencode({name: value for name, value in query.items() if value})
-    connection = _connection(config)
+    connection = _connection(listen)
     try:
         connection.request(method, f"{path}?{words}" if words else path, headers=HEADERS)
         answer = connection.getresponse()
         body: dict[str, Any] = dict(json.loads(answer.read()))
     except OSError as error:
         advice = _advice(error)
-        raise CommandError(
-            f"the daemon does not answer on {config.listen}: {error.strerror or error}{advice}"
-        ) from error
+        raise CommandError(f"the daemon does not answer on {listen}: {error.strerror or error}{advice}") from error
     except (http.client.HTTPException, TypeError, ValueError) as error:
-        raise CommandError(f"what answers on {config.listen} is not a holdfast daemon") from error
+        raise CommandError(f"what answers on {listen} is not a holdfast daemon") from error
     finally:
         connection.close()
     if answer.status >= http.client.BAD_REQUEST:
@@ -102,9 +105,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def _connection(config: Config) -> http.client.HTTPConnection:
-    path = socket_of(config)
-    if path:
-        return _UnixConnection(path)
-    host, _, port = config.listen.rpartition(":")
+def _connection(listen: str) -> http.client.HTTPConnection:
+    if listen.startswith("unix:"):
+        return _UnixConnection(listen.removeprefix("unix:"))
+    host, _, port = listen.rpartition(":")
     return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=TIMEOUT)

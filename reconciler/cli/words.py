@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from schemas.quantity import format_bytes
+
 WIDTH = 80
 MARKS = {"ok": "ok", "skipped": "--", "running": ".."}
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
@@ -160,6 +162,30 @@ def _drift(drift: Mapping[str, Any]) -> str:
     head = f"{drift['detected']} {drift['class']} on {drift['target']}: {drift['resource']} ({state})"
     fields = (f"{f['path']}: want {f['want']!r}, have {f['have']!r}" for f in drift["fields"])
     return "\n".join([wrap(head, 0, 23), *(wrap(field, 23) for field in fields)])
+
+
+def usage_text(usage: Mapping[str, Any]) -> str:
+    """Who is connected to what, target by target."""
+    return "\n\n".join(map(_target_usage, usage["targets"])) + "\n" if usage["targets"] else "no targets are declared\n"
+
+
+def _target_usage(target: Mapping[str, Any]) -> str:
+    taken = sum(volume["allocatedBytes"] for volume in target["volumes"])
+    lines = [f"{target['name']}  {_count(target['volumes'], 'volume')}, {format_bytes(taken)} allocated"]
+    if target["error"]:
+        lines.append(f"  {target['error']}")
+    for subsystem in target["subsystems"]:
+        lines.append(f"  {_name(subsystem['resource'])}")
+        lines += _connected(subsystem["hosts"])
+    return "\n".join(lines)
+
+
+def _connected(hosts: Sequence[Mapping[str, Any]] | None) -> Iterable[str]:
+    if not hosts:
+        yield "    unknown: it could not be read" if hosts is None else "    nobody"
+        return
+    for host in hosts:
+        yield wrap(f"{host['nqn']}  {', '.join(host['paths']) or 'not through any path yet'}", 4, 8)
 
 
 def wrap(text: str, indent: int, hang: int | None = None) -> str:

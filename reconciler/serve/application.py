@@ -62,6 +62,7 @@ def application(daemon: Daemon, secret: str = "", hosts: frozenset[str] = frozen
         Route("/events", _events),
         Route("/drift", _drift),
         Route("/plan", _plan),
+        Route("/usage", _usage),
         Route("/apply", _meant(_apply), methods=["POST"]),
         Route("/reconcile", _meant(_reconcile), methods=["POST"]),
         Route("/confirm", _meant(_confirm), methods=["POST"]),
@@ -220,6 +221,11 @@ async def _plan(request: Request) -> Response:
     return await _ask(
         request, lambda: {"plans": [_planned(daemon, name) for name in _asked(request, daemon)], **daemon.trouble()}
     )
+
+
+async def _usage(request: Request) -> Response:
+    nqns = frozenset(request.query_params.get("nqn", "").split())
+    return await _ask(request, lambda: _daemon(request).usage(nqns))
 
 
 async def _apply(request: Request) -> Response:

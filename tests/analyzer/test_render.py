@@ -184,7 +184,13 @@ def test_json_of_an_impact(lint: Lint, house: House, troubled: House) -> None:
     other = house | {"target.yaml": house["target.yaml"].replace("4420", "4421"), "host.yaml": ""}
     for base, head in ((house, other), (other, house), (house, house), ({}, house), (house, {}), (house, troubled)):
         found = valid("impact", json.render_impact(impact(lint(base).graph, lint(head).graph)))
-        assert found["live"] == {"bytesInUse": "unknown", "connectedHosts": "unknown"}
+        assert found["live"] == {
+            "time": None,
+            "bytesInUse": "unknown",
+            "connectedHosts": "unknown",
+            "losses": [],
+            "unread": [],
+        }
 
 
 def test_text_of_an_impact(lint: Lint, house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -326,3 +327,54 @@ def test_status_tells_of_tasks_and_schedules(holdfast: Holdfast, daemon: Daemon,
     target = valid("status", holdfast("status", "-o", "json")[1])["targets"][0]
     assert [(task["kind"], task["state"], task["percent"]) for task in target["tasks"]] == [("inflate", "done", 100)]
     assert [schedule["next"][11:] for schedule in target["schedules"]] == ["02:00:00Z"]
+
+
+# --- usage
+
+
+def test_usage_and_what_a_change_would_take(
+    holdfast: Holdfast, site: Premises, shop: str, daemon: Daemon, tmp_path: Path
+) -> None:
+    """Guards --live: from the daemon, and from what it wrote into a file, a change names the hosts that lose a path."""
+    guest = f"{NQN}host-guest"
+    allowed = [manifest("Host", "guest", {"nqn": guest, "allowedNamespaces": ["team"]})]
+    exported = subsystem("s", {1: "a"}, hosts=["guest"])
+    before = site.push(*allowed, *SHOP[:2], exported, SHOP[3])
+    settle(daemon)
+    site.simulators["n1"].connect(f"{NQN}s", guest, ("127.0.0.2", 4420))
+    after = site.push(*allowed, *SHOP[:2], SHOP[3])
+
+    shown = holdfast("usage")
+    assert shown[0] == 0
+    assert f"    {guest}  TCP:127.0.0.2:4420" in shown[1].splitlines()
+    assert "    nobody" in shown[1].splitlines()
+    saved = tmp_path / "usage.json"
+    saved.write_text(holdfast("usage", "-o", "json")[1])
+    valid("usage", saved.read_text())
+
+    words = ("impact", f"{before}..{after}", "--repo", site.forge.path, "--live")
+    expected = {"host": guest, "loses": ["n1/TCP:127.0.0.2:4420"], "keeps": [], "namespaces": []}
+    for place in (saved, f"unix:{site.folder / 'http.sock'}"):
+        found = valid("impact", holdfast(*words, place, "-o", "json")[1])
+        (loss,) = found["live"]["losses"]
+        assert loss.items() >= expected.items()
+        assert found["live"]["connectedHosts"] == 1
+    assert "which is all it has" in " ".join(holdfast(*words, saved)[1].split())
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "message"),
+    [
+        ("nowhere.json", 3, "--live nowhere.json: No such file"),
+        ("site.git/config", 3, "not JSON"),
+        ("unix:/nowhere.sock", 3, "the daemon does not answer on unix:/nowhere.sock"),
+        ("https://example.com", 2, "plain HTTP"),
+    ],
+)
+def test_a_place_without_live_data(  # noqa: PLR0913, PLR0917  # a table of cases
+    holdfast: Holdfast, site: Premises, shop: str, place: str, code: int, message: str
+) -> None:
+    """Guards --live: nobody to ask is an error, never nobody connected."""
+    found, out, err = holdfast("impact", f"{shop}..{shop}", "--repo", site.forge.path, "--live", place)
+    assert (found, out) == (code, "")
+    assert message in err

@@ -116,16 +116,6 @@ def test_one_path_goes_at_a_time_and_the_next_once_the_host_is_back(site: World)
     assert listening(site) == [("127.0.0.2", 4430), ("127.0.0.3", 4430), SIDE]
 
 
-def test_a_host_whose_path_nobody_can_tell_counts_as_losing_it(site: World) -> None:
-    """Guards unknown: a controller without a queue pair to be seen may be on the very path that goes."""
-    everywhere(site, exported("n1", portals=["front", "back"]))
-    site.simulators["n1"].connect(S, WEB, BACK)
-    for kept in site.keepers.values():
-        kept.backend._connected().connections = lambda nqn: {WEB: frozenset()}  # type: ignore[attr-defined]
-    site.commit(host("web"), host("db"), exported("n1", portals=["back"]))
-    assert held(site.tick()).reason == "HostsConnected"
-
-
 # --- paths through other targets
 
 

@@ -617,6 +617,8 @@ def test_the_last_path_of_a_connected_host_is_held_and_one_of_several_is_not() -
     assert held(only) == {"delete listener s#TCP:127.0.0.2:4420": "HostsConnected"}
     elsewhere = withdrawing({web: frozenset({BACK.key.name})}, ["back"]).plan()
     assert steps(elsewhere) == ["delete listener s#TCP:127.0.0.2:4420"]
+    nowhere = withdrawing({web: frozenset()}, ["back"]).plan()  # connected, nobody can tell through what
+    assert held(nowhere) == {"delete listener s#TCP:127.0.0.2:4420": "HostsConnected"}
     unreadable = withdrawing(None, ["back"]).plan()
     assert held(unreadable) == {"delete listener s#TCP:127.0.0.2:4420": "HostsConnected"}
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.exits import Exit, UsageError, worst
+from reconciler.cli.exits import CommandError, Exit, UsageError, worst
 from reconciler.cli.options import add_output
 from reconciler.cli.reading import reading
 from reconciler.cli.screen import show, use_colour
@@ -14,6 +16,7 @@ from reconciler.cli.screen import show, use_colour
 if TYPE_CHECKING:
     from analyzer.impact import Impact
     from analyzer.report import Report
+    from analyzer.usage import Usage
 
 HELP = "say what a change does, worst first, and whom it reaches"
 EXAMPLES = """\
@@ -21,6 +24,7 @@ examples:
   holdfast impact main..HEAD                 this branch since it left main
   holdfast impact HEAD..HEAD~1               going back by one commit
   holdfast impact v1..v2 --repo storage.git  two tags of another repository
+  holdfast impact main..HEAD --live usage.json
 
 exit codes: 0 compared, 1 HEAD does not pass, 2 usage or a broken
 .holdfast.yaml, 3 something cannot be read"""
@@ -30,16 +34,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("range", metavar="BASE..HEAD", help="the two revisions")
     parser.add_argument("path", nargs="?", metavar="PATH", default="", help="folder inside the repository")
     parser.add_argument("--repo", type=Path, default=Path(), metavar="REPO", help="the Git repository (default here)")
+    parser.add_argument(
+        "--live",
+        metavar="FILE|URL",
+        help="also say which connected hosts lose what: a file that `holdfast usage -o json` wrote, or the daemon at "
+        "http://127.0.0.1:PORT or unix:PATH",
+    )
     add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     from analyzer.impact import impact  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.stakes import live  # noqa: PLC0415  # see above
 
     base, head = _range(arguments.range)
     with reading():
         before, after = _reports(arguments.repo, base, head, arguments.path)
     found = impact(before.graph, after.graph, after.at_least(after.config.fail_on))
+    if arguments.live and not found.unreadable:
+        found = replace(found, live=live(found, before.graph, after.graph, _usage(arguments.live)))
     show(_rendered(found, arguments.output))
     if before.policy_is_broken or after.policy_is_broken:
         return Exit.USAGE
@@ -65,7 +78,35 @@ def _reports(repository: Path, base: str, head: str, path: str) -> tuple[Report,
     return judged, analyze(after, as_of=today(), base=judged)
 
 
-def _rendered(found: Impact, output: str) -> str:
-    from analyzer.render import json, text  # noqa: PLC0415  # see above
+def _usage(place: str) -> Usage:
+    """What a file or the daemon tells of connected hosts. Raises CommandError."""
+    from analyzer.usage import UsageError as NoUsage  # noqa: PLC0415  # see above
+    from analyzer.usage import usage_of  # noqa: PLC0415  # see above
 
-    return json.render_impact(found) if output == "json" else text.render_impact(found, colour=use_colour())
+    try:
+        return usage_of(_document(place))
+    except NoUsage as error:
+        raise CommandError(f"--live {place}: {error}") from error
+
+
+def _document(place: str) -> object:
+    from reconciler.cli import daemon_client  # noqa: PLC0415  # see above
+
+    if place.startswith(("http://", "unix:")):
+        listen = place.removeprefix("http://").rstrip("/")
+        return {"kind": "Usage", **daemon_client.ask_at(listen, "/usage")}
+    if place.startswith("https://"):
+        raise UsageError(f"--live {place}: the daemon speaks plain HTTP, on loopback or a UNIX socket only")
+    try:
+        return json.loads(Path(place).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CommandError(f"--live {place}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(f"--live {place}: not JSON: {error}") from error
+
+
+def _rendered(found: Impact, output: str) -> str:
+    from analyzer.render import json as machine  # noqa: PLC0415  # see above
+    from analyzer.render import text  # noqa: PLC0415  # see above
+
+    return machine.render_impact(found) if output == "json" else text.render_impact(found, colour=use_colour())

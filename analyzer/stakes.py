@@ -1,0 +1,106 @@
+"""What a change of the repository takes from hosts that are connected now, path by path. Pure.
+
+A path stays when the head still exports the subsystem there, on a portal of that address, to that host, without making
+it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.graph import ResourceGraph
+from analyzer.impact import Impact, ResourceChange
+from analyzer.manifest import Manifest
+from analyzer.usage import HostLoss, Live, Path, Usage
+from schemas.limits import picks
+from schemas.resources import ResourceKey
+
+FELT = ("disruptive", "data-loss")
+_ITEMS = ("spec.namespaces[", "spec.exports[")  # a change inside these makes that item anew, not the subsystem
+
+
+def live(found: Impact, base: ResourceGraph, head: ResourceGraph, usage: Usage) -> Live:
+    """What the changes that are not safe mean to connected hosts."""
+    changes = [change for change in found.changes if change.hazard in FELT]
+    touched = {key for change in changes for key in (change.key, *(reached.key for reached in change.dependents))}
+    subsystems = sorted(key for key in touched & usage.hosts.keys() if key.kind == "Subsystem")
+    unread = tuple(str(key) for key in subsystems if usage.hosts[key] is None)
+    connected = {host for key in subsystems for host in usage.hosts[key] or ()}
+    shown = {r.target for graph in (base, head) for key in subsystems for r in graph.references(key)}
+    volumes = [key for key in touched | shown if key.kind == "Volume"]
+    known = all(volume in usage.allocated for volume in volumes)
+    return Live(
+        time=usage.time,
+        connected=None if unread or usage.unread else len(connected),
+        bytes_in_use=sum(usage.allocated[volume] for volume in volumes) if known else None,
+        losses=tuple(
+            loss for key in subsystems for loss in _losses(key, usage.hosts[key] or {}, base, head, _anew(key, changes))
+        ),
+        unread=unread,
+    )
+
+
+def _losses(
+    key: ResourceKey,
+    hosts: Mapping[str, tuple[Path, ...]],
+    base: ResourceGraph,
+    head: ResourceGraph,
+    anew: frozenset[str],
+) -> Iterator[HostLoss]:
+    before, after = base.manifests.get(key), head.manifests.get(key)
+    gone = _nsids(before, after) if before and after else ()
+    allowed = _allowed(after, head) if after else frozenset()
+    for host, paths in sorted(hosts.items()):
+        listening = _listeners(after, head) if after and (allowed is None or host in allowed) else frozenset()
+        kept = [path for path in paths if path in listening and not anew & {"", path.target}]
+        lost = [path for path in paths if path not in kept]
+        if lost or gone:
+            yield HostLoss(key, host, tuple(map(str, lost)), tuple(map(str, kept)), gone)
+
+
+def _anew(key: ResourceKey, changes: list[ResourceChange]) -> frozenset[str]:
+    """The targets on which a subsystem is made anew; "" stands for all of them."""
+    own = [change for change in changes if change.key == key and change.action == "update"]
+    names = [field.name for change in own for field in change.fields if field.update == "recreate"]
+    whole = {"" for name in names if not name.startswith(_ITEMS)}
+    exports = {name.partition("=")[2].partition("]")[0] for name in names if name.endswith(".cntlidRange")}
+    return frozenset(whole | exports)
+
+
+def _listeners(subsystem: Manifest, graph: ResourceGraph) -> frozenset[Path]:
+    """Where a revision declares that a subsystem listens."""
+    return frozenset(
+        Path(export["targetRef"], f"{portal['transport']}:{portal['address']}:{portal['port']}")
+        for export in subsystem.spec["exports"]
+        for portal in _portals(graph, export["targetRef"])
+        if portal["name"] in export["portals"]
+    )
+
+
+def _portals(graph: ResourceGraph, target: str) -> Any:  # noqa: ANN401  # JSON
+    found = graph.manifests.get(ResourceKey("Target", "", target))
+    return found.spec["portals"] if found and found.sound else ()
+
+
+def _allowed(subsystem: Manifest, graph: ResourceGraph) -> frozenset[str] | None:
+    """NQNs of the hosts that a revision lets in; None: any."""
+    hosts = subsystem.spec["hosts"]
+    if hosts["any"]:
+        return None
+    selector, namespace = hosts.get("selector"), subsystem.key.namespace
+    return frozenset(
+        host.spec["nqn"]
+        for host in graph.sound("Host")
+        if host.key.name in hosts["refs"] or (selector and picks(selector, namespace, host.resource))
+    )
+
+
+def _nsids(before: Manifest, after: Manifest) -> tuple[int, ...]:
+    """Namespaces that go, or become another disk."""
+    old, new = _disks(before), _disks(after)
+    return tuple(sorted(nsid for nsid, disk in old.items() if new.get(nsid) != disk))
+
+
+def _disks(subsystem: Manifest) -> dict[int, tuple[Any, Any]]:
+    return {n["nsid"]: (n.get("volumeRef"), n.get("deviceRef")) for n in subsystem.spec["namespaces"]}
