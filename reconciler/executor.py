@@ -30,7 +30,8 @@ from reconciler.journal import Journal
 from reconciler.ledger import Ledger, seals
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
 from reconciler.planner.order import serial_of
-from reconciler.planner.view import PathTaken, Spending, device_identity
+from reconciler.planner.showing import identities
+from reconciler.planner.view import PathTaken, Spending
 from reconciler.store import Store
 from schemas.resources import ResourceKey
 
@@ -125,7 +126,8 @@ class Executor:
         made = [step.change.after for step in batch]
         self.ledger.seal(seals(fields_of(thing) for thing in made if isinstance(thing, Bdev)))
         self.ledger.show({n.uuid: n.bdev for n in made if isinstance(n, Namespace) and n.uuid and n.uuid != n.bdev})
-        self.ledger.show({device_identity(b): b.path for b in made if isinstance(b, Bdev) and b.path})
+        self.ledger.show(identities(map(fields_of, made)))
+        self.ledger.bear(self.target, {uuid: self.clock.mint().hex() for uuid in _memory(batch)})
         self.ledger.spend(self.target, plan.revision, [_spending(step, now) for step in batch if _counts(step)])
         for name in sorted({step.released_by for step in batch} - {""}):
             self.ledger.spend_approval(name, now)
@@ -330,6 +332,12 @@ def _restore(page: _Page, sent: _Sent) -> None:
     """Back to what the ledger said: nothing came of it."""
     if sent.after and _is_create(sent.step):
         page.records[sent.step.change.key] = sent.before
+
+
+def _memory(batch: Iterable[Step]) -> list[str]:
+    """Uuids of devices in memory that are about to be made: blank, whatever was under that uuid before."""
+    made = (step.change.after for step in batch if _is_create(step))
+    return [b.uuid for b in made if isinstance(b, Bdev) and b.driver == "malloc" and b.uuid]
 
 
 def _counts(step: Step) -> bool:

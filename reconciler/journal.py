@@ -252,8 +252,14 @@ def is_seen(entry: Entry, observed: Observed) -> bool:
         return False
     live = _live(observed, entry.key)
     if entry.action is Action.DELETE:
-        return live is None
+        return live is None and _is_loaded(entry.key, observed)
     return live is not None and not entry.is_invisible and _shows(live, entry.after)
+
+
+def _is_loaded(key: ObjectKey, observed: Observed) -> bool:
+    """Whether an object could be seen if it were there: an lvol is seen only while its store is loaded."""
+    store = ObjectKey(ObjectKind.LVOL_STORE, key.name.partition("/")[0])
+    return key.kind is not ObjectKind.LVOL or store in observed.objects
 
 
 def _outcome(entry: Entry, observed: Observed, waited: float) -> str:

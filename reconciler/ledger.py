@@ -201,6 +201,7 @@ class Ledger:
                 "UPDATE records SET replay = 1 WHERE target = ? AND kind NOT IN (?, ?)",
                 (target, *_OUTLIVES_THE_PROCESS),
             )
+            db.execute("DELETE FROM meta WHERE key BETWEEN ? AND ?", _born_between(target))
             self._known.pop(target, None)
 
     # --- which stores are open where
@@ -268,6 +269,29 @@ class Ledger:
     def shown(self) -> Mapping[str, str]:
         """Chosen namespace uuids, each with the uid of the bytes it was used for."""
         return dict(self._store.rows("SELECT shown, bytes FROM identities"))
+
+    def exported_elsewhere(self, target: str, uuids: Iterable[str]) -> Mapping[str, str]:
+        """Which of some namespace uuids other targets export, and which target."""
+        if not (wanted := sorted(set(uuids))):
+            return {}
+        rows = self._store.rows(
+            "SELECT json_extract(applied, '$.uuid'), target FROM records WHERE target != ? AND kind = ?"
+            " AND json_extract(applied, '$.uuid') IN (SELECT value FROM json_each(?))",
+            *(target, ObjectKind.NAMESPACE.value, json.dumps(wanted)),
+        )
+        return dict(rows)
+
+    def bear(self, target: str, births: Mapping[str, str]) -> None:
+        """Note that devices in memory (by uuid) are made anew: each birth is another device to hosts."""
+        self._store.write(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(f"{_born(target)}{uuid}", birth) for uuid, birth in sorted(births.items())],
+        )
+
+    def births(self, target: str) -> Mapping[str, str]:
+        """Uuids of the devices in memory that were made in this life of a target, each with its latest birth."""
+        rows = self._store.rows("SELECT key, value FROM meta WHERE key BETWEEN ? AND ?", *_born_between(target))
+        return {key.removeprefix(_born(target)): birth for key, birth in rows}
 
     def seal(self, prints: Mapping[str, str]) -> None:
         """Note with which key (by its fingerprint) the bytes of a crypto device are written; the first stays."""
@@ -460,6 +484,14 @@ class Ledger:
 
     def set(self, key: str, value: str) -> None:
         self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
+
+
+def _born(target: str) -> str:
+    return f"born/{target}/"
+
+
+def _born_between(target: str) -> tuple[str, str]:
+    return _born(target), f"{_born(target)}\U0010ffff"
 
 
 def seals(applied: Iterable[JsonObject]) -> dict[str, str]:

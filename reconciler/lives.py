@@ -45,6 +45,7 @@ class Lives:
     journal: Journal
     clock: Clock
     deserted: Callable[[TargetWish, str], bool]  # whether the process at an address is certainly gone
+    _heard: int = -1  # id of the newest notification
 
     def meet(self, wish: TargetWish, declared: Collection[str], observed: Observed) -> Life:
         """Whose life this is; a new one of our own is written down."""
@@ -55,10 +56,9 @@ class Lives:
         keeper = self.ledger.keeper_of(met.owner) if marker else ""
         if keeper != self.target and keeper in declared:
             return Life(met, Writer.OURS, recovering, twin=keeper)
+        heard, self._heard = self._heard, observed.last_notification
         if known and _is_same(known, met):
-            if (known.claimed, known.address) != (True, met.address):
-                self.ledger.claimed(self.target, met.address)
-            return Life(known, Writer.OURS, recovering)
+            return self._same_marker(known, met, recovering=recovering, counts_anew=0 <= self._heard < heard)
         if known and not _is_same_place(known, met) and not self.deserted(wish, known.address):
             return self._doubtful(known, met, recovering=recovering)
         if marker is None:
@@ -68,6 +68,16 @@ class Lives:
             self.ledger.set(f"recovering/{self.target}", "true")
             return Life(met, Writer.OURS, recovering=True)
         return Life(met, Writer.FOREIGN, recovering)
+
+    def _same_marker(self, known: Session, met: Session, *, recovering: bool, counts_anew: bool) -> Life:
+        """The life that we know; or the next one, to which a saved configuration gave its marker."""
+        if _came_back(known, met, counts_anew=counts_anew):
+            self.ledger.begin_session(self.target, met)
+            self.journal.bury(self.target, met.since)
+            return Life(met, Writer.OURS, recovering, news=_restarted(met, "with a saved configuration"))
+        if (known.claimed, known.address) != (True, met.address):
+            self.ledger.claimed(self.target, met.address)
+        return Life(known, Writer.OURS, recovering)
 
     def take_over(self, wish: TargetWish, observed: Observed, marker: str) -> Event:
         """A person says that the process which was kept before is gone: keep this one in its place."""
@@ -102,8 +112,7 @@ class Lives:
             return Life(session, Writer.UNCLAIMED, recovering)
         if self._died(known, met, observed):
             self.journal.bury(self.target, session.since)
-        told = f"a new process (pid {met.pid}); everything but lvol stores is made again"
-        return Life(session, Writer.UNCLAIMED, recovering, news=Event("TargetRestarted", told, warning=True))
+        return Life(session, Writer.UNCLAIMED, recovering, news=_restarted(met))
 
     def _died(self, known: Session, met: Session, observed: Observed) -> bool:
         """Whether the former process is certainly gone: another pid, or a transport is missing (none is ever removed).
@@ -116,6 +125,21 @@ class Lives:
             return True
         made = (r.key for r in self.ledger.records(self.target) if r.phase is Phase.CREATED)
         return any(key.kind is ObjectKind.TRANSPORT and key not in observed.objects for key in made)
+
+
+def _came_back(known: Session, met: Session, *, counts_anew: bool) -> bool:
+    """Whether it is another process at the same place, which a saved configuration gave our marker.
+
+    It has another pid; in a container it has the same, but its notifications are counted anew.
+    """
+    if not _is_same_place(known, met) or not known.claimed:
+        return False
+    return counts_anew or (None not in (known.pid, met.pid) and known.pid != met.pid)
+
+
+def _restarted(met: Session, how: str = "") -> Event:
+    process = " ".join(filter(None, (f"a new process (pid {met.pid})", how)))
+    return Event("TargetRestarted", f"{process}; everything but lvol stores is made again", warning=True)
 
 
 def _is_same_place(known: Session, met: Session) -> bool:

@@ -204,7 +204,7 @@ class Plan:
     @functools.cached_property
     def approval_id(self) -> str:
         """Names exactly the held changes that a person may let through; empty when there are none."""
-        return approval_id([item for item in self.held if item.approvable])
+        return approval_id(self.target, [item for item in self.held if item.approvable])
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,16 +300,14 @@ class Execution:
         return tuple(result for result in self.results if result.outcome is outcome)
 
 
-def approval_id(held: Sequence[Held]) -> str:
-    """Digest of the held changes without revision, time or counters: the same in a pull request and in the daemon."""
-    if not held:
-        return ""
+def approval_id(target: str, held: Sequence[Held]) -> str:
+    """Digest of the held changes, on which target and for which reason, without revision, time or counters."""
     named = sorted(
-        [str(change.key), change.action, item.hazard, _object_json(change.before), _object_json(change.after)]
+        [str(change.key), change.action, item.hazard, _object_json(change.before), _object_json(change.after), reason]
         for item in held
-        if (change := item.change)
+        for change, reason in [(item.change, item.reason)]
     )
-    return f"A-{digest(named)[:12]}"
+    return f"A-{digest([target, *named])[:12]}" if named else ""
 
 
 def step_json(step: Step) -> dict[str, Json]:

@@ -36,6 +36,7 @@ from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Reco
 from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven, unproven_keys
 from reconciler.planner.inuse import told
 from reconciler.planner.keys import wanted_keys
+from reconciler.planner.showing import identities
 from reconciler.planner.view import Digest
 from reconciler.policy import DAY
 from reconciler.recovery import recovered
@@ -200,8 +201,21 @@ class Keeper:
         waiting = [entry for entry in journal.open(self.target) if entry.key not in flying]
         waited = self._patience.waited(waiting, clock.monotonic())
         self._patience.note_progress(waiting, observed, clock.monotonic())
-        journal.end(settle(waiting, observed, waited), clock.now())
+        over = settle(waiting, observed, waited)
+        with self.house.store.writing():
+            journal.end(over, clock.now())
+            self._note_destroyed([entry.key for entry in waiting if over.get(entry.ids[-1]) == "seen"], observed)
         return journal.open(self.target)
+
+    def _note_destroyed(self, seen: Iterable[ObjectKey], observed: Observed) -> None:
+        """Bytes whose destruction was never answered, and that are gone: the consent to it is spent."""
+        ledger, now = self.house.ledger, self.house.clock.now()
+        records = [ledger.record(self.target, key) for key in seen if key.kind in BEARS_DATA]
+        for record in records:
+            if record is None or record.key in observed.objects or not _could_be_seen(record, observed):
+                continue
+            ledger.spend_removal(record.uid, record.resource, now, record.revision)
+            ledger.write(self.target, [dataclasses.replace(record, phase=Phase.DESTROYED)])
 
     def _doubt(self, entry: Entry, observed: Observed) -> Doubt:
         flying = entry.key in self._executor.flying
@@ -219,6 +233,7 @@ class Keeper:
         secrets = {secret: secret.source for host in wish.hosts for secret in host.secrets}
         host_keys, lost_host_keys = self._keys(secrets)
         files = self.house.vault.files
+        pinned = (volume.uid for volume in wish.volumes)
         return Owned(
             site=self.house.site,
             records=tuple(map(_lost, records)) if life.moved_from else records,
@@ -247,6 +262,8 @@ class Keeper:
             sealed=ledger.sealed(),
             paths_taken=ledger.paths_taken(),
             breaker=ledger.breaker(self.target),
+            exported_elsewhere=ledger.exported_elsewhere(self.target, filter(None, pinned)),
+            births=ledger.births(self.target),
             shown=ledger.shown(),
             schedules=ledger.schedules(self.target),
             digests=self._digests(desired.targets[self.target], observed),
@@ -320,6 +337,7 @@ class Keeper:
         ledger.write(self.target, todo.records, todo.forget)
         ledger.seal(seals(record.applied for record in todo.records))
         ledger.remember_schedules(self.target, todo.memories)
+        ledger.show(identities(record.applied for record in todo.records))
         risky = [f"{held.change.action} {held.change.key}" for held in todo.held if held.approvable]
         ledger.remember_held(self.target, risky, ledger.policy_in_force(), view.now)
         rebound = (_rebound(before.get(record.key), record) for record in todo.records)
@@ -430,6 +448,12 @@ class Keeper:
 
 def _wishes(target: TargetWish) -> Iterable[Wish]:
     return (target.wish, *target.wishes)
+
+
+def _could_be_seen(record: Record, observed: Observed) -> bool:
+    """Whether a store would be there if it had not been destroyed: its device is. (Of lvols, the journal knows.)"""
+    device = ObjectKey(ObjectKind.BDEV, str(record.applied.get("bdev")))
+    return record.key.kind is not ObjectKind.LVOL_STORE or device in observed.objects
 
 
 def _stores(observed: Observed) -> list[str]:

@@ -319,9 +319,16 @@ def _delete_call(gone: LiveObject | None) -> Call:  # noqa: C901, PLR0911  # one
 
 def _delete_bdev(change: Change) -> Conversation:
     """A key goes after the last device that uses it: to destroy one in use kills the target."""
-    yield from _delete(change)
     gone = change.before
-    if isinstance(gone, Bdev) and gone.driver == "crypto" and gone.key_name:
+    if not (isinstance(gone, Bdev) and gone.driver == "crypto" and gone.key_name):
+        yield from _delete(change)
+        return None
+    try:
+        yield _delete_call(gone)
+    except RpcError as error:
+        if (yield from _listed(gone)):
+            raise error.verdict() from error
+    else:  # one that is not listed may wait for its base, unseen and with the key
         left = model.bdevs((yield methods.BDEVS)).devices
         if not any(device.key_name == gone.key_name for device in left):
             with suppress(RpcError):  # what is left of it dies with the process
@@ -432,9 +439,11 @@ def _listed(thing: LiveObject | None) -> Generator[Call | Pause, Json, bool]:  #
             return name in stacks.raid_names((yield stacks.RAIDS))
         case NvmePath() | Referral() | VisibleHost() | KeyringKey():
             return (yield from read(thing.key)) is not None
-        case Bdev() | Lvol():
-            answer = model.bdevs((yield methods.BDEVS))
-            return thing.uuid in answer.uuids.values() if isinstance(thing, Lvol) else thing.name in answer.uuids
+        case Lvol():  # one whose image is not there has no bdev
+            inside = model.listed_lvols((yield methods.lvols_in(thing.store)))
+            return any(lvol.uuid == thing.uuid for lvol in inside)
+        case Bdev():
+            return thing.name in model.bdevs((yield methods.BDEVS)).uuids
         case LvolStore():
             return any(store.uuid == thing.uuid for store in model.lvol_stores((yield methods.LVOL_STORES)))
         case AllowedHost() | Namespace() | Listener():

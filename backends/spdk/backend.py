@@ -14,6 +14,7 @@ from backends.contract import (
     Bdev,
     Change,
     Guard,
+    GuardMismatch,
     Interest,
     KeyringKey,
     Lvol,
@@ -58,6 +59,7 @@ class SpdkBackend:
     sleep: Callable[[float], None] = time.sleep
     secrets: Secrets = field(default_factory=NoSecrets)
     _observer: Observer | None = None
+    _sighted: Observer | None = None  # what was observed last, and with it what changes rest on
     _tickets: int = 0
     _waiting: dict[int, tuple[int, Conversation]] = field(default_factory=dict)  # call id → whose it is
     _asleep: list[tuple[float, int, Conversation]] = field(default_factory=list)
@@ -65,9 +67,11 @@ class SpdkBackend:
 
     def observe(self, interest: Interest) -> Observed:
         try:
-            found = self._connected().observe(interest)
+            observer = self._connected()
+            found = observer.observe(interest)
         except RpcError as error:
             raise error.verdict() from error
+        self._sighted = observer
         if not interest.keyed:
             return found
         return dataclasses.replace(found, keyed={device.name: self._has_key(device) for device in interest.keyed})
@@ -122,12 +126,18 @@ class SpdkBackend:
     def begin(self, change: Change, guards: Sequence[Guard]) -> int:
         self._tickets += 1
         try:
-            self._connected()
-        except Terminal as error:
+            self._still_sighted()
+        except (Terminal, GuardMismatch) as error:
             self._ended.append(Applied(self._tickets, error))
         else:
             self._advance(self._tickets, apply(change, guards, self._facts, self.secrets), None)
         return self._tickets
+
+    def _still_sighted(self) -> None:
+        """A change goes to the very process that was observed, or to nobody. Raises GuardMismatch."""
+        observer = self._connected()
+        if self._sighted is not None and self._sighted is not observer:
+            raise GuardMismatch("the connection was lost: another process may answer now, which nobody has seen")
 
     def wait(self, timeout: float) -> Sequence[Applied]:
         deadline = self.monotonic() + timeout
@@ -148,13 +158,17 @@ class SpdkBackend:
         return False
 
     def close(self) -> None:
+        self._hang_up()
+        self._sighted = None
+
+    def _hang_up(self) -> None:
         if self._observer:
             self._let_go(self._observer.client)
         self._observer = None
 
     def _connected(self) -> Observer:
         if self._observer and self._observer.client.closed:
-            self.close()
+            self._hang_up()
         if self._observer is None:
             try:
                 self._observer = Observer(Client(self.connect(), self.monotonic))

@@ -62,8 +62,8 @@ class Reply:
         """The result. Raises RpcError, Transient (nothing happened) or Unknown (sent, no readable answer)."""
         self._check()
         try:
-            return _result(self.call.method, json.loads(self.line))
-        except (ValueError, TypeError, KeyError) as error:
+            return _result(self.call.method, _message(self.line))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise self._unreadable(repr(self.line[:60])) from error
 
     def elements(self) -> list[bytes] | None:
@@ -87,6 +87,14 @@ class Reply:
     def _unreadable(self, why: str) -> BackendError:
         message = f"{self.call.method}: the answer cannot be read: {why}"
         return Unknown(message) if self.call.mutates else Transient(message)
+
+
+def _message(line: bytes) -> dict[str, Json]:
+    """Raises ValueError or RecursionError; also for half a character, which nothing could write down again."""
+    message: dict[str, Json] = json.loads(line)
+    if b"\\u" in line and _SURROGATE.search(line):
+        json.dumps(message, ensure_ascii=False).encode()
+    return message
 
 
 def _result(method: str, message: dict[str, Json]) -> Json:
@@ -248,6 +256,7 @@ def _head(key: int) -> bytes:
 
 
 _ENCODER = msgspec.json.Encoder()
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _HEAD = re.compile(rb'\{"jsonrpc":"2\.0","id":([0-9]{1,18}),')
 
 
@@ -257,7 +266,7 @@ def _id_of(line: bytes) -> int:
         return int(head[1])
     try:
         message = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Disconnected(f"the target sent something that is not JSON: {line[:60]!r}") from error
     key = message.get("id") if isinstance(message, dict) else None
     return key if type(key) is int else -1

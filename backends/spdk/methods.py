@@ -50,6 +50,11 @@ def lvols(store_uuid: str) -> Call:
     return Call("bdev_lvol_get_lvols", {"lvs_uuid": store_uuid})
 
 
+def lvols_in(store: str) -> Call:
+    """By the name of their store; an error when it is not loaded."""
+    return Call("bdev_lvol_get_lvols", {"lvs_name": store})
+
+
 def subsystem(nqn: str) -> Call:
     return Call("nvmf_get_subsystems", {"nqn": nqn})
 

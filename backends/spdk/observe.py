@@ -186,7 +186,7 @@ class Observer:
     def _blank(self, objects: Mapping[ObjectKey, LiveObject], name: str, skip: int) -> bool | None:
         match objects.get(ObjectKey(ObjectKind.BDEV, name)):
             case Bdev(path=str(path), size=size):
-                return is_blank(path, size or 0, skip)
+                return is_blank(f"/proc/{self.client.peer_pid}/root{path}", size or 0, skip)  # as the target sees it
             case Bdev(bases=tuple(bases), data_offsets=offsets):
                 places = zip(bases, offsets or (0,) * len(bases), strict=True)
                 found = {self._blank(objects, base, skip + offset) for base, offset in places}

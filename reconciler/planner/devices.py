@@ -10,7 +10,8 @@ from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Record, created, updated
 from reconciler.planner.controllers import plan_namespace, plan_paths
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
-from reconciler.planner.sole import identity_reused, opened_elsewhere
+from reconciler.planner.showing import identity_reused
+from reconciler.planner.sole import opened_elsewhere
 from reconciler.planner.stacks import keep_raid, keyed, make_stacked
 from reconciler.planner.view import View
 from schemas.resources import ResourceKey
@@ -159,8 +160,9 @@ def _same_bytes(live: Bdev, wanted: Bdev) -> bool:
 
 def _present_device(view: View, draft: Draft, wish: DeviceWish, live: Bdev) -> Standing:
     wanted, resource, record = wish.bdev, wish.wish.key, view.records.get(wish.bdev.key)
+    every = differences(wanted, live, _PATHS | IN_PLACE)
+    identity = [d for d in every if d.path in _IDENTITY]  # whatever is to be ignored, this is not
     found = differences(wanted, live, _PATHS | IN_PLACE, wish.wish, record)
-    identity = [d for d in found if d.path in _IDENTITY]
     if identity:
         message = f"bdev {live.name} is not the declared device: " + ", ".join(
             f"{d.path} is {d.have}" for d in identity

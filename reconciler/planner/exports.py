@@ -33,6 +33,7 @@ from reconciler.planner.encryption import device_of, is_of
 from reconciler.planner.keys import Guests, hold_barred, plan_keys, set_keys
 from reconciler.planner.lineage import ELSEWHERE
 from reconciler.planner.portals import closed_first, shared
+from reconciler.planner.showing import shown_memory
 from reconciler.planner.view import View
 from reconciler.planner.visibility import exposed, intruders, late_guests, renewed, shown_by, unmasked
 from schemas.resources import ResourceKey
@@ -209,6 +210,8 @@ def _reuses(view: View, draft: Draft, namespace: Namespace) -> str:
         return f"namespace uuid {shown} was used for other bytes ({known}); {another}"
     if shown in view.lvols and not is_of(bytes_, shown):
         return f"namespace uuid {shown} is that of other bytes on this target; {another}"
+    if shown != bytes_ and (other := view.owned.exported_elsewhere.get(shown)):
+        return f"namespace uuid {shown} is exported on target {other}, and may show other bytes there; {another}"
     present = next((n for n in view.showing.get(shown, ()) if n.bdev != bytes_), None)
     first = draft.shown.setdefault(shown, present.bdev if present and present.key != namespace.key else bytes_)
     return "" if first == bytes_ else f"namespace uuid {shown} shows other bytes ({first}) at the moment; {another}"
@@ -231,9 +234,11 @@ def _namespace(view: View, nqn: str, entry: NamespaceWish, standing: Standing) -
         ) if of:
             return _identified(nqn, entry, uuid, pinned or of)
         case Standing(live=Bdev(uuid=str(uuid))) | Standing(making=Bdev(uuid=str(uuid))):
-            volatile = entry.device is not None and entry.device.volatile
-            shown = identity.volatile_identity(uuid, view.owned.marker) if volatile else uuid
-            return _identified(nqn, entry, uuid, shown)
+            device = entry.device
+            if device is None or not device.volatile:
+                return _identified(nqn, entry, uuid, uuid)
+            if standing.live:  # memory that is being made has no identity yet
+                return _identified(nqn, entry, uuid, shown_memory(view, device))
     return None
 
 

@@ -13,7 +13,8 @@ from reconciler.desired import DeviceWish, Wish
 from reconciler.plan import Difference, Drift, DriftClass, Phase, Record, created
 from reconciler.planner.devices import not_ours
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, missing_drift
-from reconciler.planner.sole import identity_reused, opened_elsewhere
+from reconciler.planner.showing import identity_reused
+from reconciler.planner.sole import opened_elsewhere
 from reconciler.planner.view import Digest, View
 from schemas.resources import ResourceKey
 
@@ -144,7 +145,7 @@ def _present(view: View, draft: Draft, wish: DeviceWish, live: Bdev) -> Standing
     """The same file, as long as it was when it was first seen: clones show its bytes."""
     seen = _seen(_record(view, wish))
     wanted = dataclasses.replace(wish.bdev, size=seen or live.size)
-    found = differences(wanted, live, _PATHS, wish.wish)
+    found = differences(wanted, live, _PATHS)  # all of it is identity, which nobody may ignore
     if not found:
         draft.own(wanted, wish.wish)
         unproven = _unproven(view, wish)

@@ -31,6 +31,8 @@ def plan_leftovers(view: View, draft: Draft) -> None:
     touched |= {wish.bdev.key for wish in kept_for_clones(view)}
     undeclared: list[Record] = []
     for record in view.owned.records:
+        if record.phase is Phase.DESTROYED:
+            _tell_undead(view, draft, record)
         if record.key in touched or view.unread(record.key.kind):
             continue
         if not _declared(view, record):
@@ -39,6 +41,15 @@ def plan_leftovers(view: View, draft: Draft) -> None:
             _forget_child(view, draft, record)
     for record in sorted(undeclared, key=lambda record: (-_height(view, record), record.key.rank)):
         _plan_leftover(view, draft, record)
+
+
+def _tell_undead(view: View, draft: Draft, record: Record) -> None:
+    """A busy lvol that is deleted is gone from every list, and back after a restart (observed on v26.05)."""
+    lvol = view.lvols.get(record.uid)
+    if lvol:
+        how = f"take them away by hand (bdev_lvol_delete {record.uid})"
+        message = f"the bytes with uid {record.uid} were destroyed, the target said, and it shows them again: {how}"
+        draft.remark(record.resource, "NotDestroyed", message, stalled=True)
 
 
 def _height(view: View, record: Record) -> int:

@@ -15,6 +15,7 @@ from reconciler.dates import day_of
 from reconciler.desired import Initialize, PoolWish
 from reconciler.plan import Cause, Hazard, Phase, Record, created, updated
 from reconciler.planner.draft import Draft, Proposal, Standing
+from reconciler.planner.showing import shown_memory
 from reconciler.planner.view import View
 from schemas.quantity import format_bytes
 from schemas.resources import Json, ResourceKey
@@ -229,7 +230,8 @@ def _fresh_memory(view: View, wish: PoolWish) -> bool:
     record = view.records.get(wish.device.bdev.key)
     device = view.live.get(wish.device.bdev.key)
     fresh = record is not None and record.phase is Phase.CREATED and not record.replay
-    return wish.device.volatile and fresh and isinstance(device, Bdev) and not device.claimed
+    blank = fresh and shown_memory(view, wish.device) not in view.owned.shown  # no host ever wrote to it
+    return wish.device.volatile and blank and isinstance(device, Bdev) and not device.claimed
 
 
 def _store_on(view: View, wish: PoolWish) -> LvolStore | None:

@@ -24,7 +24,17 @@ def plan_snapshot(view: View, draft: Draft, wish: SnapshotWish, ground: Ground, 
     live = view.lvols.get(record.uid)
     if live is None or record.phase is Phase.DESTROYED:
         return _absent_snapshot(view, draft, wish, record, ground.pool) if needed else Standing()
+    if needed and (other := _of_another(view, wish, record)):
+        volume = wish.volume.wish.key if wish.volume else ""
+        return _stop(draft, wish, "TargetIdentityMismatch", f"this snapshot is one of {other}, not of {volume}")
     return _own(draft, wish, record, live)
+
+
+def _of_another(view: View, wish: SnapshotWish, record: Record) -> str:
+    """The resource that a snapshot was really taken of, when that is another one than is declared."""
+    of = view.records.get(ObjectKey(ObjectKind.LVOL, str(record.applied.get("snapshot_of"))))
+    names = (wish.volume.wish.key, *wish.volume.wish.aliases) if wish.volume else ()
+    return str(of.resource) if of and names and of.resource not in names else ""
 
 
 def _new_snapshot(  # noqa: PLR0911  # one return for each way in which it stands

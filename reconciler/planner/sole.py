@@ -9,7 +9,7 @@ from reconciler.desired import DeviceWish
 from reconciler.plan import Phase
 from reconciler.planner.draft import Draft, Proposal
 from reconciler.planner.hold import Hold
-from reconciler.planner.view import View, attaching, device_identity, reading
+from reconciler.planner.view import View, attaching, reading
 
 
 def not_alone(view: View, proposal: Proposal) -> Hold | None:
@@ -81,11 +81,3 @@ def _known_as(wanted: Bdev) -> Iterator[str]:
         yield wanted.path
     if wanted.path and not wanted.read_only:
         yield reading(wanted.path)
-
-
-def identity_reused(view: View, wanted: Bdev) -> str:
-    """That a device's uuid was another one's, in words."""
-    former = view.owned.shown.get(device_identity(wanted), wanted.path)
-    if former == wanted.path:
-        return ""
-    return f"uuid {wanted.uuid} was that of {former}; hosts would take one for the other: declare another spec.uuid"

@@ -28,6 +28,7 @@ from reconciler.plan import (
     updated,
 )
 from reconciler.planner.draft import TOLERATED, Draft, Proposal, Standing, absent, missing_drift
+from reconciler.planner.showing import shown_memory
 from reconciler.planner.view import View
 from schemas.resources import Json, ResourceKey
 
@@ -233,7 +234,8 @@ def _propose_blank(view: View, draft: Draft, wish: DeviceWish, proposal: Proposa
 def _is_blank(view: View, base: DeviceWish) -> bool | None:
     """Proven by its bytes, or because it is memory that this life of the target has handed out."""
     record = view.records.get(base.bdev.key)
-    fresh = record is not None and record.phase is Phase.CREATED and not record.replay
+    made = record is not None and record.phase is Phase.CREATED and not record.replay
+    fresh = made and shown_memory(view, base) not in view.owned.shown
     return True if base.volatile and fresh else view.observed.blank.get(base.bdev.name)
 
 

@@ -39,11 +39,6 @@ T = TypeVar("T")
 Inside: TypeAlias = AllowedHost | Namespace | VisibleHost | Listener  # of a subsystem
 
 
-def device_identity(device: Bdev) -> str:
-    """Under what the ledger remembers which path a device's uuid belongs to."""
-    return f"bdev {device.uuid}"
-
-
 def reading(path: str) -> str:
     """Under what the ledger tells of a file that another target reads, but never writes."""
     return f"read-only {path}"
@@ -134,9 +129,11 @@ class Owned:
     key_folder: str = ""  # where this target reads keys that are laid down for it
     unread_keys: str = ""  # why it could not read them there
     sealed: Mapping[str, str] = field(default_factory=dict)  # uuid of a crypto device → fingerprint it was made with
+    exported_elsewhere: Mapping[str, str] = field(default_factory=dict)  # chosen uuid → target that exports it as well
+    births: Mapping[str, str] = field(default_factory=dict)  # uuid of a device in memory → when it was made last
     shown: Mapping[str, str] = field(
         default_factory=dict
-    )  # chosen namespace uuid → uid of the bytes it was used for; device_identity → its path
+    )  # chosen namespace uuid → uid of the bytes it was used for; of a device → where its bytes lie
     paths_taken: Mapping[str, PathTaken] = field(default_factory=dict)  # by NQN, on whichever target
     breaker: Breaker = CLOSED  # how writing to it went
     schedules: Mapping[ResourceKey, Memory] = field(default_factory=dict)  # what is remembered of them

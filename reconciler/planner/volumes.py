@@ -17,6 +17,8 @@ from reconciler.planner.view import View
 from reconciler.recovery import adoptable, unknown_uid
 from schemas.quantity import format_bytes
 
+MIB = 1 << 20
+
 
 def plan_volume(view: View, draft: Draft, wish: VolumeWish, ground: Ground) -> Standing:
     """How a volume stands."""
@@ -262,7 +264,8 @@ def _wanted(wish: VolumeWish, pool: Standing) -> Lvol:
     store = pool.live or pool.making
     cluster = store.cluster_size if isinstance(store, LvolStore) and store.cluster_size else wish.pool.cluster_size
     name = store.name if isinstance(store, LvolStore) else wish.pool.name
-    size = -(-wish.size // cluster) * cluster
+    asked = -(-wish.size // MIB) * MIB  # the target is asked in MiB, and rounds that up to clusters
+    size = -(-asked // cluster) * cluster
     return Lvol(name, wish.name, None, size, wish.thin, wish.pool.clear_method)
 
 

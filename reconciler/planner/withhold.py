@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from backends.contract import (
     Action,
     AllowedHost,
+    Bdev,
+    Change,
     Listener,
     LiveObject,
+    LvolStore,
     Namespace,
     ObjectKey,
     ObjectKind,
@@ -75,6 +78,7 @@ def _record_drift(draft: Draft, proposal: Proposal, action: str) -> None:
 def _unheld(view: View, draft: Draft, proposals: Iterable[Proposal]) -> list[Proposal]:
     going: list[Proposal] = []
     owners: dict[str, ResourceKey] = {}
+    users: dict[str, Proposal] = {}
     for proposal in proposals:
         first = owners.setdefault(proposal.id, proposal.resource)
         if first != proposal.resource:
@@ -83,12 +87,29 @@ def _unheld(view: View, draft: Draft, proposals: Iterable[Proposal]) -> list[Pro
         if (policy := _drift_policy(view, proposal)) is not None:
             _record_drift(draft, proposal, policy)
             continue
-        hold = next((found for check in _CHECKS if (found := check(view, proposal))), None)
+        hold = next((found for check in _CHECKS if (found := check(view, proposal))), None) or _used(users, proposal)
         if hold:
             _hold(draft, proposal, hold)
         else:
             going.append(proposal)
+            users |= dict.fromkeys(_taken_by(proposal), proposal)
     return going
+
+
+def _used(users: Mapping[str, Proposal], proposal: Proposal) -> Hold | None:
+    """Two that are made at the same time would both find the device free, and write over each other."""
+    first = next((users[name] for name in _taken_by(proposal) if name in users), None)
+    return Hold("DeviceInUse", f"{first.change.key} is being made on the same device") if first else None
+
+
+def _taken_by(proposal: Proposal) -> Sequence[str]:
+    """Names of the devices that something new wants for itself."""
+    match proposal.change:
+        case Change(action=Action.CREATE, after=LvolStore(bdev=name)):
+            return (name,)
+        case Change(action=Action.CREATE, after=Bdev(bases=tuple(names))):
+            return names
+    return ()
 
 
 def _not_the_writer(view: View, _: Proposal) -> Hold | None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from planning import (
-    MARKER,
     MIB,
     POOL_NAME,
     STORE_UID,
@@ -477,20 +476,6 @@ def test_a_chosen_identity_never_shows_other_bytes() -> None:
     assert "create namespace s#1" in steps(case.plan())
 
 
-def test_memory_has_a_new_identity_in_every_life_of_the_target() -> None:
-    """Guards invariant 3 for malloc devices, whose bytes are gone after a restart."""
-
-    def shown(life: str) -> str | None:
-        memory = manifest("BlockDevice", "ram", {"targetRef": "n1", "malloc": {"size": "16Mi"}})
-        export = subsystem("s", {})
-        export["spec"]["namespaces"] = [{"nsid": 1, "deviceRef": "ram"}]
-        case = Case([memory, export], owned={"marker": life})
-        step = next(step for step in case.plan().steps if step.change.key.kind is ObjectKind.NAMESPACE)
-        return step.change.after.uuid
-
-    assert shown(MARKER) != shown(identity.owner_uuid(SITE, bytes(range(16))))
-
-
 def test_limits_are_set_on_exported_volumes_only_and_all_at_once() -> None:
     """Guards QoS: SPDK refuses to change limits on a bdev that nobody has open."""
     case = Case([volume("a", qos={"readMBps": 7})], [*base(), lvol("a")])
@@ -648,6 +633,18 @@ def test_a_namespace_is_not_taken_from_a_connected_host() -> None:
         for thing in case.live
     ]
     assert case.plan().approval_id != found.approval_id
+
+
+def test_an_approval_is_for_one_reason_on_one_target() -> None:
+    """Guards what a person agreed to: a budget, with nobody connected, or hosts that were named; here, not elsewhere."""
+    case = leaving()
+    case.policy = GENEROUS | {"budget": {"disruptiveSubsystems": 0}}
+    over_budget = case.plan()
+    assert held(over_budget) == {"delete namespace s#1": "BudgetExceeded"}
+    case.connections = {f"{NQN}s": {"nqn.2026-01.com.example:host-web": frozenset({LISTENER.key.name})}}
+    case.owned["approvals"] = frozenset({over_budget.approval_id})
+    assert held(case.plan()) == {"delete namespace s#1": "HostsConnected"}
+    assert replace(over_budget, target="n2").approval_id != over_budget.approval_id
 
 
 TIGHT = GENEROUS | {"budget": {"disruptiveSubsystems": 1, "dataLosingResources": 0}}

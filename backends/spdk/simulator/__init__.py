@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from backends.spdk.simulator.faults import (
+    Deny,
     DropAfter,
     DropBefore,
     Fault,
     Hold,
     Late,
     PlanError,
+    Pretend,
     Refuse,
     Restart,
     parse_plan,
@@ -17,6 +19,7 @@ from backends.spdk.simulator.process import Simulator, SocketInUseError
 from backends.spdk.simulator.target import Pace
 
 __all__ = [
+    "Deny",
     "DropAfter",
     "DropBefore",
     "Fault",
@@ -24,6 +27,7 @@ __all__ = [
     "Late",
     "Pace",
     "PlanError",
+    "Pretend",
     "Refuse",
     "Restart",
     "Simulator",

@@ -9,6 +9,8 @@ METHOD is a method, or * for any. WHEN counts its calls from 1, over restarts: 3
     drop-before            the connection ends, nothing is done
     drop-after             it is done, then the connection ends
     error CODE MESSAGE     it is refused, nothing is done
+    deny CODE MESSAGE      it is done, and answered as if it were refused
+    pretend JSON           it is answered with this result, nothing is done
     delay SECONDS          it is done, the answer comes late
     late SECONDS           it is done late
     hang                   it is done, no answer ever comes
@@ -18,12 +20,14 @@ METHOD is a method, or * for any. WHEN counts its calls from 1, over restarts: 3
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from backends.spdk.simulator.errors import RpcError
 from backends.spdk.simulator.wire import Call, Members, Number, Value
+from schemas.resources import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,25 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Deny:
+    """The call is executed, and answered with this error all the same."""
+
+    code: int
+    message: str
+
+    @property
+    def error(self) -> RpcError:
+        return RpcError(self.code, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Pretend:
+    """The call is answered with this result, and not executed."""
+
+    result: Json = True
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """The call is executed; its answer comes so many seconds later, or never."""
 
@@ -70,7 +93,7 @@ class Restart:
     after: bool = True
 
 
-Fault: TypeAlias = DropBefore | DropAfter | Refuse | Hold | Late | Restart
+Fault: TypeAlias = DropBefore | DropAfter | Refuse | Deny | Pretend | Hold | Late | Restart
 Params: TypeAlias = "dict[str, Any]"
 Hook: TypeAlias = "Callable[[str, Params], Fault | None]"  # method and parameters → what to do, or None for nothing
 
@@ -152,9 +175,11 @@ def _parse_what(what: str, rest: str) -> Fault:
             return Late(_seconds(rest))
         case "restart-before" | "restart-after":
             return Restart(_seconds(rest or "0"), after=what == "restart-after")
-        case "error":
+        case "error" | "deny":
             code, _, message = rest.partition(" ")
-            return Refuse(int(code), message)
+            return (Refuse if what == "error" else Deny)(int(code), message)
+        case "pretend":
+            return Pretend(json.loads(rest))
         case _:
             raise ValueError(f"{what} {rest} is no mishap".replace("  ", " "))
 

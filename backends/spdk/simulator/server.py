@@ -16,7 +16,7 @@ from typing import Final, NoReturn, Protocol
 from backends.spdk.simulator import wire
 from backends.spdk.simulator.engine import Engine, Reply
 from backends.spdk.simulator.errors import TargetRestarted
-from backends.spdk.simulator.faults import DropAfter, DropBefore, Fault, Hold, Late, Refuse, Restart
+from backends.spdk.simulator.faults import Deny, DropAfter, DropBefore, Fault, Hold, Late, Pretend, Refuse, Restart
 from backends.spdk.simulator.framing import Malformed, Scanner
 from backends.spdk.simulator.wire import Call, Invalid
 
@@ -257,7 +257,7 @@ class Server:
 
         return reply
 
-    def _start(self, connection: Connection, call: Call | Invalid, reply: Reply) -> None:
+    def _start(self, connection: Connection, call: Call | Invalid, reply: Reply) -> None:  # noqa: C901  # one arm per mishap
         match self._observer.notice(call) if isinstance(call, Call) else None:
             case DropBefore():
                 self._drop(connection)
@@ -265,6 +265,10 @@ class Server:
                 self._engine.submit(call, lambda _: self._drop(connection))
             case Refuse() as refusal:
                 reply(wire.refusal_of(call, refusal.error))
+            case Deny() as denial:
+                self._engine.submit(call, lambda _: reply(wire.refusal_of(call, denial.error)))
+            case Pretend(result) if isinstance(call, Call):
+                reply(wire.result_of(call, result))
             case Hold(seconds):
                 self._engine.submit(call, lambda answer: self._hold(seconds, lambda: reply(answer)))
             case Late(seconds):

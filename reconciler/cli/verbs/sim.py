@@ -21,8 +21,8 @@ examples:
     --fault 'bdev_lvol_create 3 drop-after' --fault '* 100 restart-before 2'
 
 WHEN counts the calls of METHOD (* is any): 3, 2-4, 5+. WHAT is drop-before,
-drop-after, error CODE MESSAGE, delay SECONDS, late SECONDS, hang,
-restart-before [SECONDS] or restart-after [SECONDS].
+drop-after, error CODE MESSAGE, deny CODE MESSAGE, pretend JSON, delay SECONDS,
+late SECONDS, hang, restart-before [SECONDS] or restart-after [SECONDS].
 
 lvol stores and arrays with a superblock live inside their files and outlive
 the process; everything else ends with it. Nobody is asked who he is on the

@@ -241,6 +241,17 @@ def test_reconnecting_after_a_restart(target: Target) -> None:
     target.make(null("n"))
 
 
+def test_a_change_goes_to_the_process_that_was_observed(target: Target) -> None:
+    """Guards against a restart between looking and acting: what was planned for one process never meets the next."""
+    target.observe()
+    target.restart()
+    with pytest.raises(Transient):
+        target.backend.hurry(0)
+    assert isinstance(target.apply(created(null("n"))).error, GuardMismatch)
+    assert target.observe().objects == {}
+    target.make(null("n"))
+
+
 def test_closing_ends_what_is_in_flight(lab: SimulatedLab) -> None:
     """Guards that nobody waits for a connection that we let go of, and that the next change has a new one."""
     lab.simulator.before("bdev_null_create", lambda *_: Hold(None))

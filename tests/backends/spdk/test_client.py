@@ -233,6 +233,9 @@ def test_what_is_not_json_ends_the_connection_and_is_shown(garbage: bytes) -> No
         b'"error":[]}',
         b'"outcome":true}',
         b'"error":null}',
+        b'"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'"result":"\\ud800"}',
+        b'"result":["a\\uDC00b"]}',
     ],
 )
 def test_an_answer_of_ours_that_cannot_be_read_is_no_answer(rest: bytes) -> None:

@@ -148,7 +148,7 @@ def test_an_approval_is_granted_by_its_id(site: Desk, client: Client) -> None:
     site.accept()
     back = Held(deleted(NAMED), ResourceKey("Subsystem", "team", "s"), Hazard.DISRUPTIVE, "X", "", approvable=True)
     site.target(held=[back])
-    asked = approval_id([back])
+    asked = approval_id("node-1", [back])
     assert client.ask(f"/approve/{asked}?by=ada", "POST", **MEANT).json == {"approved": asked}
     assert client.ask("/approve/everything", "POST", **MEANT).status == 400
     assert client.ask("/approve/A-0123456789ab", "POST", **MEANT).status == 409

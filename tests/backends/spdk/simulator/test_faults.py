@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 from simulated import Rig, request, simulated
 
-from backends.spdk.simulator import DropAfter, DropBefore, Hold, Late, Pace, PlanError, Refuse, Restart, parse_plan
+from backends.spdk.simulator import (
+    Deny,
+    DropAfter,
+    DropBefore,
+    Hold,
+    Late,
+    Pace,
+    PlanError,
+    Pretend,
+    Refuse,
+    Restart,
+    parse_plan,
+)
 
 SIZE = {"num_blocks": 8192, "block_size": 4096}
 HOLDFAST = Path(sys.executable).with_name("holdfast")
@@ -27,6 +39,8 @@ def test_a_plan_is_read_as_it_is_written() -> None:
         "a 1 hang  # for ever\n"
         "a 1 restart-before\n"
         "a 1 restart-after 3\n"
+        "a 1 deny -19 No such device\n"
+        'a 1 pretend {"b": [1]}\n'
     )
     assert [(order.method, order.first, order.last) for order in plan[:3]] == [
         ("bdev_aio_create", 1, 1),
@@ -42,6 +56,8 @@ def test_a_plan_is_read_as_it_is_written() -> None:
         Hold(),
         Restart(0.0, after=False),
         Restart(3.0, after=True),
+        Deny(-19, "No such device"),
+        Pretend({"b": [1]}),
     ]
 
 
@@ -60,6 +76,8 @@ def test_a_plan_is_read_as_it_is_written() -> None:
         "a 1 delay -1",
         "a 1 late inf",
         "a 1 error no",
+        "a 1 deny no",
+        "a 1 pretend {",
     ],
 )
 def test_a_plan_that_cannot_be_understood_is_refused(line: str) -> None:
