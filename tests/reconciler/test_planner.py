@@ -636,7 +636,7 @@ def test_a_namespace_is_not_taken_from_a_connected_host() -> None:
 
 
 def test_an_approval_is_for_one_reason_on_one_target() -> None:
-    """Guards what a person agreed to: a budget, with nobody connected, or hosts that were named; here, not elsewhere."""
+    """Guards what a person agreed to: a budget with nobody connected, or hosts that were named; on one target."""
     case = leaving()
     case.policy = GENEROUS | {"budget": {"disruptiveSubsystems": 0}}
     over_budget = case.plan()
