@@ -387,7 +387,7 @@ def read(key: ObjectKey) -> Reading:  # noqa: PLR0911  # one arm per kind
         case ObjectKind.REFERRAL:
             return index(stacks.referrals((yield stacks.REFERRALS))).get(key)
         case ObjectKind.LVOL | ObjectKind.PROVISIONING | ObjectKind.QOS:
-            return _one_lvol(key, model.bdevs((yield methods.bdev(key.name))))
+            return (yield from _lvol(key))
         case ObjectKind.LVOL_STORE:
             return index(model.lvol_stores((yield methods.LVOL_STORES))).get(key)
         case ObjectKind.KEY:
@@ -406,6 +406,18 @@ def look(change: Change) -> Generator[Call | Pause, Json, bool]:
         return _is((yield from read(change.key)), change.after)
     inside = isinstance(change.before, (AllowedHost, Namespace, Listener))  # else only a list tells that it is gone
     return inside and (yield from read(change.key)) is None
+
+
+def _lvol(key: ObjectKey) -> Reading:
+    """One whose image is not there has no bdev, and is listed all the same."""
+    try:
+        return _one_lvol(key, model.bdevs((yield methods.bdev(key.name))))
+    except RpcError:
+        inside = model.listed_lvols((yield methods.lvols_in(key.name.partition("/")[0])))
+        degraded = model.lvols((lvol for lvol in inside if lvol.degraded), model.Bdevs((), {}, {}))
+        if found := index(degraded).get(key):
+            return found
+        raise
 
 
 def _one_lvol(key: ObjectKey, found: model.Bdevs) -> LiveObject | None:

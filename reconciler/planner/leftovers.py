@@ -247,6 +247,8 @@ def obstacle(  # noqa: PLR0911  # one return for each obstacle
 ) -> tuple[str, str] | None:
     """What stands on the bytes and is not going away with this plan."""
     leaving = _leaving(draft)
+    if isinstance(live, Lvol) and live.degraded and live.snapshot:
+        return "HasClones", f"what lies on lvol {live.alias} cannot be told while its image is not there"
     if isinstance(live, Lvol) and not _merges(view, live):
         return "HasClones", f"lvol {live.alias} has clones: {', '.join(live.clones)}"
     if isinstance(live, Lvol) and (child := _resized_since(view, draft, live)):

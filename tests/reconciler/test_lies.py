@@ -110,6 +110,9 @@ def test_a_degraded_clone_that_cannot_be_deleted_is_not_destroyed(site: World) -
     site.simulators["n1"].forget_hooks()
     assert uid in site.lvols().values()
     assert phase(site, uid) is not Phase.DESTROYED
+    site.converge()
+    assert uid not in site.lvols().values()
+    assert phase(site, uid) is Phase.DESTROYED
 
 
 @pytest.mark.parametrize(
