@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hostkeys import dhchap, put
 from stacking import device, file, key_file, pool
 from world import NQN, World, host, manifest, removal, subsystem, volume
 
@@ -129,6 +130,10 @@ class Grand(World):
         ]
         return [target | {"spec": target["spec"] | {"portals": portals} | spec}, *rest]
 
+    def _keyed(self, fill: int) -> dict[str, Any]:
+        key = {"keyFrom": {"file": put(self, "web.key", dhchap(fill))}}
+        return manifest("Host", "web", {"nqn": f"{NQN}host-web", "dhchap": key})
+
     def _far(self, *addresses: str, policy: str) -> dict[str, Any]:
         first, *others = ({"address": address, "port": 4429} for address in addresses)
         about = {"address": first | {"transport": "TCP"}, "subsystemNQN": FAR}
@@ -163,7 +168,8 @@ class Grand(World):
             volume("b"),
             manifest("VolumeSnapshot", "moment", {"volumeRef": "a"} | gone, "team"),
             volume("c", source={"snapshotRef": "moment"}, **gone),
-            volume("d", size="12Mi", source={"volumeRef": "b"}, **gone),
+            volume("d", size="12Mi", source={"volumeRef": "b", "detach": True}, **gone),
+            volume("f", source={"snapshotRef": "moment"}, thin=False, **gone),
             manifest("Image", "golden", {"targetRef": "n1", "path": str(golden)}),
             volume("i", source={"imageRef": "golden"}, **gone),
             volume("e", encryption={"keyFrom": {"file": key_file(self)}}, **gone),
@@ -179,7 +185,8 @@ class Grand(World):
         referral = {"transport": "TCP", "address": "127.0.0.12", "port": 8009}
         return [
             *self._target(referrals=[referral]),
-            *(host(name) for name in ("web", "guest")),
+            self._keyed(1),
+            host("guest"),
             *self._devices(delay=5),
             self._large("64Mi"),
             self._far("127.0.0.8", "127.0.0.9", policy="active_passive"),
@@ -200,7 +207,8 @@ class Grand(World):
         referral = {"transport": "TCP", "address": "127.0.0.13", "port": 8009}
         return [
             *self._target(referrals=[referral]),
-            *(host(name) for name in ("web", "guest")),
+            self._keyed(2),
+            host("guest"),
             *self._devices(delay=50),
             self._large("128Mi"),
             self._far("127.0.0.8", policy="active_active"),
@@ -212,7 +220,7 @@ class Grand(World):
     def taken_down(self) -> list[dict[str, Any]]:
         """Nothing is left but the node; the bytes of some go by consent, those of others are retained."""
         lvols = {lvol["name"].rpartition("-")[2]: lvol["uuid"] for lvol in self.call("bdev_lvol_get_lvols")}
-        consents = [removal(name, lvols[name]) for name in ("a", "c", "d", "e", "g", "i")]
+        consents = [removal(name, lvols[name]) for name in ("a", "c", "d", "e", "f", "g", "i")]
         consents.append(removal("moment", lvols["moment"], "VolumeSnapshot"))
         memory = self.call("bdev_get_bdevs", {"name": self.named("memory")})[0]["uuid"]
         consents.append(removal("memory", memory, "BlockDevice"))
