@@ -557,6 +557,10 @@ class Transient(BackendError):
     """Nothing was changed; a later tick may succeed."""
 
 
+class Unsent(Transient):
+    """The connection was gone before it was sent."""
+
+
 class Terminal(BackendError):
     """Nothing was changed; it will not succeed until something else changes."""
 

@@ -23,6 +23,7 @@ from backends.contract import (
     ObjectKind,
     Transient,
     Unknown,
+    Unsent,
     fields_of,
 )
 from reconciler.clock import Clock
@@ -282,7 +283,7 @@ def _outcome(error: BackendError | None) -> Outcome:
             return Outcome.OK
         case Unknown():
             return Outcome.UNKNOWN
-        case GuardMismatch():
+        case GuardMismatch() | Unsent():
             return Outcome.DROPPED
     return Outcome.FAILED
 

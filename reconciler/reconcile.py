@@ -496,9 +496,13 @@ def _verdict(todo: Plan, execution: Execution) -> Verdict:
 
 
 def _ends(execution: Execution) -> Iterator[tuple[str, str | None]]:
-    """How writes ended, for the circuit breaker: resource, and the error of one that failed or was never answered."""
+    """How writes ended, for the circuit breaker: resource, and the error of one that failed or was never answered.
+
+    One lost connection leaves many without an answer, and is one failure all the same.
+    """
+    lost = execution.of(Outcome.UNKNOWN)[:1]
     for result in execution.results:
-        if result.outcome in (Outcome.OK, Outcome.FAILED, Outcome.UNKNOWN):
+        if result.outcome in (Outcome.OK, Outcome.FAILED) or result in lost:
             yield result.step.resource.text, None if result.outcome is Outcome.OK else result.message
 
 

@@ -234,11 +234,15 @@ class Client:
             del self._pending[key]
         return [Reply(key, call, error=_unanswered(call, f"no answer within {call.timeout:g} s")) for key, call in late]
 
+    def _may_run(self, key: int, call: Call) -> bool:
+        """Whether a call that will not be answered may still change something."""
+        return call.mutates and key not in self._unsent
+
     def _lost(self, error: Disconnected) -> list[Reply]:
         self.closed = error
         self._transport.close()
         ended = [
-            Reply(key, call, error=error.verdict() if key in self._unsent else _unanswered(call, str(error)))
+            Reply(key, call, error=_unanswered(call, str(error)) if self._may_run(key, call) else error.verdict())
             for key, (call, _) in self._pending.items()
         ]
         self._pending, self._unsent = {}, {}

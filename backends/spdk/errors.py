@@ -8,7 +8,7 @@ Denied          the other end does not let us in
 
 from __future__ import annotations
 
-from backends.contract import BackendError, Terminal, Transient
+from backends.contract import BackendError, Terminal, Transient, Unsent
 
 # -errno of EAGAIN, ENOMEM, EBUSY, ETIMEDOUT and the like only shorten the wait; every other refusal backs off as well,
 # because SPDK's codes do not tell a lasting condition from a passing one.
@@ -38,7 +38,7 @@ class Disconnected(Exception):
 
     def verdict(self) -> BackendError:
         """What it means for a call that never left."""
-        return Transient(str(self))
+        return Unsent(str(self))
 
 
 class Deserted(Disconnected):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -23,7 +24,7 @@ from world import NQN, World, host, manifest, removal, subsystem, volume
 from backends.spdk.client import Call, Client
 from backends.spdk.simulator import DropAfter, Fault, Hold, Restart, Simulator
 from backends.spdk.transport import Transport, connect_unix
-from reconciler.reconcile import Tick, Verdict
+from reconciler.reconcile import Keeper, Tick, Verdict
 
 MIB = 1 << 20
 FAR = f"{NQN}far"
@@ -53,19 +54,30 @@ class Point:
     nth: int
 
 
+def nothing(_: str) -> bool:
+    return False
+
+
 @dataclass
 class Cut:
-    """A connection that kills the daemon right before or right after one request leaves."""
+    """A connection that kills the daemon right before or right after one request leaves.
+
+    At its other end is whatever life of the target there is, as if each were a process of its own.
+    """
 
     inner: Transport
-    due: Callable[[str], bool]
-    after: bool
+    peer_pid: int | None
+    due: Callable[[str], bool] = nothing
+    after: bool = False
 
     @property
-    def peer_pid(self) -> int | None:
-        return self.inner.peer_pid
+    def peer_user(self) -> int | None:
+        return self.inner.peer_user
 
     def send(self, requests_: Sequence[bytes]) -> None:
+        if self.due is nothing:
+            self.inner.send(requests_)
+            return
         for request in requests_:
             is_due = self.due(json.loads(request)["method"])
             if not is_due or self.after:
@@ -106,6 +118,16 @@ class Grand(World):
     def close(self) -> None:
         super().close()
         self.far.stop()
+
+    def keeper(self, target: str, path: Path) -> Keeper:
+        made = super().keeper(target, path)
+        made.backend.connect = self._door  # type: ignore[attr-defined]
+        return made
+
+    def _door(self, due: Callable[[str], bool] = nothing, *, after: bool = False) -> Cut:
+        inner = connect_unix(str(self.socket("n1")))
+        lives = self.simulators["n1"]._lives - 1  # by which the simulator counts its pids
+        return Cut(inner, os.getpid() + lives, due, after)
 
     # --- what is declared
 
@@ -293,9 +315,9 @@ class Grand(World):
             return None
 
         if mode.startswith("killed"):
-            backend, path = self.keepers["n1"].backend, str(self.socket("n1"))
+            backend = self.keepers["n1"].backend
             backend.close()
-            backend.connect = lambda: Cut(connect_unix(path), due, mode == "killed after")  # type: ignore[attr-defined]
+            backend.connect = lambda: self._door(due, after=mode == "killed after")  # type: ignore[attr-defined]
         else:
             simulator.before("*", hook)
 

@@ -25,6 +25,7 @@ from backends.contract import (
     Terminal,
     Transient,
     Unknown,
+    Unsent,
 )
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import READ_TIMEOUT
@@ -193,12 +194,12 @@ def test_a_target_that_is_killed_midway(target: Target) -> None:
 
 
 def test_a_change_that_never_left_did_not_happen(lab: SimulatedLab) -> None:
-    """Guards that a change begun on a connection that is gone by the time it is sent is Transient, not in doubt."""
+    """Guards that a change begun on a connection that is gone by the time it is sent is Unsent, not in doubt."""
     lab.observe()
     lab.simulator.kill()
     ticket = lab.backend.begin(created(null("n")), ())
     (applied,) = lab.ended(1)
-    assert (applied.ticket, type(applied.error)) == (ticket, Transient)
+    assert (applied.ticket, type(applied.error)) == (ticket, Unsent)
     lab.simulator.start()
     assert lab.observe().objects == {}
 

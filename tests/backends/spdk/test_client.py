@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peers import Moments, Script, chopped, line, refusal
 
-from backends.contract import Terminal, Transient, Unknown
+from backends.contract import Terminal, Transient, Unknown, Unsent
 from backends.spdk import client as client_module
 from backends.spdk.client import Call, Client, Lines, Reply
 from backends.spdk.errors import Denied, Disconnected, RpcError
@@ -190,7 +190,7 @@ def test_a_peer_that_never_ends_a_line_is_hung_up_on(monkeypatch: pytest.MonkeyP
     script = Script()
     script.answer(b"x" * 1000)
     client = client_of(script)
-    assert failure(client.call(READ)) is Transient
+    assert failure(client.call(READ)) is Unsent
     assert client.closed
 
 
@@ -215,7 +215,7 @@ def test_what_is_not_json_ends_the_connection_and_is_shown(garbage: bytes) -> No
     script.answer(line(1, "one") + line(2, "two") + garbage + line(3, "three"))
     found = ended(client, 4)
     assert [found[key].result() for key in keys[:2]] == ["one", "two"]
-    assert [failure(found[key]) for key in keys[2:]] == [Transient, Unknown]
+    assert [failure(found[key]) for key in keys[2:]] == [Unsent, Unknown]
     assert f"not JSON: {garbage.rstrip(bytes([10]))[:60]!r}" in str(found[keys[2]].error)
     assert client.closed
 
@@ -396,7 +396,7 @@ def test_what_a_lost_connection_means() -> None:
     keys = [client.start(READ), client.start(WRITE), client.start(READ)]
     script.answer(line(3, "answered"), Disconnected("the target closed the connection"))
     found = ended(client, 3)
-    assert [failure(found[key]) for key in keys[:2]] == [Transient, Unknown]
+    assert [failure(found[key]) for key in keys[:2]] == [Unsent, Unknown]
     assert found[keys[2]].result() == "answered"
     assert "may still be running in the target" in str(found[keys[1]].error)
     assert (len(client._pending), script.is_closed) == (0, True)
@@ -409,7 +409,7 @@ def test_what_was_not_sent_has_not_happened(sent: int) -> None:
     client = client_of(script)
     keys = [client.start(WRITE) for _ in range(3)]
     found = ended(client, 3)
-    assert [failure(found[key]) for key in keys] == [Unknown] * sent + [Transient] * (3 - sent)
+    assert [failure(found[key]) for key in keys] == [Unknown] * sent + [Unsent] * (3 - sent)
     assert len(script.sent) == sent
 
 
@@ -421,7 +421,7 @@ def test_answers_that_came_before_sending_failed_are_not_lost() -> None:
     script.answer(line(1, "made"))
     found = ended(client, 3)
     assert found[keys[0]].result() == "made"
-    assert [failure(found[key]) for key in keys[1:]] == [Unknown, Transient]
+    assert [failure(found[key]) for key in keys[1:]] == [Unknown, Unsent]
 
 
 def test_nothing_can_be_started_on_a_lost_connection() -> None:
@@ -456,7 +456,7 @@ def test_closing_ends_every_call() -> None:
     client.close()
     client.close()
     found = ended(client, 3)
-    assert [failure(found[key]) for key in (*sent, unsent)] == [Transient, Unknown, Transient]
+    assert [failure(found[key]) for key in (*sent, unsent)] == [Unsent, Unknown, Unsent]
     assert (len(client._pending), script.is_closed) == (0, True)
 
 
@@ -480,7 +480,7 @@ def test_call_keeps_what_is_lost_meanwhile_for_replies() -> None:
     client = client_of(script)
     key = client.start(WRITE)
     script.answer(Disconnected("gone"))
-    assert failure(client.call(READ)) is Transient
+    assert failure(client.call(READ)) is Unsent
     (reply,) = client.replies(0.0)
     assert (reply.id, failure(reply)) == (key, Unknown)
 

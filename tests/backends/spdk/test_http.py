@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from lab import MIB, NQN, SimulatedLab, created, deleted, free_port, updated
 
-from backends.contract import Bdev, Interest, Lvol, Qos, QosLimits, Terminal, Transient, Unknown
+from backends.contract import Bdev, Interest, Lvol, Qos, QosLimits, Terminal, Transient, Unknown, Unsent
 from backends.spdk import transport
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import Call, Client
@@ -153,7 +153,7 @@ def test_no_proxy() -> None:
         backend.observe(Interest())
     backend.begin(created(null("n")), ())
     (applied,) = backend.wait(1.0)
-    assert type(applied.error) is Transient
+    assert type(applied.error) is Unsent
 
 
 def test_no_target_behind_the_proxy(lab: SimulatedLab, proxy: str) -> None:
@@ -179,7 +179,7 @@ def test_a_connection_lost_behind_the_proxy(
     lab.simulator.before("bdev_null_create", lambda _, params: fault if params["name"] == "b" else None)
     tickets = [lab.backend.begin(created(null(name)), ()) for name in "abc"]
     ended = {applied.ticket: type(applied.error) for applied in lab.ended(3)}
-    assert [ended[ticket] for ticket in tickets] == [type(None), Unknown, Transient]
+    assert [ended[ticket] for ticket in tickets] == [type(None), Unknown, Unsent]
     lab.simulator.forget_hooks()
     assert {key.name for key in lab.observe().objects} == ({"a", "b"} if happened else {"a"})
 
@@ -284,6 +284,6 @@ def test_sending_tells_how_many_left() -> None:
         keys = [client.start(WRITE) for _ in range(3)]
         found = {reply.id: reply for reply in client.replies(1.0)}
         assert found[keys[0]].result() is True
-        assert [type(found[key].error) for key in keys[1:]] == [Unknown, Transient]
+        assert [type(found[key].error) for key in keys[1:]] == [Unknown, Unsent]
         with pytest.raises(Disconnected):
             raise client.closed or AssertionError
