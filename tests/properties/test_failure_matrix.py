@@ -18,10 +18,7 @@ from grand import MODES, PHASES, Grand, Point, grand, mutates
 from backends.spdk.features import NEEDED, allowlist
 from reconciler.reconcile import Verdict
 
-UNUSED = {
-    "accel_crypto_keys_get",  # only asked for when a key is there already
-    "nvmf_subsystem_set_ns_ana_group",  # no kind declares groups yet
-}
+UNUSED = {"accel_crypto_keys_get"}  # only asked for when a key is there already
 
 
 @functools.cache

@@ -202,8 +202,13 @@ class Grand(World):
         """Everything that can be declared, once."""
         spaces = subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d", 5: "i", 6: "e"}, hosts=["web"])
         spaces["spec"]["namespaces"][1]["visibleTo"] = ["web"]
+        spaces["spec"]["anaReporting"] = True
         alone = subsystem("t", {}, hosts=["web"])
-        alone["spec"]["namespaces"] = [{"nsid": 1, "deviceRef": "through"}, {"nsid": 2, "deviceRef": "plain"}]
+        alone["spec"]["namespaces"] = [
+            {"nsid": 1, "deviceRef": "through", "anaGroup": 1},
+            {"nsid": 2, "deviceRef": "plain"},
+        ]
+        alone["spec"] |= {"anaReporting": True, "exports": [_door("non_optimized")]}
         referral = {"transport": "TCP", "address": "127.0.0.12", "port": 8009}
         return [
             *self._target(referrals=[referral]),
@@ -222,9 +227,11 @@ class Grand(World):
         spaces = subsystem("s", {1: "a", 2: "b", 3: "c", 4: "d", 6: "e"}, hosts=["web", "guest"])
         spaces["spec"]["namespaces"][1]["visibleTo"] = ["guest"]
         spaces["spec"]["exports"] = [{"targetRef": "n1", "portals": ["back"]}]
+        spaces["spec"]["anaReporting"] = True
         alone = subsystem("t", {}, hosts=[])
         alone["spec"]["hosts"]["any"] = True
-        alone["spec"]["namespaces"] = [{"nsid": 1, "deviceRef": "through"}]
+        alone["spec"]["namespaces"] = [{"nsid": 1, "deviceRef": "through", "anaGroup": 2}]
+        alone["spec"] |= {"anaReporting": True, "exports": [_door("optimized")]}
         alone["metadata"]["annotations"] = {"holdfast.dev/suppress": "open-subsystem: test"}
         referral = {"transport": "TCP", "address": "127.0.0.13", "port": 8009}
         return [
@@ -343,6 +350,10 @@ class Grand(World):
     def asked(self, since: int) -> list[tuple[str, Mapping[str, Any]]]:
         """Requests that change something, after the first so many."""
         return [call for call in self.simulators["n1"].mutations[since:] if mutates(call[0])]
+
+
+def _door(ana: str) -> dict[str, Any]:
+    return {"targetRef": "n1", "portals": ["front"], "anaState": ana}
 
 
 @contextmanager
