@@ -208,7 +208,7 @@ class Grand(World):
             {"nsid": 1, "deviceRef": "through", "anaGroup": 1},
             {"nsid": 2, "deviceRef": "plain"},
         ]
-        alone["spec"] |= {"anaReporting": True, "exports": [_door("non_optimized")]}
+        alone["spec"] |= {"anaReporting": True, "exports": [_door("non-optimized")]}
         referral = {"transport": "TCP", "address": "127.0.0.12", "port": 8009}
         return [
             *self._target(referrals=[referral]),
