@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends.contract import Backend, BackendError, Interest, Terminal
+from backends.contract import Backend, BackendError, Interest, Subsystem, Terminal
 from reconciler import telemetry
 from reconciler.cli.exits import CommandError, Exit
 from reconciler.clock import SystemClock, mint_uuid
@@ -133,6 +133,9 @@ def import_live(target: str, connection: Mapping[str, Any], namespace: str) -> I
     backend = backend_at(connection)
     try:
         observed = backend.observe(Interest())
+        reporting = [s.nqn for s in observed.objects.values() if isinstance(s, Subsystem) and s.ana_reporting]
+        if reporting:
+            observed = backend.observe(Interest(ana=frozenset(reporting)))
         hidden = backend.configuration(saved.PARTS)
     except BackendError as error:
         raise CommandError(str(error)) from error

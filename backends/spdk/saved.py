@@ -32,6 +32,7 @@ from backends.contract import (
     Referral,
     Subsystem,
     Transport,
+    VisibleHost,
     index,
 )
 from backends.spdk import model
@@ -93,9 +94,6 @@ def read_calls(calls: Any) -> Saved:  # noqa: ANN401  # JSON objects
                 _note(saved, thing, params, defaults)
             elif method == "bdev_set_qos_limit":
                 _limit(saved, params)
-            elif method == "nvmf_ns_add_host":
-                key = ObjectKey(ObjectKind.NAMESPACE, f"{params['nqn']}#{params['nsid']}")
-                saved.odd.setdefault(key, []).append(f"visible to {params['host']}")
             elif not _SETTINGS.fullmatch(method):
                 saved.unknown.append(f"{method} {params.get('name', '')}".strip())
     return saved
@@ -104,11 +102,7 @@ def read_calls(calls: Any) -> Saved:  # noqa: ANN401  # JSON objects
 def _note(saved: Saved, thing: LiveObject, params: Raw, defaults: Mapping[str, object]) -> None:
     """What of a call is neither part of the object nor as SPDK has it by itself."""
     flat: dict[str, Any] = {**params, **mapping(params.get("namespace", {}))}
-    odd = [
-        f"{name} {flat[name]}"
-        for name, usual in sorted(defaults.items())
-        if name in flat and flat[name] != usual and not (name == "anagrpid" and flat[name] == flat["nsid"])
-    ]
+    odd = [f"{name} {flat[name]}" for name, usual in sorted(defaults.items()) if name in flat and flat[name] != usual]
     if odd:
         saved.odd.setdefault(thing.key, []).extend(odd)
 
@@ -200,22 +194,36 @@ def _subsystem(p: Raw) -> Subsystem:
         p.get("min_cntlid"),
         p.get("max_cntlid"),
         allow_any_host=p.get("allow_any_host", False),
+        ana_reporting=p.get("ana_reporting"),
     )
 
 
 def _namespace(p: Raw) -> Namespace:
     about = mapping(p["namespace"])
-    return Namespace(p["nqn"], about["nsid"], about["bdev_name"], about.get("uuid"), about.get("nguid"))
+    return Namespace(
+        p["nqn"],
+        about["nsid"],
+        about["bdev_name"],
+        about.get("uuid"),
+        about.get("nguid"),
+        about.get("no_auto_visible", False),
+        about.get("anagrpid"),
+    )
+
+
+def _visible(p: Raw) -> VisibleHost:
+    return VisibleHost(p["nqn"], p["nsid"], p["host"])
 
 
 def _host(p: Raw) -> AllowedHost:
-    return AllowedHost(p["nqn"], p["host"])
+    return AllowedHost(p["nqn"], p["host"], p.get("dhchap_key", ""), p.get("dhchap_ctrlr_key", ""), p.get("psk", ""))
 
 
 def _listener(p: Raw) -> Listener:
     at = mapping(p["listen_address"])
     port = str(at.get("trsvcid", ""))
-    return Listener(p.get("nqn", DISCOVERY), at["trtype"].upper(), at["traddr"], int(port) if port.isdecimal() else 0)
+    number = int(port) if port.isdecimal() else 0
+    return Listener(p.get("nqn", DISCOVERY), at["trtype"].upper(), at["traddr"], number, p.get("secure_channel"))
 
 
 def _referral(p: Raw) -> Referral:
@@ -270,16 +278,17 @@ _CALLS: Mapping[str, tuple[Callable[[Raw], LiveObject], Mapping[str, object]]] =
         ),
         "nvmf_create_subsystem": (
             _subsystem,
-            {"ana_reporting": False, "passthrough": False, "enable_nssr": False, "dmrsl": 2097152, "wzsl": 12},
+            {"passthrough": False, "enable_nssr": False, "dmrsl": 2097152, "wzsl": 12},
         ),
         "nvmf_subsystem_add_ns": (
             _namespace,
-            {"no_auto_visible": False, "ptpl_file": "", "eui64": "0000000000000000", "anagrpid": 0},
+            {"ptpl_file": "", "eui64": "0000000000000000"},
         ),
-        "nvmf_subsystem_add_host": (_host, {"psk": "", "dhchap_key": "", "dhchap_ctrlr_key": ""}),
+        "nvmf_subsystem_add_host": (_host, {}),
+        "nvmf_ns_add_host": (_visible, {}),
         "nvmf_subsystem_add_listener": (
             _listener,
-            {"secure_channel": False, "sock_impl": "", "ana_state": "optimized"},
+            {"sock_impl": ""},
         ),
         "nvmf_discovery_add_referral": (_referral, {}),
     }

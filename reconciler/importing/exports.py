@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backends.contract import DISCOVERY, AllowedHost, Listener, Namespace, Referral, Subsystem, Transport
+from backends.contract import (
+    DISCOVERY,
+    AllowedHost,
+    Listener,
+    Namespace,
+    Referral,
+    Subsystem,
+    Transport,
+    VisibleHost,
+    ana_states,
+)
 from reconciler import identity
 from reconciler.importing.site import Manifest, Site, given, manifest
 
@@ -48,6 +58,7 @@ def _portals(site: Site) -> Iterator[dict[str, Any]]:
     listeners = [at for at in site.all(Listener) if not _no_portal(at)]
     for name, at in sorted({_portal(at): at for at in listeners}.items()):
         portal = {"name": site.name("portal", name), "transport": at.transport, "address": at.address, "port": at.port}
+        portal |= {"secureChannel": True} if at.secure_channel else {}
         discovers = any(_portal(other) == name and other.nqn == DISCOVERY for other in listeners)
         yield portal | ({"discovery": True} if discovers else {})
 
@@ -59,7 +70,7 @@ def _no_portal(listener: Listener) -> str:
 
 
 def _portal(listener: Listener) -> str:
-    return f"{listener.transport}-{listener.address}-{listener.port}"
+    return f"{listener.transport}-{listener.address}-{listener.port}{'-tls' if listener.secure_channel else ''}"
 
 
 def _referral(referral: Referral) -> dict[str, Any]:
@@ -84,6 +95,7 @@ def subsystems(site: Site) -> Iterator[Manifest]:
             "serialNumber": subsystem.serial_number,
             "modelNumber": subsystem.model_number,
             "maxNamespaces": subsystem.max_namespaces,
+            "anaReporting": subsystem.ana_reporting or None,
             "exports": [_export(site, subsystem)],
             "namespaces": [_namespace(site, namespace) for namespace in namespaces],
             "hosts": _hosts(site, subsystem),
@@ -94,7 +106,9 @@ def subsystems(site: Site) -> Iterator[Manifest]:
 
 def hosts(site: Site, imported: frozenset[str]) -> Iterator[Manifest]:
     """The hosts of the subsystems with these NQNs."""
-    for nqn in sorted({host.host for host in site.all(AllowedHost) if host.nqn in imported}):
+    named = {host.host for host in site.all(AllowedHost) if host.nqn in imported}
+    named |= {host.host for host in site.all(VisibleHost) if host.nqn in imported}
+    for nqn in sorted(named):
         yield manifest("Host", _host_name(site, nqn), {"nqn": nqn, "allowedNamespaces": [site.namespace]})
 
 
@@ -109,7 +123,20 @@ def _export(site: Site, subsystem: Subsystem) -> dict[str, Any]:
     export: dict[str, Any] = {"targetRef": site.target, "portals": [site.name("portal", name) for name in portals]}
     if subsystem.min_cntlid and subsystem.max_cntlid:
         export["cntlidRange"] = [subsystem.min_cntlid, subsystem.max_cntlid]
-    return export
+    return export | _ana(site, subsystem)
+
+
+def _ana(site: Site, subsystem: Subsystem) -> dict[str, Any]:
+    """The states of the paths, where they are not what they are by themselves; the same on every listener."""
+    told = next((at.ana for at in site.all(Listener) if at.nqn == subsystem.nqn and at.ana), "")
+    if subsystem.ana_reporting and not told:
+        site.leave_out(f"ANA states of {subsystem.nqn}", "they could not be read, and are declared as optimized")
+    if not (subsystem.ana_reporting and told):
+        return {}
+    states = [state.replace("_", "-") for state in ana_states(told, subsystem.max_namespaces or 1)]
+    most = max(sorted(set(states)), key=states.count)
+    others = [{"group": at, "state": state} for at, state in enumerate(states, 1) if state != most]
+    return given({"anaState": most if most != "optimized" else None, "anaGroups": others})
 
 
 def _unspeakable(site: Site, subsystem: Subsystem) -> str:
@@ -125,7 +152,15 @@ def _unspeakable(site: Site, subsystem: Subsystem) -> str:
     listeners = [thing for thing in inside if isinstance(thing, Listener)]
     reasons = [*map(_no_portal, listeners)] if listeners else ["it listens nowhere"]
     reasons += [_no_namespace(site, thing) for thing in inside if isinstance(thing, Namespace)]
+    reasons += [_keyed(thing) for thing in inside if isinstance(thing, AllowedHost)]
+    if len({at.ana for at in listeners}) > 1:
+        reasons.append("its listeners have different ANA states, which no manifest can say of one target")
     return next(filter(None, reasons), "")
+
+
+def _keyed(host: AllowedHost) -> str:
+    names = ", ".join(filter(None, (host.dhchap_key, host.dhchap_controller_key, host.psk)))
+    return f"host {host.host} proves itself with keys ({names}), which are declared by hand" if names else ""
 
 
 def _no_namespace(site: Site, namespace: Namespace) -> str:
@@ -143,7 +178,13 @@ def _no_namespace(site: Site, namespace: Namespace) -> str:
 
 def _namespace(site: Site, namespace: Namespace) -> dict[str, Any]:
     reference, name = site.exportable[namespace.bdev]
-    return {"nsid": namespace.nsid, reference: name}
+    found: dict[str, Any] = {"nsid": namespace.nsid, reference: name}
+    if namespace.masked:
+        seen = (h.host for h in site.all(VisibleHost) if (h.nqn, h.nsid) == (namespace.nqn, namespace.nsid))
+        found["visibleTo"] = [_host_name(site, host) for host in sorted(seen)]
+    if namespace.anagrpid not in (None, 0, namespace.nsid):
+        found["anaGroup"] = namespace.anagrpid
+    return found
 
 
 def _hosts(site: Site, subsystem: Subsystem) -> dict[str, Any]:

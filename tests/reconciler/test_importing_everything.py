@@ -96,6 +96,15 @@ def exports(made: World) -> None:
     for host in HOSTS:
         made.call("nvmf_subsystem_add_host", {"nqn": f"{NQN}One", "host": host})
     made.call("nvmf_subsystem_add_host", {"nqn": f"{NQN}any", "host": HOSTS[0]})
+    made.call("nvmf_create_subsystem", {"nqn": f"{NQN}far", "ana_reporting": True, "max_namespaces": 4})
+    masked = {"nsid": 1, "bdev_name": "Old Pool/root", "no_auto_visible": True, "anagrpid": 3}
+    made.call("nvmf_subsystem_add_ns", {"nqn": f"{NQN}far", "namespace": masked})
+    made.call("nvmf_subsystem_add_host", {"nqn": f"{NQN}far", "host": HOSTS[1]})
+    made.call("nvmf_ns_add_host", {"nqn": f"{NQN}far", "nsid": 1, "host": HOSTS[1]})
+    made.call("nvmf_subsystem_add_listener", {"nqn": f"{NQN}far", "listen_address": ADDRESS})
+    away = {"nqn": f"{NQN}far", "listen_address": ADDRESS}
+    made.call("nvmf_subsystem_listener_set_ana_state", away | {"ana_state": "non_optimized"})
+    made.call("nvmf_subsystem_listener_set_ana_state", away | {"ana_state": "inaccessible", "anagrpid": 2})
     for nqn, at in ((f"{NQN}One", ADDRESS), (f"{NQN}One", OTHER), (f"{NQN}any", OTHER), (DISCOVERY, ADDRESS)):
         made.call("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": at})
     referral = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.9", "trsvcid": "8009"}
@@ -131,6 +140,7 @@ def state(here: World) -> dict[str, Any]:
         "subsystems": here.call("nvmf_get_subsystems"),
         "transports": here.call("nvmf_get_transports"),
         "referrals": here.call("nvmf_discovery_get_referrals"),
+        "paths": here.call("nvmf_subsystem_get_listeners", {"nqn": f"{NQN}far"}),
     }
 
 
@@ -206,7 +216,7 @@ def test_a_saved_configuration_says_the_same_of_what_it_tells(here: World) -> No
         "StoragePool", "Volume", "VolumeSnapshot", "Subsystem", "Host", "BlockDevice",
     }  # fmt: skip
     missing = {name for kind, name in seen.keys() - told.keys() if kind in ("BlockDevice", "Subsystem")}
-    assert missing == {"n1-r1", "one"}
+    assert missing == {"n1-r1", "one", "far"}
     assert any("lvolstore" in line for line in found.left_out)
 
 
@@ -214,13 +224,14 @@ def test_what_no_manifest_can_say_is_named(here: World) -> None:
     """Guards omissions: options that the getters hide, devices of other kinds, and what stands on a volume."""
     here.call("bdev_malloc_create", {"name": "Meta", "num_blocks": 1024, "block_size": 512, "md_size": 8})
     here.call("bdev_crypto_create", {"name": "OnVol", "base_bdev_name": "Old Pool/vol 1", "key_name": "key0"})
-    here.call("nvmf_create_subsystem", {"nqn": f"{NQN}ana", "ana_reporting": True})
-    here.call("nvmf_subsystem_add_listener", {"nqn": f"{NQN}ana", "listen_address": OTHER})
+    here.call("nvmf_create_subsystem", {"nqn": f"{NQN}odd", "enable_nssr": True})
+    here.call("nvmf_subsystem_add_listener", {"nqn": f"{NQN}odd", "listen_address": OTHER})
     found = imported(here)
     assert {line.partition(": ")[0] for line in found.left_out} >= {
         "bdev Meta",
         "bdev OnVol",
         "lvol Old Pool/vol 1",
+        f"subsystem {NQN}odd",
     }
     enforce(here, filled_in(here, found))
     before = state(here)
