@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from world import World, world
 from backends.spdk import saved
 from reconciler import app
 from reconciler.cli.manuscript import manuscripts
+from reconciler.demo.patience import until
 from reconciler.importing import Imported
 from reconciler.reconcile import Verdict
 
@@ -272,3 +277,26 @@ def test_controllers_with_several_ways_are_imported(kind: str) -> None:
         here.converge()
         assert [len(c["ctrlrs"]) for c in here.call("bdev_nvme_get_controllers")] == [len(before[0]["ctrlrs"])]
         assert {b["name"] for b in here.call("bdev_get_bdevs")} >= {"Farn1", "Farn2"}
+
+
+@pytest.mark.spdk
+def test_a_target_that_was_made_by_load_config_is_imported() -> None:
+    """Guards the usual way in: a target that its own client made from a file goes on as it is."""
+    client = Path(os.environ["SPDK_TGT"]).parents[2] / "scripts" / "rpc.py"
+    if not client.exists():
+        pytest.skip(f"needs SPDK's own client, {client}")
+    with world(begin=lambda socket: LiveTarget(socket).start(), patience=5.0) as here:
+        configure(here)
+        names = [part["subsystem"] for part in here.call("framework_get_subsystems")]
+        parts = [{"subsystem": name, "config": here.call("framework_get_config", {"name": name})} for name in names]
+        before = state(here)
+        here.restart_target()
+        load = [sys.executable, str(client), "-s", str(here.socket("n1")), "load_config"]
+        subprocess.run(load, input=json.dumps({"subsystems": parts}), text=True, check=True, capture_output=True)
+        until(lambda: state(here)["lvols"] == before["lvols"], "the pools to be loaded")
+        found = imported(here)
+        assert found.left_out == ()
+        enforce(here, filled_in(here, found))
+        plan = here.tick().plan
+        assert [step.id for step in plan.steps if step.cause != "claim"] == []
+        assert (plan.held, plan.drifts) == ((), ())
