@@ -194,12 +194,25 @@ class HostWish:
 
 
 @dataclass(frozen=True, slots=True)
+class FrontWish:
+    """Where a target that exports what lies on another one has it from."""
+
+    owner: str  # Target
+    paths: tuple[NvmePath, ...]  # ways to the owner's export
+
+    @property
+    def controller(self) -> str:
+        return self.paths[0].controller
+
+
+@dataclass(frozen=True, slots=True)
 class SubsystemWish:
     wish: Wish
     subsystem: Subsystem
     hosts: tuple[str, ...]  # host NQNs
     namespaces: tuple[NamespaceWish, ...]
     listeners: tuple[Listener, ...]
+    front: FrontWish | None = None  # where the bytes lie on another target
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,8 +603,12 @@ class _House:
                 allow_any_host=spec["hosts"]["any"],
                 ana_reporting=spec["anaReporting"],
             ),
-            hosts=tuple(sorted(self._allowed(spec["hosts"], key.namespace))),
-            namespaces=tuple(self._namespace(n, spec, key.namespace) for n in sorted(spec["namespaces"], key=_nsid)),
+            hosts=tuple(sorted(self._allowed(spec["hosts"], key.namespace) - self._itself(export))),
+            namespaces=tuple(
+                self._namespace(n, spec, "" if "attachAs" in export else key.namespace)
+                for n in sorted(spec["namespaces"], key=_nsid)
+            ),
+            front=self._front(resource, spec, nqn, export) if "attachAs" in export else None,
             listeners=tuple(_listener(nqn, portals[name], _ana(spec, export)) for name in sorted(export["portals"])),
         )
 
@@ -600,6 +617,18 @@ class _House:
         named = {self._host(name) for name in hosts["refs"]}
         selector = hosts.get("selector")
         return named | {_spec(host)["nqn"] for host in self.of("Host") if picks(selector, namespace, host)}
+
+    def _itself(self, export: Mapping[str, Any]) -> set[str]:
+        """The host NQN of a front target, which must not attach what it exports."""
+        return {self._host(export["attachAs"])} if "attachAs" in export else set()
+
+    def _front(self, resource: Resource, spec: Mapping[str, Any], nqn: str, export: Mapping[str, Any]) -> FrontWish:
+        """The owner is the target that attaches nothing; all its portals are ways to it."""
+        owner = next(e for e in spec["exports"] if "attachAs" not in e)
+        portals = {portal["name"]: portal for portal in _spec(self._get("Target", "", owner["targetRef"]))["portals"]}
+        name, host = identity.object_name(self.site, resource.key), self._host(export["attachAs"])
+        ways = (portals[portal] for portal in sorted(owner["portals"]))
+        return FrontWish(owner["targetRef"], tuple(devices.front_path(name, way, nqn, host) for way in ways))
 
     def _host(self, name: str) -> str:
         return str(_spec(self._get("Host", "", name))["nqn"])
@@ -623,6 +652,8 @@ class _House:
         visible = tuple(sorted(map(self._host, entry["visibleTo"]))) if "visibleTo" in entry else None
         group = entry.get("anaGroup", entry["nsid"]) if spec["anaReporting"] else None
         found = NamespaceWish(entry["nsid"], visible_to=visible, ana_group=group)
+        if not namespace:  # the bytes are on another target
+            return found
         if "volumeRef" in entry:
             return replace(found, volume=self.volume(self._get("Volume", namespace, entry["volumeRef"])))
         return replace(found, device=self.device(self._get("BlockDevice", "", entry["deviceRef"])))

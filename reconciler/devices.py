@@ -11,6 +11,7 @@ from backends.contract import Bdev, Latency, NvmePath
 from schemas.quantity import parse_bytes
 
 DRIVERS = ("aio", "uring", "nvme", "malloc", "null", "raid", "crypto", "passthru", "delay")
+NEVER, RECONNECT = -1, 2  # seconds
 REDUNDANT = frozenset({"raid1", "raid5f"})
 _CRYPTO = uuid.UUID("078e3cf7-f4b4-4545-b2c3-d40045a64ae2")  # under which SPDK derives the uuid of a crypto device
 
@@ -70,6 +71,20 @@ def wanted_paths(name: str, spec: Mapping[str, Any]) -> tuple[NvmePath, ...]:
             fast_io_fail=about["fastIOFailTimeout"],
         )
         for way in (first, *further)
+    )
+
+
+def front_path(controller: str, portal: Mapping[str, Any], nqn: str, host: str) -> NvmePath:
+    """A way from a front target to its owner. It is never given up: I/O waits while the owner restarts."""
+    return NvmePath(
+        controller,
+        portal["transport"],
+        portal["address"],
+        portal["port"],
+        nqn,
+        host,
+        loss_timeout=NEVER,
+        reconnect_delay=RECONNECT,
     )
 
 

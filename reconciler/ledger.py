@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -66,11 +66,20 @@ class _Known:
         found = (record.applied.get("key_from") for record in self.by_key.values())
         return frozenset(source for source in found if isinstance(source, str))
 
+    @cached_property
+    def namespaces(self) -> Mapping[str, Sequence[Record]]:
+        """Those of each subsystem, by its NQN."""
+        found: defaultdict[str, list[Record]] = defaultdict(list)
+        for record in self.by_key.values():
+            if record.key.kind is ObjectKind.NAMESPACE:
+                found[record.key.name.partition("#")[0]].append(record)
+        return found
+
     def change(self, put: Iterable[Record], gone: Iterable[ObjectKey]) -> None:
         for key in gone:
             self.by_key.pop(key, None)
         self.by_key.update((record.key, record) for record in put)
-        for worked_out in ("in_order", "key_sources"):
+        for worked_out in ("in_order", "key_sources", "namespaces"):
             vars(self).pop(worked_out, None)
 
 
@@ -131,6 +140,19 @@ class Ledger:
             *_OUTLIVES_THE_PROCESS,
         )
         return {ResourceKey(kind, namespace, name): where for kind, namespace, name, where in rows}
+
+    def siblings(self, target: str, nqns: Collection[str]) -> Mapping[ObjectKey, Mapping[str, Record]]:
+        """Namespaces of these subsystems on other targets, each with the record of every target that has it."""
+        found: dict[ObjectKey, dict[str, Record]] = {}
+        others = self._store.rows(
+            "SELECT DISTINCT target FROM records WHERE target != ? AND kind = 'namespace'", target
+        )
+        for (other,) in others:
+            known = self._all(str(other)).namespaces
+            for nqn in known.keys() & nqns:
+                for record in known[nqn]:
+                    found.setdefault(record.key, {})[str(other)] = record
+        return found
 
     def placements(self) -> Mapping[ResourceKey, Placement]:
         """In which pool each volume and snapshot was made, on whichever target."""

@@ -15,7 +15,7 @@ CHAIN = {"StoragePool": "BlockDevice", "BlockDevice": "Target"}
 def check(case: Case) -> Iterator[Hit]:
     for subsystem in case.graph.sound("Subsystem"):
         references = case.graph.references(subsystem.key)
-        exports = [r for r in references if r.target.kind == "Target" and not r.part]
+        exports = [r for r in references if r.target.kind == "Target" and not r.part and not _is_front(subsystem, r)]
         for reference in references:
             home = _target_of(case.graph, reference.target) if reference.target.kind in (*CHAIN, "Volume") else None
             for export in exports:
@@ -23,6 +23,11 @@ def check(case: Case) -> Iterator[Hit]:
                     yield _hit(case.graph, reference, export, home)
     for device in case.graph.sound("BlockDevice"):
         yield from _stacked(case.graph, device)
+
+
+def _is_front(subsystem: Manifest, export: Reference) -> bool:
+    """Whether an export is that of a front target, which attaches what lies elsewhere."""
+    return "attachAs" in subsystem.spec["exports"][export.path[2]]
 
 
 def _stacked(graph: ResourceGraph, device: Manifest) -> Iterator[Hit]:
@@ -48,7 +53,7 @@ def _hit(graph: ResourceGraph, reference: Reference, export: Reference, home: Re
     subsystem = graph.manifests[reference.source]
     note = (subsystem.position_of(export.path), "exported here")
     message = f"{reference.target} is on {home}, and the subsystem is exported on {export.target}"
-    advice = f"export the subsystem on {home.name}, or take a volume of {export.target.name}"
+    advice = f"export the subsystem on {home.name}, or take a volume of {export.target.name}; a front has attachAs"
     return hit(subsystem, reference.path, message, advice, note)
 
 

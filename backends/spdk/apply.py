@@ -367,7 +367,7 @@ def _reread(key: ObjectKey, wanted: LiveObject | None, error: RpcError) -> Readi
 def _read_whole(key: ObjectKey) -> Reading:
     """One object with what only the configuration shows of it."""
     live = yield from read(key)
-    if isinstance(live, (Subsystem, Namespace)):
+    if isinstance(live, (Subsystem, AllowedHost, Namespace, Listener)):
         found = hidden((yield methods.NVMF_CONFIG))
         live = index(of_subsystem(live.nqn, [live], found)).get(key)
     if isinstance(live, Listener):

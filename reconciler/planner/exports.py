@@ -30,6 +30,7 @@ from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase,
 from reconciler.planner.ana import drain, in_place, propose_change
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
 from reconciler.planner.encryption import device_of, is_of
+from reconciler.planner.fronts import attach_owner, device_key, front_first, offered
 from reconciler.planner.keys import Guests, hold_barred, plan_keys, set_keys
 from reconciler.planner.lineage import ELSEWHERE
 from reconciler.planner.portals import closed_first, shared
@@ -183,7 +184,11 @@ def _inside(
     devices: Mapping[ResourceKey, Standing],
     volumes: Mapping[ResourceKey, Standing],
 ) -> Inside:
-    offered: list[Namespace] = []
+    if wish.front:
+        attach_owner(view, draft, wish)
+        shown, missing = offered(view, draft, wish)
+        return Inside(wish, tuple(shown), tuple(missing))
+    offered_here: list[Namespace] = []
     absent: list[NamespaceWish] = []
     reused: list[tuple[NamespaceWish, str]] = []
     for entry in wish.namespaces:
@@ -191,12 +196,12 @@ def _inside(
         namespace = _namespace(view, wish.subsystem.nqn, entry, standing)
         why = _reuses(view, draft, namespace) if namespace else ""
         if namespace and not why:
-            offered.append(namespace)
+            offered_here.append(namespace)
         else:
             absent.append(entry)
         if why:
             reused.append((entry, why))
-    return Inside(wish, tuple(offered), tuple(absent), tuple(reused))
+    return Inside(wish, tuple(offered_here), tuple(absent), tuple(reused))
 
 
 def _reuses(view: View, draft: Draft, namespace: Namespace) -> str:
@@ -329,6 +334,8 @@ def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: s
     )
     if unread := unmasked(view, inside.namespaces, thing):
         draft.hold(proposal, "Unknown", unread, waiting=True)
+    elif isinstance(thing, Namespace) and (first := front_first(view, thing)):
+        draft.hold(proposal, "FrontFirst", first, waiting=True)
     elif isinstance(thing, Listener) and waiting:
         draft.hold(proposal, "WaitingForNamespaces", waiting, waiting=True)
         draft.remark(wish.wish.key, "WaitingForNamespaces", waiting)
@@ -360,17 +367,19 @@ def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: Liv
         doubt=shared(view, thing) if isinstance(thing, Listener) else None,
     )
     draft.propose(removal)
-    draft.propose(
-        Proposal(
-            created(thing),
-            wish.wish.key,
-            cause,
-            reason,
-            requires=_requires(view, inside, thing),
-            gone=(*_goes_first(view, inside, thing), live.key),
-            settled=inside.closing if isinstance(thing, Namespace) else (),
-        )
+    creation = Proposal(
+        created(thing),
+        wish.wish.key,
+        cause,
+        reason,
+        requires=_requires(view, inside, thing),
+        gone=(*_goes_first(view, inside, thing), live.key),
+        settled=inside.closing if isinstance(thing, Namespace) else (),
     )
+    if isinstance(thing, Namespace) and (first := front_first(view, thing)):
+        draft.hold(creation, "FrontFirst", first, waiting=True)
+    else:
+        draft.propose(creation)
 
 
 def _why_anew(thing: LiveObject, fields: Sequence[str]) -> str:
@@ -426,6 +435,8 @@ def _requires(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKey,
 
 def _disk(view: View, wish: SubsystemWish, nsid: int) -> ObjectKey:
     entry = next(entry for entry in wish.namespaces if entry.nsid == nsid)
+    if wish.front:
+        return device_key(wish, nsid)
     if entry.device:
         return entry.device.bdev.key
     volume = entry.volume

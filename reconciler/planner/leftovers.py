@@ -69,6 +69,9 @@ def _declared(view: View, record: Record) -> bool:
     moment = moment_of(record.resource)
     if moment and (moment.schedule, moment.volume) in view.scheduled:
         return True
+    if record.key.kind is ObjectKind.NVME_PATH and record.resource.kind == "Subsystem":
+        fronts = (wish.front for wish in view.target.subsystems)
+        return any(path.key == record.key for front in fronts if front for path in front.paths)
     return record.resource in view.desired.declared
 
 

@@ -138,6 +138,9 @@ class Owned:
     breaker: Breaker = CLOSED  # how writing to it went
     schedules: Mapping[ResourceKey, Memory] = field(default_factory=dict)  # what is remembered of them
     digests: Mapping[str, Digest] = field(default_factory=dict)  # of the files of images that say theirs, by path
+    siblings: Mapping[ObjectKey, Mapping[str, Record]] = field(
+        default_factory=dict
+    )  # namespaces of the same subsystems on other targets: by target
     policy: Policy = BUILT_IN  # of the newest revision that fully converged
 
 
@@ -235,7 +238,7 @@ class View:
 
     def sharing(self, wish: DeviceWish) -> tuple[DeviceWish, ...]:
         """The devices that are namespaces of the same NVMe controller, in the order of their names."""
-        return self._controllers[wish.paths[0].controller]
+        return self._controllers.get(wish.paths[0].controller, (wish,))
 
     @cached_property
     def _controllers(self) -> Mapping[str, tuple[DeviceWish, ...]]:

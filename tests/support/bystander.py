@@ -29,6 +29,7 @@ class Bystander:
     folder: Path
     target: Witness
     nqn: str
+    blocks: int = BLOCKS  # fewer where several processes that poll share a core
     _results: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -46,6 +47,12 @@ class Bystander:
         who = {"hostnqn": shown["hosts"][0]["nqn"], "subnqn": self.nqn}
         self._witness.call("bdev_nvme_attach_controller", name="Remote", **where, **who)
 
+    def attach(self, address: dict[str, str], host: str) -> None:
+        """One more way to the subsystem; it is tried again and again when it is lost."""
+        how: dict[str, Any] = {"multipath": "multipath", "ctrlr_loss_timeout_sec": -1, "reconnect_delay_sec": 1}
+        who = {"hostnqn": host, "subnqn": self.nqn}
+        self._witness.call("bdev_nvme_attach_controller", name="Remote", **address, **who, **how)
+
     def work(self) -> None:
         self._worker = threading.Thread(target=self._perform, daemon=True)
         self._worker.start()
@@ -58,7 +65,7 @@ class Bystander:
     def goes_on(self) -> None:
         """Wait until it has done some more. Raises CommandError when it does not."""
         before = self._done()
-        until(lambda: self._done() > before + BLOCKS, "the host to go on")
+        until(lambda: self._done() > before + self.blocks, "the host to go on")
 
     def _done(self) -> int:
         """I/O of all its disks so far."""

@@ -86,14 +86,14 @@ def attach(  # noqa: PLR0913  # the method's parameters
     if way.trtype == "PCIE":
         raise failed(errno.ENODEV)
     offered = _find(way, subnqn)
-    if offered is None:
+    if offered is None or not (offered.allow_any_host or offered.host(hostnqn)):
         raise failed(errno.EIO)
     known = target.controllers.get(name)
     controller = known or Controller(name, subnqn, hostnqn, options=options)
     controller.ways.append(way)
     target.controllers[name] = controller
     if known is None:
-        for nsid, uuid, block_size, blocks in _namespaces(offered):
+        for nsid, uuid, block_size, blocks in _namespaces(offered, hostnqn):
             bdev = Bdev(
                 f"{name}n{nsid}", "NVMe disk", "nvme", block_size, blocks, uuid, NVME_IO, lambda: _shown(controller)
             )
@@ -109,8 +109,11 @@ def _find(way: Address, subnqn: str) -> Subsystem | None:
     return None
 
 
-def _namespaces(subsystem: Subsystem) -> Iterator[tuple[int, str, int, int]]:
+def _namespaces(subsystem: Subsystem, host: str) -> Iterator[tuple[int, str, int, int]]:
+    """Those that a host sees."""
     for nsid, namespace in sorted(subsystem.namespaces.items()):
+        if namespace.no_auto_visible and host not in namespace.hosts:
+            continue
         yield nsid, namespace.uuid, namespace.bdev.block_size, namespace.bdev.num_blocks
 
 
