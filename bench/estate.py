@@ -36,7 +36,7 @@ ADDRESS = "127.0.77.2"  # a loopback address that no other example uses
 DEVICE = "00000000-0000-4000-8000-000000000001"
 CLUSTER = 1 << 20  # bytes; a volume takes one, and none before it is written to
 SUBSYSTEMS = 1000  # a live target has room for 1,023 beside its own
-LIMIT = 120.0  # seconds that converging may take
+LIMIT = 600.0  # seconds that converging may take
 NEVER = "2031-12-31"
 # Measured is what the reconciler does, not what it would hold back.
 POLICY: Mapping[str, Any] = {

@@ -150,11 +150,9 @@ class Store:
             for forget in self.undone:
                 forget()
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[object]:
         """Nobody else reads or writes meanwhile, and no transaction of another is half done."""
-        with self._lock:
-            yield
+        return self._lock
 
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[None]:

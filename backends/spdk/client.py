@@ -91,9 +91,7 @@ class Reply:
 
 def _message(line: bytes) -> dict[str, Json]:
     """Raises ValueError or RecursionError; also for half a character, which nothing could write down again."""
-    message: dict[str, Json] = json.loads(line)
-    if b"\\u" in line and _SURROGATE.search(line):
-        json.dumps(message, ensure_ascii=False).encode()
+    message: dict[str, Json] = msgspec.json.decode(line)
     return message
 
 
@@ -260,7 +258,6 @@ def _head(key: int) -> bytes:
 
 
 _ENCODER = msgspec.json.Encoder()
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _HEAD = re.compile(rb'\{"jsonrpc":"2\.0","id":([0-9]{1,18}),')
 
 
