@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from analyzer.finding import Severity
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, Rule, hit
+from schemas.limits import picks
+from schemas.resources import ResourceKey
+
+SECURE = "secureChannel"
+
+
+def check(case: Case) -> Iterator[Hit]:
+    for target in case.graph.sound("Target"):
+        yield from _portals(target)
+    for subsystem in case.graph.sound("Subsystem"):
+        yield from _open(case, subsystem)
+        yield from _hosts(case, subsystem)
+
+
+def _portals(target: Manifest) -> Iterator[Hit]:
+    for place, portal in enumerate(target.spec["portals"]):
+        path = ("spec", "portals", place, SECURE)
+        if portal[SECURE] and portal["discovery"]:
+            message = f"portal {portal['name']} takes TLS only, and discovery lets every host in, with no key"
+            yield _refused(hit(target, path, message, "let discovery listen on a portal of its own"))
+        if portal[SECURE] and portal["transport"] != "TCP":
+            message = f"portal {portal['name']} takes TLS only, which {portal['transport']} does not have"
+            yield _refused(hit(target, path, message, f"take {SECURE} away, or declare a portal with transport TCP"))
+
+
+def _open(case: Case, subsystem: Manifest) -> Iterator[Hit]:
+    """SPDK refuses a TLS listener where any host may connect."""
+    if not subsystem.spec["hosts"]["any"]:
+        return
+    for export, place, portal in _exported(case, subsystem):
+        if portal[SECURE]:
+            message = f"portal {portal['name']} takes TLS only, and SPDK does not open it where any host may connect"
+            path = ("spec", "exports", export, "portals", place)
+            yield _refused(hit(subsystem, path, message, "list the hosts, each with spec.tls, or use another portal"))
+
+
+def _hosts(case: Case, subsystem: Manifest) -> Iterator[Hit]:
+    """Hosts that no portal fits: with a key where all is plain, and without one where all is TLS."""
+    secure = {portal[SECURE] for _, _, portal in _exported(case, subsystem)}
+    if len(secure) != 1 or subsystem.spec["hosts"]["any"]:
+        return
+    for host, path in _allowed(case, subsystem):
+        has_key = "tls" in host.spec
+        if has_key and secure == {False}:
+            message = f"{host.key} has a key for TLS, but no portal of {subsystem.key} takes TLS: it sends in clear"
+            advice = f"export it on a portal with {SECURE}: true"
+            note = (host.position_of(("spec", "tls")), "its key")
+            yield hit(subsystem, path, message, advice, note)
+        if not has_key and secure == {True}:
+            message = f"{host.key} has no key for TLS, and every portal of {subsystem.key} takes nothing else"
+            yield hit(subsystem, path, message, "give the host spec.tls.pskFrom, or export on a plain portal")
+
+
+def _refused(found: Hit) -> Hit:
+    """What SPDK does not do, and a host could not."""
+    return replace(found, severity=Severity.ERROR)
+
+
+def _exported(case: Case, subsystem: Manifest) -> Iterator[tuple[int, int, Any]]:
+    """The portals that a subsystem listens on, and where it says so."""
+    for number, export in enumerate(subsystem.spec["exports"]):
+        target = case.graph.manifests.get(ResourceKey("Target", "", export["targetRef"]))
+        if target and target.sound:
+            portals = {portal["name"]: portal for portal in target.spec["portals"]}
+            for place, name in enumerate(export["portals"]):
+                if name in portals:
+                    yield number, place, portals[name]
+
+
+def _allowed(case: Case, subsystem: Manifest) -> Iterator[tuple[Manifest, tuple[str | int, ...]]]:
+    """The hosts that are named or picked, and where."""
+    hosts = subsystem.spec["hosts"]
+    for place, name in enumerate(hosts["refs"]):
+        host = case.graph.manifests.get(ResourceKey("Host", "", name))
+        if host and host.sound:
+            yield host, ("spec", "hosts", "refs", place)
+    if "selector" in hosts:
+        for host in case.graph.sound("Host"):
+            if picks(hosts["selector"], subsystem.key.namespace, host.resource):
+                yield host, ("spec", "hosts", "selector")
+
+
+RULE = Rule("secure-channel-mismatch", Severity.WARNING, check)
