@@ -543,7 +543,7 @@ class Observed:
     connections: Mapping[str, Mapping[str, frozenset[str]] | None] = field(default_factory=dict)
     keyed: Mapping[str, bool | None] = field(default_factory=dict)  # bdev name → has the key; None: cannot tell
     version: str = ""
-    user: int | None = None  # uid of the target, where it provably runs on this machine and sees its files
+    user: int | None = None  # uid of who listens for the target on this machine; None: it is reached otherwise
     last_notification: int = -1
     # feature (for making it; `update` or `delete` before its name) → what this target lacks for it
     unsupported: Mapping[str, str] = field(default_factory=dict)

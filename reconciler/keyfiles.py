@@ -29,11 +29,11 @@ class KeyFiles:
     def obstacle(self, target: str, user: int | None) -> str:
         """Why a target that runs as this user could not read a file that this process writes; empty when it could.
 
-        None for a user: the target does not provably run on this machine.
+        None for a user: the target is not reached over a UNIX socket of this machine.
         """
         me = os.geteuid()
         if user is None:
-            return "the target does not provably run on this machine"
+            return "the target is not reached over a UNIX socket, so it may run on another machine"
         if user == me:
             return ""
         if me != 0:

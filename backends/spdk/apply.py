@@ -141,6 +141,9 @@ def _meaning(wanted: LiveObject | None, error: RpcError) -> BackendError:
     """What a refusal to make something means; SPDK lists no transports that it could offer."""
     if isinstance(wanted, Transport) and wanted.type != "TCP" and error.code == INVALID_PARAMS:
         return Terminal(f"NotSupported: this SPDK refuses {wanted.type}, most likely built without it ({error})")
+    if isinstance(wanted, KeyringKey):
+        who = f"as uid {wanted.owner}, " if wanted.owner is not None else ""
+        return Terminal(f"the target does not take {wanted.path}: it has to see this file, {who}as its own ({error})")
     return error.verdict()
 
 

@@ -113,7 +113,7 @@ class Observer:
                 blank={name: self.blank(objects, name, pid) for name in sorted(interest.blank)},
                 connections=self.paths(sorted(interest.connections)),
                 version=version,
-                user=self.client.peer_user if pid is not None and self.client.peer_pid == pid else None,
+                user=self.client.peer_user,
                 last_notification=notification,
                 unsupported=features.unsupported(offered, version),
             )

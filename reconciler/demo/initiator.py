@@ -47,7 +47,7 @@ class Initiator:
             raise CommandError(f"no host can see {uuid}")
         nqn, nsid = shown
         host = self.folder / "host.json"
-        host.write_text(json.dumps(_attach(witness.subsystems()[nqn])))
+        host.write_text(json.dumps(_attach(witness.subsystems()[nqn], witness.call("keyring_get_keys"))))
         own = (
             "-m",
             "0x1",
@@ -81,9 +81,10 @@ def beside(nvmf_tgt: Path, folder: Path) -> Initiator | None:
     return Initiator(spdk_dd, folder) if os.access(spdk_dd, os.X_OK) else None
 
 
-def _attach(subsystem: Any) -> Any:  # noqa: ANN401  # JSON
-    """The configuration of a host that connects to a subsystem as the first host it allows."""
-    listener = subsystem["listen_addresses"][0]
+def _attach(subsystem: Any, ring: Any) -> Any:  # noqa: ANN401  # JSON
+    """The configuration of a host that connects to a subsystem as the first host it allows, with that one's key."""
+    listener, first = subsystem["listen_addresses"][0], subsystem["hosts"][0]
+    key = next(({"name": k["name"], "path": k["path"]} for k in ring if k["name"] == first.get("dhchap_key")), None)
     params = {
         "name": CONTROLLER,
         "trtype": "TCP",
@@ -91,10 +92,11 @@ def _attach(subsystem: Any) -> Any:  # noqa: ANN401  # JSON
         "traddr": listener["traddr"],
         "trsvcid": listener["trsvcid"],
         "subnqn": subsystem["nqn"],
-        "hostnqn": subsystem["hosts"][0]["nqn"],
-    }
+        "hostnqn": first["nqn"],
+    } | ({"dhchap_key": key["name"]} if key else {})
     attach = {"method": "bdev_nvme_attach_controller", "params": params}
-    return {"subsystems": [{"subsystem": "bdev", "config": [attach]}]}
+    keys = {"subsystem": "keyring", "config": [{"method": "keyring_file_add_key", "params": key}] if key else []}
+    return {"subsystems": [keys, {"subsystem": "bdev", "config": [attach]}]}
 
 
 def _digest(path: Path) -> str:

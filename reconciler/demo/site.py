@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from typing import Any
+from zlib import crc32
 
 from analyzer.analyze import analyze
 from analyzer.graph import ResourceGraph
@@ -41,7 +43,7 @@ class Site:
     folder: Path
     nodes: tuple[Node, ...]
     disks: tuple[tuple[Path, int], ...]  # file and size in bytes
-    keys: tuple[Path, ...]  # of what is encrypted
+    keys: tuple[tuple[Path, str], ...]  # file and kind: cipher, dhchap
     volumes: int
     subsystems: int
 
@@ -96,9 +98,10 @@ def lay_out(site: Site) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as disk:
                 os.truncate(disk.fileno(), size)  # sparse: it takes no room until it is written to
-        for key in site.keys:
+        for key, kind in site.keys:
+            key.parent.mkdir(parents=True, exist_ok=True)
             key.touch(0o600, exist_ok=False)
-            key.write_text(f"{token_hex(64)}\n")
+            key.write_text(f"{_minted(kind)}\n")
         for node in site.nodes:
             node.socket.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -167,8 +170,19 @@ def _disks(graph: ResourceGraph, folder: Path) -> Iterable[tuple[Path, int]]:
             yield _placed(spec["aio"]["path"], folder), parse_bytes(sizes.get(name, MEMBER))
 
 
-def _keys(graph: ResourceGraph, folder: Path) -> Iterable[Path]:
-    """Files that keys are read from."""
+def _keys(graph: ResourceGraph, folder: Path) -> Iterable[tuple[Path, str]]:
+    """Files that keys are read from, and what keys they are."""
     for _, spec in _specs(graph, "BlockDevice"):
         if "crypto" in spec:
-            yield _placed(spec["crypto"]["keyFrom"]["file"], folder)
+            yield _placed(spec["crypto"]["keyFrom"]["file"], folder), "cipher"
+    for _, spec in _specs(graph, "Host"):
+        if "dhchap" in spec:
+            yield _placed(spec["dhchap"]["keyFrom"]["file"], folder), "dhchap"
+
+
+def _minted(kind: str) -> str:
+    """A new key, as `openssl rand -hex 64` or `nvme gen-dhchap-key` makes one."""
+    if kind == "cipher":
+        return token_hex(64)
+    key = token_bytes(32)
+    return f"DHHC-1:00:{b64encode(key + crc32(key).to_bytes(4, 'little')).decode()}:"

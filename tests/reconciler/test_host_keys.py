@@ -9,7 +9,9 @@ import pytest
 from hostkeys import dhchap, keyed, psk, put
 from world import NQN, World, manifest, subsystem, volume
 
-from reconciler.plan import Hazard
+from backends.contract import ObjectKind
+from backends.spdk.simulator import Refuse
+from reconciler.plan import Hazard, Outcome
 
 S, WEB = f"{NQN}s", f"{NQN}host-web"
 
@@ -26,20 +28,6 @@ def shown(site: World) -> dict[str, dict[str, str]]:
 
 def ring(site: World) -> dict[str, str]:
     return {key["name"]: key.get("path", "removed") for key in site.call("keyring_get_keys")}
-
-
-def restart(site: World) -> None:
-    """As on one machine, where the kernel knows the new process; that of a simulated target stays the same."""
-    site.restart_target()
-    backend: Any = site.keepers["n1"].backend
-    connect, pid = backend.connect, site.call("framework_get_reactors")["pid"]
-
-    def connect_here() -> Any:
-        transport = connect()
-        transport.peer_pid = pid
-        return transport
-
-    backend.connect = connect_here
 
 
 @pytest.fixture
@@ -190,7 +178,7 @@ def test_a_key_file_that_somebody_changed_is_written_again(settled: World) -> No
 
 def test_after_a_restart_keys_come_before_hosts_and_listeners_last(settled: World) -> None:
     """Nobody is let in without a key while a restarted target is being set up again."""
-    restart(settled)
+    settled.restart_target()
     settled.converge()
     order = [method for method, _ in settled.simulators["n1"].mutations]
     last = {method: place for place, method in enumerate(order)}
@@ -300,3 +288,42 @@ def test_a_portal_that_several_subsystems_share_turns_to_tls_only_by_approval(se
     methods = [method for method, _ in secure.simulators["n1"].mutations]
     closed, opened = "nvmf_subsystem_remove_listener", "nvmf_subsystem_add_listener"
     assert methods[-4:] == [closed, closed, opened, opened]
+
+
+# --- targets that do not see what is laid down
+
+
+def test_a_target_that_does_not_see_the_file_is_told_apart(site: World) -> None:
+    """Behind a forwarder nobody knows where the target runs: it is asked, and what it lacks is said of that host."""
+    site.simulators["n1"].before("keyring_file_add_key", lambda *_: Refuse(-2, "No such file or directory"))
+    commit(
+        site, keyed(keyFrom={"file": put(site, "web.key", dhchap(1))}), manifest("Host", "db", {"nqn": f"{NQN}host-db"})
+    )
+    failed = [result.message for result in site.tick().execution.of(Outcome.FAILED)]
+    assert len(failed) == 1
+    assert "has to see this file" in failed[0]
+    site.converge()
+    assert set(shown(site)) == {f"{NQN}host-db"}
+
+
+def test_a_key_that_somebody_else_put_there_is_used(site: World) -> None:
+    """A target on another machine: it is said under which name its operator adds the key, and then it is in force."""
+    backend: Any = site.keepers["n1"].backend
+    connect = backend.connect
+
+    def far() -> Any:
+        transport = connect()
+        transport.peer_user = None
+        return transport
+
+    backend.connect = far
+    commit(site, keyed(keyFrom={"file": put(site, "web.key", dhchap(1))}))
+    held = {held.change.key.kind: held for held in site.converge().plan.held}
+    assert {item.reason for item in held.values()} == {"KeyNotDelivered"}
+    name = held[ObjectKind.KEY].change.key.name
+    assert f"keyring_file_add_key {name} FILE" in held[ObjectKind.KEY].message
+    assert not (site.folder / "keys").exists()
+
+    site.call("keyring_file_add_key", {"name": name, "path": put(site, "theirs", dhchap(1))})
+    assert site.converge().settled
+    assert shown(site) == {WEB: {"dhchap_key": name}}
