@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import world as worlds
 from live_world import KINDS, LiveTarget
-from world import World, manifest, removal, subsystem, volume, world
+from world import World, host, manifest, removal, subsystem, volume, world
 
 from backends.spdk.simulator import Pace, Simulator
+from reconciler.demo.initiator import Initiator
+from reconciler.demo.witness import Witness
 from reconciler.plan import Outcome, TaskState
 from reconciler.reconcile import Verdict
 
@@ -203,3 +208,67 @@ def test_nothing_is_done_to_a_volume_that_is_copied(slow: World) -> None:
     held = {item.change.key.name.rpartition("-")[2]: item.reason for item in tick.plan.held}
     assert held.get("a") == "TaskRunning"
     assert uid in slow.lvols().values()
+
+
+@pytest.mark.spdk
+@pytest.mark.parametrize("site", ["live"], indirect=True)
+def test_real_bytes_are_the_same_in_a_copy_of_their_own(site: World) -> None:
+    """Guards bytes on a real target: inflated and detached clones hold what they held, without what they lay on."""
+    host_ = Initiator(Path(os.environ["SPDK_TGT"]).with_name("spdk_dd"), site.folder)
+    eye = Witness(site.socket("n1"))
+    site.commit(host("web"), volume("a"), subsystem("x", {1: "a"}, hosts=["web"]))
+    site.converge()
+    first = host_.write(eye, site.uid("a"))
+    clones = [
+        volume("c", source={"snapshotRef": "s"}, thin=False),
+        volume("d", size="16Mi", source={"snapshotRef": "s", "detach": True}),
+    ]
+    shop = [host("web"), volume("a"), snap("s", "a"), *clones]
+    site.commit(*shop, subsystem("x", {1: "a", 2: "c", 3: "d"}, hosts=["web"]))
+    assert site.converge().verdict is Verdict.CONVERGED
+    second = host_.write(eye, site.uid("a"))
+    consent = removal("s", site.uid("s"), kind="VolumeSnapshot")
+    site.commit(
+        host("web"), volume("a"), volume("c", thin=False), volume("d", size="16Mi"),
+        consent, subsystem("x", {1: "a", 2: "c", 3: "d"}, hosts=["web"]),
+    )  # fmt: skip
+    site.restart_target()
+    site.converge()
+    assert [host_.read(eye, site.uid(name)) for name in ("a", "c", "d")] == [second, first, first]
+    assert not about(site, "c")["clone"]
+    assert not about(site, "d")["clone"]
+
+
+@pytest.mark.spdk
+@pytest.mark.parametrize("killed", ["daemon", "target"])
+def test_whoever_is_killed_while_real_bytes_are_copied_it_ends_well(
+    monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
+    """Guards kill -9 in the middle: the copy goes on or is begun again, is done once, and the bytes are the same."""
+    monkeypatch.setattr(worlds, "DISK", 5 << 30)
+    with world(begin=lambda socket: LiveTarget(socket).start(), patience=5.0) as site:
+        host_ = Initiator(Path(os.environ["SPDK_TGT"]).with_name("spdk_dd"), site.folder)
+        eye = Witness(site.socket("n1"))
+        large = volume("a", size="1536Mi", thin=False)
+        site.commit(host("web"), large, subsystem("x", {1: "a"}, hosts=["web"]))
+        site.converge()
+        written = host_.write(eye, site.uid("a"))
+        shop = [host("web"), large, snap("s", "a"), subsystem("x", {1: "a", 2: "c"}, hosts=["web"])]
+        copy = volume("c", size="1536Mi", source={"snapshotRef": "s"})
+        site.commit(*shop, copy)
+        site.converge()
+        site.commit(*shop, copy | {"spec": copy["spec"] | {"thin": False}})
+        assert [result.outcome for result in site.tick().execution.results] == [Outcome.RUNNING]
+        if killed == "daemon":
+            site.die()
+            site.wake()
+            assert [task.state for task in site.tick().plan.tasks] == [TaskState.RUNNING]
+        else:
+            site.restart_target()
+
+        while site.converge().plan.tasks:
+            pass
+
+        assert site.tick().verdict is Verdict.CONVERGED
+        assert not about(site, "c")["thin_provision"]
+        assert (host_.read(eye, site.uid("c")), host_.read(eye, site.uid("a"))) == (written, written)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time
+from itertools import pairwise
+
+from analyzer.finding import Severity
+from analyzer.rule import Case, Hit, Rule, hit
+from schemas.calendar import DAY, Calendar
+
+SHORTEST = 300.0  # seconds between two runs
+LOOKED_AT = 2000  # runs
+
+
+def check(case: Case) -> Iterator[Hit]:
+    now = datetime.combine(case.as_of, time(), UTC).timestamp()
+    for schedule in case.graph.sound("SnapshotSchedule"):
+        runs = Calendar(schedule.spec["cron"], schedule.spec["timeZone"]).between(now, now + 8 * DAY, LOOKED_AT)
+        gap = min((later - earlier for earlier, later in pairwise(runs)), default=DAY)
+        if gap < SHORTEST:
+            message = f"{schedule.key} runs {gap / 60:.0f} minute(s) apart; 5 is the least that is sensible"
+            advice = "run it less often: every snapshot holds up the volume's I/O and adds a level to read through"
+            yield hit(schedule, ("spec", "cron"), message, advice)
+
+
+RULE = Rule("schedule-too-frequent", Severity.WARNING, check)
