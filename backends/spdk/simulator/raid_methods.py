@@ -30,6 +30,10 @@ class _Refused(Exception):
         self.number = number
 
 
+class _RefusedLate(_Refused):
+    """For what the superblock on it says, which is read when the call is under way."""
+
+
 def create(  # noqa: PLR0913  # the method's parameters
     target: Target,
     *,
@@ -89,8 +93,11 @@ def _join(target: Target, raid: Raid, leg: Leg) -> None:
     bdev.close(leg)
     _let_go(raid, leg)
     if found.uuid != raid.uuid:
-        raise _Refused(EXISTS)
-    _take_back(target, found, bdev)
+        raise _RefusedLate(EXISTS)
+    try:
+        _take_back(target, found, bdev)
+    except _Refused as refused:
+        raise _RefusedLate(refused.number) from None
 
 
 def _open(target: Target, raid: Raid, leg: Leg) -> Bdev:
@@ -455,8 +462,8 @@ def add_base_bdev(target: Target, *, raid_bdev: str, base_bdev: str) -> Steps:
     try:
         _join(target, raid, leg)
     except _Refused as refused:
-        if refused.number == EXISTS:
-            raise _error("add base bdev to RAID bdev", EXISTS) from None
+        if isinstance(refused, _RefusedLate):
+            raise _error("add base bdev to RAID bdev", refused.number) from None
         if refused.number != errno.ENODEV or raid.state is not State.CONFIGURING:
             leg.name = None
         raise _error(what, refused.number) from None

@@ -134,6 +134,19 @@ def test_a_leg_that_cannot_be_written_is_refused(rig: Rig) -> None:
     rig.call("bdev_lvol_create_lvstore", bdev_name="a", lvs_name="pool", cluster_sz=MIB)
 
 
+def test_a_leg_that_was_given_up_does_not_mend_a_striped_array(rig: Rig) -> None:
+    """Guards the refusal of a live target, which comes late: the superblock on the leg is looked at first."""
+    leg(rig, "a")
+    leg(rig, "b")
+    stripe = {"name": "r", "raid_level": "raid0", "strip_size_kb": 64, "superblock": True}
+    rig.call("bdev_raid_create", base_bdevs=["a", "b"], **stripe)
+    rig.call("bdev_raid_remove_base_bdev", name="a")
+    assert rig.refusal("bdev_raid_add_base_bdev", raid_bdev="r", base_bdev="a") == (
+        -errno.EINVAL,
+        "Failed to add base bdev to RAID bdev: Invalid argument",
+    )
+
+
 @pytest.mark.parametrize("legs", [["a", "b"], ["b", "a"]])
 def test_no_store_is_found_where_the_legs_of_a_mirror_differ(rig: Rig, legs: list[str]) -> None:
     """Guards what a live target makes of a disk with a store that is put beside a blank one: none of it."""
