@@ -6,6 +6,7 @@ A handler never looks at error texts to learn what is there: after a refusal it 
 from __future__ import annotations
 
 import dataclasses
+import errno
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -120,8 +121,9 @@ def _create(change: Change) -> Conversation:
     try:
         answer = yield _create_call(wanted)
     except RpcError as error:
-        if bears_data or not _is((yield from _reread(change.key, wanted, error)), wanted):
-            raise _meaning(wanted, error) from error
+        meaning = _meaning(wanted, error)
+        if bears_data or not _is((yield from _reread(change.key, wanted, meaning)), wanted):
+            raise meaning from error
         return None
     if bears_data and not isinstance(answer, str):
         raise Unknown(f"{change.key}: created, but the target did not say its uuid")
@@ -138,12 +140,14 @@ def _create_listener(change: Change) -> Conversation:
 
 
 def _meaning(wanted: LiveObject | None, error: RpcError) -> BackendError:
-    """What a refusal to make something means; SPDK lists no transports that it could offer."""
+    """What a refusal to make something means; SPDK lists neither transports nor raid levels that it could offer."""
     if isinstance(wanted, Transport) and wanted.type != "TCP" and error.code == INVALID_PARAMS:
         return Terminal(f"NotSupported: this SPDK refuses {wanted.type}, most likely built without it ({error})")
     if isinstance(wanted, KeyringKey):
         who = f"as uid {wanted.owner}, " if wanted.owner is not None else ""
         return Terminal(f"the target does not take {wanted.path}: it has to see this file, {who}as its own ({error})")
+    if isinstance(wanted, Bdev) and wanted.level == "raid5f" and error.code == -errno.EINVAL:
+        return Terminal(f"NotSupported: this SPDK refuses raid5f, most likely not built --with-raid5f ({error})")
     return error.verdict()
 
 
@@ -246,7 +250,7 @@ def _update(change: Change) -> Conversation:  # noqa: C901, PLR0912  # one arm p
                 raise Terminal(f"{change.key} cannot be changed in place")
     except RpcError as error:
         unseen = isinstance(after, LvolStore)  # what it spans cannot be read back
-        if unseen or not _is((yield from _reread(change.key, after, error)), after):
+        if unseen or not _is((yield from _reread(change.key, after, error.verdict())), after):
             raise error.verdict() from error
     return None
 
@@ -355,7 +359,7 @@ def _delete_namespace(change: Change) -> Conversation:
 # --- looking
 
 
-def _reread(key: ObjectKey, wanted: LiveObject | None, error: RpcError) -> Reading:
+def _reread(key: ObjectKey, wanted: LiveObject | None, refusal: BackendError) -> Reading:
     """The object as it is after a refusal, which stands when nothing can be read."""
     try:
         live = yield from _read_whole(key)
@@ -363,7 +367,7 @@ def _reread(key: ObjectKey, wanted: LiveObject | None, error: RpcError) -> Readi
             named = model.bdevs((yield methods.bdev(wanted.bdev)))
             return dataclasses.replace(live, bdev=wanted.bdev) if live.bdev in named.uuids else live
     except RpcError:
-        raise error.verdict() from error
+        raise refusal from None
     return live
 
 
