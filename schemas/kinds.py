@@ -9,6 +9,7 @@ the field they speak of:
     x-hazard     safe | disruptive | data-loss, or by direction; nothing where it is refused, for then nothing is done
     x-reason     why, in words that stand by themselves, or by direction
     x-alone      a change concerns this resource alone: nobody who refers to it would notice
+    x-unobservable  why no target shows whether the live value is the declared one; also of everything inside
     x-list-key   field that identifies an item of the list; empty when the items identify themselves
     x-inherit    field that names a resource from which this one is taken where it is left out
     x-default-with  the default where another field beside it is given, which then comes before x-inherit
@@ -215,6 +216,16 @@ class Kind:
             entry = entry[self.with_defaults(spec)[entry["by"]]]
         entry = next((special for field, special in entry.get("when", {}).items() if field in spec), entry)
         return Transition("delete", entry["hazard"], entry["reason"])
+
+    def unobservable(self, path: FieldPath) -> str:
+        """Why no drift of a field can be seen; empty where it can."""
+        above = (self.fields.get(path[:depth]) for depth in range(len(path), 0, -1))
+        return next((str(f.schema["x-unobservable"]) for f in above if f and "x-unobservable" in f.schema), "")
+
+    def leaves(self) -> tuple[Field, ...]:
+        """The fields of the spec that hold values, not other fields."""
+        inner = {path[:depth] for path in self.fields for depth in range(len(path))}
+        return tuple(f for f in self.fields.values() if f.path[0] == "spec" and f.path not in inner)
 
     def field(self, path: FieldPath) -> Field | None:
         """The field at a schema path (`[]` for items); None for one below a free-form mapping."""

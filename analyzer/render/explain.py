@@ -154,6 +154,8 @@ def _facts(kind: Kind, field: Field) -> Iterator[tuple[str, str]]:
     reference = reference_of(kind, field)
     if reference:
         yield "refers to", _target(reference)
+    if field.path[0] == "spec" and (why := kind.unobservable(field.path)):
+        yield "drift", f"cannot be seen: {why}"
 
 
 def _target(reference: Reference) -> str:

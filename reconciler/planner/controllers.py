@@ -24,12 +24,14 @@ def plan_paths(view: View, draft: Draft, wish: DeviceWish) -> Standing | None:
     if other:
         message = f"controller {other[0].controller} leads to {other[0].subsystem}, not to {wish.paths[0].subsystem}"
         draft.remark(resource, "TargetIdentityMismatch", message, stalled=True)
+        found = Difference("spec.nvme.subsystemNQN", wish.paths[0].subsystem, other[0].subsystem)
+        draft.drifts.append(Drift(other[0].key, resource, DriftClass.MODIFIED, (found,), "Held"))
         return Standing(why=message)
     if sharing[0].wish.key != wish.wish.key:
         return None  # what the controller has in common with another device is that one's business
     for path in wanted.values():
         if path.key in present:
-            _keep(draft, wish, path, present[path.key])
+            _keep(view, draft, wish, path, present[path.key])
         else:
             _attach(view, draft, wish, path)
     going_on = [key for key, path in present.items() if key in wanted and path.enabled]
@@ -39,9 +41,15 @@ def plan_paths(view: View, draft: Draft, wish: DeviceWish) -> Standing | None:
     return None
 
 
-def _keep(draft: Draft, wish: DeviceWish, wanted: NvmePath, live: NvmePath) -> None:
-    draft.own(wanted, wish.wish)
-    if wanted.host and live.host != wanted.host:
+def _keep(view: View, draft: Draft, wish: DeviceWish, wanted: NvmePath, live: NvmePath) -> None:
+    record = view.records.get(wanted.key)
+    differs = wanted.host is not None and live.host != wanted.host
+    if record is None or not differs:  # else what was applied last stands
+        draft.own(wanted, wish.wish)
+    if differs:
+        if record and record.applied.get("host") == wanted.host:
+            found = Difference("spec.nvme.hostNQN", wanted.host, live.host)
+            draft.drifts.append(Drift(live.key, wish.wish.key, DriftClass.MODIFIED, (found,), "Held"))
         message = f"SPDK cannot change this while it is attached: spec.nvme.hostNQN: {live.host} → {wanted.host}"
         draft.remark(wish.wish.key, "RestartRequired", message, ready=True)
     if not live.enabled:
@@ -84,6 +92,9 @@ def plan_namespace(view: View, draft: Draft, wish: DeviceWish, live: Bdev | None
             else "its controller is being attached"
         )
         draft.remark(wish.wish.key, "NamespaceMissing" if attached else "DeviceNotReady", message)
+        if attached and view.cause(view.records.get(wish.bdev.key)) is Cause.DRIFT:
+            gone = Difference("spec.nvme.nsid", "present", "absent")
+            draft.drifts.append(Drift(wish.bdev.key, wish.wish.key, DriftClass.MISSING, (gone,), "Held"))
         return Standing(why=message)
     record = view.records.get(live.key)
     if record and record.uid and record.uid != live.uuid:

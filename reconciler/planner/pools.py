@@ -13,7 +13,7 @@ from backends.contract import Bdev, Guard, LiveObject, LvolStore, ObjectKind
 from reconciler import identity
 from reconciler.dates import day_of
 from reconciler.desired import Initialize, PoolWish
-from reconciler.plan import Cause, Hazard, Phase, Record, created, updated
+from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, Record, created, updated
 from reconciler.planner.draft import Draft, Proposal, Standing
 from reconciler.planner.showing import shown_memory
 from reconciler.planner.view import View
@@ -117,6 +117,8 @@ def _absent_pool(view: View, draft: Draft, wish: PoolWish, uuid: str, device: St
         return Standing(why=message)
     other = _store_on(view, wish)
     if other:
+        found = Difference("spec.lvstoreUUID", uuid, other.uuid)
+        draft.drifts.append(Drift(other.key, wish.wish.key, DriftClass.MODIFIED, (found,), "Held"))
         return _stop(draft, wish, "TargetIdentityMismatch", f"the device carries store {other.uuid}, not {uuid}")
     message = f"store {uuid} is not loaded from {wish.device.wish.key}: wrong device, damaged, or still being examined"
     draft.remark(wish.wish.key, "PoolNotFound", message)
