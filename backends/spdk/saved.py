@@ -170,7 +170,7 @@ def _controller(p: Raw) -> NvmePath:
         p["name"],
         "PCIe" if p["trtype"].upper() == "PCIE" else p["trtype"].upper(),
         p["traddr"],
-        int(port) if port else None,
+        _port(p) if port else None,
         p.get("subnqn"),
         p.get("hostnqn"),
         p.get("ctrlr_loss_timeout_sec"),
@@ -221,15 +221,19 @@ def _host(p: Raw) -> AllowedHost:
 
 def _listener(p: Raw) -> Listener:
     at = mapping(p["listen_address"])
-    port = str(at.get("trsvcid", ""))
-    number = int(port) if port.isdecimal() else 0
-    return Listener(p.get("nqn", DISCOVERY), at["trtype"].upper(), at["traddr"], number, p.get("secure_channel"))
+    return Listener(p.get("nqn", DISCOVERY), at["trtype"].upper(), at["traddr"], _port(at), p.get("secure_channel"))
 
 
 def _referral(p: Raw) -> Referral:
     at = mapping(p["address"])
     secure = p.get("secure_channel", False)
-    return Referral(at["trtype"].upper(), at["traddr"], int(at["trsvcid"]), p.get("subnqn", DISCOVERY), secure)
+    return Referral(at["trtype"].upper(), at["traddr"], _port(at), p.get("subnqn", DISCOVERY), secure)
+
+
+def _port(at: Raw) -> int:
+    """0 for what is no number, which SPDK takes all the same (observed on v26.05)."""
+    port = str(at.get("trsvcid", ""))
+    return int(port) if port.isdecimal() else 0
 
 
 _DIF: Mapping[str, object] = {

@@ -40,18 +40,18 @@ def _device(site: Site, bdev: Bdev) -> Manifest | None:
         site.leave_out(f"limits of bdev {bdev.name}", "those of a device cannot be declared; they end with the process")
     if bdev.read_only:
         return _image(site, bdev)
-    name = site.name("BlockDevice", f"{site.target}-{bdev.name}")
-    about = _about(site, bdev, name)
+    name = site.name("BlockDevice", bdev.name, f"{site.target}-{bdev.name}")
+    identity = {"uuid": bdev.uuid} if bdev.uuid and bdev.driver != "crypto" else {}  # its base gives it
+    spec = {"targetRef": site.target, "bdevName": bdev.name, bdev.driver: given(_about(site, bdev, name))}
+    found = manifest("BlockDevice", name, spec | identity, adopt="true")
+    if not site.fits(f"bdev {bdev.name}", found):
+        return None
     site.devices[bdev.name] = name
     if bdev.driver == "malloc" or any(site.devices.get(base) in site.volatile for base in bdev.bases or ()):
         site.volatile.add(name)
     if bdev.uuid:
         site.exportable[bdev.uuid] = ("deviceRef", name)
-    identity = (
-        {"uuid": bdev.uuid} if bdev.uuid and bdev.driver != "crypto" else {}
-    )  # a crypto device's follows its base
-    spec = {"targetRef": site.target, "bdevName": bdev.name, bdev.driver: given(about)}
-    return manifest("BlockDevice", name, spec | identity, adopt="true")
+    return found
 
 
 def _unspeakable(site: Site, bdev: Bdev) -> str:  # noqa: PLR0911  # one return for each reason
@@ -141,10 +141,9 @@ def _nvme(site: Site, bdev: Bdev) -> dict[str, Any]:
     }
 
 
-def _image(site: Site, bdev: Bdev) -> Manifest:
+def _image(site: Site, bdev: Bdev) -> Manifest | None:
     """A file that is only read is a golden image."""
-    name = site.name("Image", f"{site.target}-{bdev.name}")
-    site.images[bdev.uuid or bdev.name] = name
+    name = site.name("Image", bdev.name, f"{site.target}-{bdev.name}")
     spec = {
         "targetRef": site.target,
         "path": bdev.path,
@@ -153,4 +152,8 @@ def _image(site: Site, bdev: Bdev) -> Manifest:
         "uuid": bdev.uuid,
         "allowedNamespaces": [site.namespace],
     }
-    return manifest("Image", name, given(spec), adopt="true")
+    found = manifest("Image", name, given(spec), adopt="true")
+    if not site.fits(f"bdev {bdev.name}", found):
+        return None
+    site.images[bdev.uuid or bdev.name] = name
+    return found

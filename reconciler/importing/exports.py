@@ -25,7 +25,7 @@ def target(site: Site, connection: Mapping[str, Any]) -> Manifest:
         "connection": dict(connection),
         "transports": list(_transports(site)),
         "portals": list(_portals(site)),
-        "referrals": [_referral(referral) for referral in site.all(Referral)],
+        "referrals": _referrals(site),
     }
     named = {"transports": spec["transports"]}  # none is not the same as nothing said
     return manifest("Target", site.target, given(spec) | named)
@@ -55,7 +55,7 @@ def _transports(site: Site) -> Iterator[dict[str, Any]]:
 
 def _portals(site: Site) -> Iterator[dict[str, Any]]:
     """Every address on which something listens, once."""
-    listeners = [at for at in site.all(Listener) if not _no_portal(at)]
+    listeners = [at for at in site.all(Listener) if not _no_portal(site, at)]
     for name, at in sorted({_portal(at): at for at in listeners}.items()):
         portal = {"name": site.name("portal", name), "transport": at.transport, "address": at.address, "port": at.port}
         portal |= {"secureChannel": True} if at.secure_channel else {}
@@ -63,14 +63,30 @@ def _portals(site: Site) -> Iterator[dict[str, Any]]:
         yield portal | ({"discovery": True} if discovers else {})
 
 
-def _no_portal(listener: Listener) -> str:
+def _no_portal(site: Site, listener: Listener) -> str:
     """Why a listener's address cannot be a portal."""
-    speakable = listener.transport in ("TCP", "RDMA") and listener.port
-    return "" if speakable else f"it listens on {listener.transport} {listener.address}, which no portal can say"
+    where = f"{listener.transport} {listener.address}"
+    if listener.transport not in ("TCP", "RDMA") or not listener.port:
+        return f"it listens on {where}, which no portal can say"
+    at = (listener.transport, listener.address, listener.port)
+    plain = any(
+        (o.transport, o.address, o.port) == at and not o.secure_channel for o in site.all(Listener) if o is not listener
+    )
+    return f"it listens on {where} with TLS, and others without" if listener.secure_channel and plain else ""
 
 
 def _portal(listener: Listener) -> str:
     return f"{listener.transport}-{listener.address}-{listener.port}{'-tls' if listener.secure_channel else ''}"
+
+
+def _referrals(site: Site) -> list[dict[str, Any]]:
+    """All of them or none: a list that leaves one out would have it removed."""
+    odd = [r for r in site.all(Referral) if r.transport not in ("TCP", "RDMA") or not r.port]
+    for referral in odd:
+        site.leave_out(
+            f"referral {referral.address}", "no manifest can say its transport or port; nor are the others said"
+        )
+    return [] if odd else [_referral(referral) for referral in site.all(Referral)]
 
 
 def _referral(referral: Referral) -> dict[str, Any]:
@@ -100,8 +116,10 @@ def subsystems(site: Site) -> Iterator[Manifest]:
             "namespaces": [_namespace(site, namespace) for namespace in namespaces],
             "hosts": _hosts(site, subsystem),
         }
-        name = site.name("Subsystem", nqn.partition(":")[2] or nqn)
-        yield manifest("Subsystem", name, given(spec), site.namespace, adopt="true")
+        name = site.name("Subsystem", nqn, nqn.partition(":")[2])
+        found = manifest("Subsystem", name, given(spec), site.namespace, adopt="true")
+        if site.fits(f"subsystem {nqn}", found):
+            yield found
 
 
 def hosts(site: Site, imported: frozenset[str]) -> Iterator[Manifest]:
@@ -115,7 +133,7 @@ def hosts(site: Site, imported: frozenset[str]) -> Iterator[Manifest]:
 def _host_name(site: Site, nqn: str) -> str:
     """What tells one host NQN from another, after the part that they have in common."""
     prefix, _, end = nqn.rpartition(":")
-    return site.name("Host", f"host-{end}" if prefix.endswith("uuid") else end)
+    return site.name("Host", nqn, f"host-{end}" if prefix.endswith("uuid") else end)
 
 
 def _export(site: Site, subsystem: Subsystem) -> dict[str, Any]:
@@ -150,7 +168,7 @@ def _unspeakable(site: Site, subsystem: Subsystem) -> str:
     if odd := next(((thing, said) for thing in whole if (said := site.unsaid(thing))), None):
         return f"no manifest can say of {odd[0].key}: {odd[1]}"
     listeners = [thing for thing in inside if isinstance(thing, Listener)]
-    reasons = [*map(_no_portal, listeners)] if listeners else ["it listens nowhere"]
+    reasons = [_no_portal(site, at) for at in listeners] if listeners else ["it listens nowhere"]
     reasons += [_no_namespace(site, thing) for thing in inside if isinstance(thing, Namespace)]
     reasons += [_keyed(thing) for thing in inside if isinstance(thing, AllowedHost)]
     if len({at.ana for at in listeners}) > 1:

@@ -25,15 +25,16 @@ class Names:
 
     given: dict[str, str] = field(default_factory=dict)
 
-    def of(self, name: str) -> str:
-        if name not in self.given:
+    def of(self, thing: str, name: str) -> str:
+        """The label of a thing that is called so; things of one name get labels of their own."""
+        if thing not in self.given:
             label = _NO_LABEL.sub("-", name.lower()).strip("-")[:_LABEL_LIMIT].strip("-") or "unnamed"
             taken, candidate, count = set(self.given.values()), label, 1
             while candidate in taken:
                 count += 1
                 candidate = f"{label[: _LABEL_LIMIT - len(str(count)) - 1]}-{count}"
-            self.given[name] = candidate
-        return self.given[name]
+            self.given[thing] = candidate
+        return self.given[thing]
 
 
 @dataclass
@@ -57,11 +58,19 @@ class Site:
         objects = self.observed.objects
         return [objects[key] for key in sorted(objects) if isinstance(objects[key], kind)]  # type: ignore[misc]
 
-    def name(self, kind: str, said: str) -> str:
-        return self.names.setdefault(kind, Names()).of(said)
+    def name(self, kind: str, thing: str, said: str = "") -> str:
+        """The name of the resource that stands for a thing, after what the thing is called (absent: as it is known)."""
+        return self.names.setdefault(kind, Names()).of(thing, said or thing)
 
     def leave_out(self, what: str, why: str) -> None:
         self.left_out.append(f"{what}: {why}")
+
+    def fits(self, what: str, manifest: Manifest) -> bool:
+        """Whether a manifest is sound; where it is not, what it is for is left out."""
+        problems = our_kinds()[manifest["kind"]].problems(manifest)
+        if problems:
+            self.leave_out(what, f"no manifest can say it: {problems[0].message}")
+        return not problems
 
     def unsaid(self, thing: LiveObject) -> str:
         """What no manifest can say of an object, in words."""

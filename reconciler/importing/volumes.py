@@ -16,7 +16,7 @@ def pools(site: Site) -> Iterator[Manifest]:
         if store.bdev not in site.devices or store.uuid is None:
             site.leave_out(f"lvol store {store.name}", f"it is on bdev {store.bdev}, which is left out")
             continue
-        name = site.pools[store.name] = site.name("StoragePool", f"{site.target}-{store.name}")
+        name = site.name("StoragePool", store.name, f"{site.target}-{store.name}")
         cluster = store.cluster_size or 0
         spec = {
             "deviceRef": site.devices[store.bdev],
@@ -25,7 +25,10 @@ def pools(site: Site) -> Iterator[Manifest]:
             "overcommitRatio": _overcommit(site, store, cluster),
             "allowedNamespaces": [site.namespace],
         }
-        yield manifest("StoragePool", name, given(spec))
+        found = manifest("StoragePool", name, given(spec))
+        if site.fits(f"lvol store {store.name}", found):
+            site.pools[store.name] = name
+            yield found
 
 
 def _overcommit(site: Site, store: LvolStore, cluster: int) -> float | None:
@@ -38,9 +41,11 @@ def _overcommit(site: Site, store: LvolStore, cluster: int) -> float | None:
 
 def volumes(site: Site) -> Iterator[Manifest]:
     """Volumes, and the snapshots that they lie on."""
-    names = {lvol.alias: site.name("Volume", lvol.name) for lvol in site.all(Lvol) if _is_volume(site, lvol)}
+    names = {
+        lvol.alias: site.name("Volume", lvol.alias, lvol.name) for lvol in site.all(Lvol) if _is_volume(site, lvol)
+    }
     owners = {lvol.alias: owner for lvol in site.all(Lvol) if (owner := _owner(site, lvol, names))}
-    snapshots = {alias: site.name("VolumeSnapshot", site.lvols[alias].name) for alias in owners}
+    snapshots = {alias: site.name("VolumeSnapshot", alias, site.lvols[alias].name) for alias in owners}
     for lvol in site.all(Lvol):
         if lvol.alias in names:
             yield _volume(site, lvol, names[lvol.alias], owners, snapshots)
@@ -51,7 +56,7 @@ def volumes(site: Site) -> Iterator[Manifest]:
 
 
 def _is_volume(site: Site, lvol: Lvol) -> bool:
-    whole = lvol.store in site.pools and lvol.uuid is not None and lvol.size is not None and not lvol.read_only
+    whole = lvol.store in site.pools and lvol.uuid is not None and bool(lvol.size) and not lvol.read_only
     return whole and lvol.uuid not in site.above
 
 
@@ -62,6 +67,8 @@ def _why_not(site: Site, lvol: Lvol) -> str:
         return f"{above} stands on it"
     if lvol.size is None:
         return "the device that it is a clone of is not there; import it when it is"
+    if not lvol.size:
+        return "it has no bytes"
     return "it is read-only, and no volume that is imported lies on it"
 
 
