@@ -395,6 +395,18 @@ class Ledger:
                 "INSERT INTO held VALUES (?, ?, ?, ?)", [(target, s, now, text) for s in sorted(wanted - known)]
             )
 
+    # --- subsystems that were closed to hosts that are not listed
+
+    def closed(self, target: str) -> frozenset[str]:
+        """NQNs on which sessions may be left from when any host could connect."""
+        stored = self.get(f"closed/{target}")
+        return frozenset(json.loads(stored)) if stored else frozenset()
+
+    def set_closed(self, target: str, nqns: Iterable[str]) -> None:
+        wanted = frozenset(nqns)
+        if wanted != self.closed(target):
+            self.set(f"closed/{target}", canonical(sorted(wanted)))
+
     # --- runs that manifests ask for
 
     def handle(self, target: str, asked: Mapping[ResourceKey, str]) -> None:

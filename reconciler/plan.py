@@ -178,6 +178,7 @@ class Plan:
     memories: Mapping[ResourceKey, Memory | None] = field(default_factory=dict)  # to be remembered, or forgotten
     until: float | None = None  # when the clock asks for another plan, seconds since 1970
     questions: frozenset[str] = frozenset()  # NQNs whose connected hosts must be known to decide
+    closed: frozenset[str] = frozenset()  # NQNs on which sessions of hosts that are not listed may be left
 
     @property
     def id(self) -> str:

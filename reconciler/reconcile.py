@@ -17,6 +17,7 @@ from backends.contract import (
     ObjectKey,
     ObjectKind,
     Observed,
+    Subsystem,
     Terminal,
     fields_of,
 )
@@ -262,6 +263,7 @@ class Keeper:
             sealed=ledger.sealed(),
             paths_taken=ledger.paths_taken(),
             breaker=ledger.breaker(self.target),
+            closed=ledger.closed(self.target),
             exported_elsewhere=ledger.exported_elsewhere(self.target, filter(None, pinned)),
             births=ledger.births(self.target),
             shown=ledger.shown(),
@@ -351,6 +353,7 @@ class Keeper:
         if not todo.strayed:
             self._clean = view.now
         self._note_failures(execution, now)
+        house.ledger.set_closed(self.target, todo.closed | _closed(execution))
         house.ledger.handle(self.target, self._asked_for(view.target))
         house.ledger.corrected(self.target, _corrected(todo, execution), now)
         names = [wish.key for wish in _wishes(view.target)]
@@ -515,6 +518,19 @@ def _told_failures(execution: Execution, now: float) -> dict[ResourceKey, Failur
         if moment or result.step.takes_long:
             found[moment.schedule if moment else result.step.resource] = Failure(now, result.message)
     return found
+
+
+def _closed(execution: Execution) -> set[str]:
+    """Subsystems that any host could connect to until now."""
+    changes = (result.step.change for result in execution.of(Outcome.OK))
+    ended = ((change.before, change.after) for change in changes)
+    return {
+        after.nqn
+        for before, after in ended
+        if isinstance(before, Subsystem)
+        and isinstance(after, Subsystem)
+        and before.allow_any_host > after.allow_any_host
+    }
 
 
 def _corrected(todo: Plan, execution: Execution) -> list[tuple[ObjectKey, str]]:

@@ -21,6 +21,7 @@ from reconciler.planner.order import order
 from reconciler.planner.pools import plan_pools, unproven_pools
 from reconciler.planner.provisioning import settle_tasks
 from reconciler.planner.schedules import plan_schedules
+from reconciler.planner.sessions import plan_sessions
 from reconciler.planner.sole import remark_company
 from reconciler.planner.stacks import unproven_keys, unproven_members
 from reconciler.planner.target import plan_target
@@ -79,6 +80,7 @@ def _attempt(view: View) -> Plan:
     plan_leftovers(view, draft)
     plan_foreign(view, draft)
     tell_capacity(view, draft)
+    sessions = plan_sessions(view, draft)
     going, questions = withhold(view, draft)
     remark_doubts(view, draft)
     remark_company(view, draft)
@@ -95,7 +97,8 @@ def _attempt(view: View) -> Plan:
         schedules=tuple(draft.schedules),
         memories=draft.memories,
         until=min((state.next for state in draft.schedules if state.next), default=None),
-        questions=questions,
+        questions=questions | sessions,
+        closed=frozenset(draft.closed),
     )
 
 

@@ -135,6 +135,7 @@ class Owned:
         default_factory=dict
     )  # chosen namespace uuid → uid of the bytes it was used for; of a device → where its bytes lie
     paths_taken: Mapping[str, PathTaken] = field(default_factory=dict)  # by NQN, on whichever target
+    closed: frozenset[str] = frozenset()  # NQNs that any host could connect to until lately
     breaker: Breaker = CLOSED  # how writing to it went
     schedules: Mapping[ResourceKey, Memory] = field(default_factory=dict)  # what is remembered of them
     digests: Mapping[str, Digest] = field(default_factory=dict)  # of the files of images that say theirs, by path

@@ -262,3 +262,39 @@ def test_a_real_host_keeps_its_last_path(kind: str) -> None:
             "HostsConnected", WEB, ("TCP:127.0.0.3:4420",),
         )  # fmt: skip
         assert BACK in listening(site)
+
+
+# --- sessions that outlive what allowed them
+
+
+def sessions(site: World) -> set[str]:
+    return {controller["hostnqn"] for controller in site.call("nvmf_subsystem_get_controllers", {"nqn": S})}
+
+
+def test_a_session_from_when_any_host_could_connect_keeps_it_from_being_ready(site: World) -> None:
+    """Guards access: a subsystem that was closed is not Ready until hosts that are not listed are gone."""
+    opened = exported("n1")
+    opened["spec"]["hosts"] = {"any": True}
+    push(site, opened)
+    site.converge()
+    for nqn in (WEB, f"{NQN}stranger"):
+        site.simulators["n1"].connect(S, nqn, FRONT)
+    push(site, exported("n1"))
+
+    tick = site.converge()
+
+    assert tick.verdict is Verdict.WAITING
+    (told,) = [remark.message for remark in tick.plan.remarks if remark.reason == "SessionsNotAllowed"]
+    assert f"{NQN}stranger" in told
+    assert WEB not in told
+    site.die()
+    site.wake()
+    assert "SessionsNotAllowed" in site.reasons(site.tick())
+
+    for verb in ("add", "remove"):  # which is how SPDK puts one out
+        site.call(f"nvmf_subsystem_{verb}_host", {"nqn": S, "host": f"{NQN}stranger"})
+    assert site.converge().verdict is Verdict.CONVERGED
+    assert sessions(site) == {WEB}
+    asked = site.simulators["n1"].calls["nvmf_subsystem_get_controllers"]
+    site.tick()
+    assert site.simulators["n1"].calls["nvmf_subsystem_get_controllers"] == asked

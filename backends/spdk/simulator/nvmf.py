@@ -228,9 +228,10 @@ class Subsystem:
         return controller
 
     def disconnect(self, *, host: Host | None = None, listener: Listener | None = None) -> None:
-        """Who was let in by this host entry, or through this listener, is out."""
+        """Who has the name of this host, however it was let in, or came through this listener, is out."""
+        name = host.nqn if host else None
         self.controllers = [
-            each for each in self.controllers if host is not each.host and listener is not each.listener
+            each for each in self.controllers if each.host.nqn != name and listener is not each.listener
         ]
 
     def dump(self) -> dict[str, Json]:
