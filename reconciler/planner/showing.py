@@ -46,8 +46,8 @@ def _memory(device: DeviceWish) -> Iterator[DeviceWish]:
 def bytes_of(fields: JsonObject) -> str:
     """Where the bytes of a device lie, in words; empty where its uuid follows them, or they go with the process.
 
-    The order of members and the width of strips decide what a striped array shows. A mirror shows what any of its
-    members does; only its superblock tells one that missed a write.
+    The order of members and the width of strips decide what a striped array shows; a mirror shows what any of its
+    members does.
     """
     bases, level = fields.get("bases"), fields.get("level")
     if path := fields.get("path"):
@@ -55,7 +55,7 @@ def bytes_of(fields: JsonObject) -> str:
     if not isinstance(bases, list) or "" in bases or fields.get("driver") == "crypto":
         return ""
     if level == _MIRROR:
-        return "" if fields.get("superblock") else f"a mirror of {', '.join(sorted(map(str, bases)))}"
+        return ""
     named = ", ".join(map(str, bases))
     return f"{level} of {named} in strips of {fields.get('strip_size')} KiB" if level else named
 

@@ -45,9 +45,9 @@ def befall(point: Point, mode: str) -> None:
     with grand(point.phase) as site:
         had, consented = contents(site), {c.uid for c in site.desired.consents} if site.desired else set()
         site.strike(point, mode)
-        if mode == "target killed":
-            assert [method for method, _ in site.asked(site.struck)][1:2] in ([], ["bdev_null_create"])
         last = site.settle()
+        claims = [method for life, method in sorted(site.first_asked.items())][1:]
+        assert {*claims} <= {"bdev_null_create"}, (point, mode)
         assert (last.verdict, site.state()) == (Verdict.CONVERGED, undisturbed(point.phase)[1]), (point, mode)
         has = contents(site)
         assert {uid: token for uid, token in had.items() if uid not in consented} == {

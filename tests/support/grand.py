@@ -98,6 +98,7 @@ class Grand(World):
 
     patience: float = PATIENCE
     far: Simulator = field(init=False)
+    first_asked: dict[int, str] = field(default_factory=dict)  # of each life of the target that a mishap ended or began
     struck: int = -1  # how many requests there had been when the mishap came; -1: it has not come
 
     def __post_init__(self) -> None:
@@ -307,6 +308,7 @@ class Grand(World):
             return found
 
         def hook(method: str, _: Any) -> Fault | None:
+            self._hear(method)
             return mishap(due(method))
 
         def mishap(is_due: bool) -> Fault | None:  # noqa: FBT001  # one question
@@ -328,8 +330,13 @@ class Grand(World):
         else:
             simulator.before("*", hook)
 
+    def _hear(self, method: str, _: Any = None) -> None:
+        if mutates(method):
+            self.first_asked.setdefault(self.simulators["n1"]._lives, method)
+
     def disarm(self, mode: str) -> None:
         self.simulators["n1"].forget_hooks()
+        self.simulators["n1"].before("*", self._hear)
         if mode.startswith("killed") or mode == "socket hanging":
             self.die()
             self.wake()
