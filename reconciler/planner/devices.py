@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from backends.contract import Bdev, Guard, LiveObject, ObjectKind
+from backends.contract import Bdev, Guard, LiveObject, ObjectKey, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Record, created, updated
 from reconciler.planner.controllers import plan_namespace, plan_paths
@@ -138,6 +138,10 @@ def _missing_device(view: View, draft: Draft, wish: DeviceWish, standings: Mappi
         draft.hold(proposal, "IdentityReused", message)
         draft.remark(resource, "IdentityReused", message, stalled=True)
         return Standing(why=message)
+    if taken := _taken(view, wanted) or _other_blocks(view, wanted):
+        draft.hold(proposal, *taken)
+        draft.remark(resource, *taken, stalled=True)
+        return Standing(why=taken[1])
     rival = next((d for d in view.devices.values() if _same_bytes(d, wanted)), None)
     if rival:
         message = f"{wanted.path or wanted.uuid} is already open as bdev {rival.name}, {_TWO_WRITERS}"
@@ -152,6 +156,25 @@ def _missing_device(view: View, draft: Draft, wish: DeviceWish, standings: Mappi
         return Standing(why=doubt[1])
     draft.propose(proposal)
     return Standing(making=wanted)
+
+
+def _taken(view: View, wanted: Bdev) -> tuple[str, str] | None:
+    """A name or uuid by which the target knows something else: asked for a passthru of that name, v26.05 dies."""
+    known = view.lvols.keys() | view.devices.keys()
+    if wanted.name in known or ObjectKey(ObjectKind.LVOL, wanted.name) in view.live:
+        return "NameTaken", f"{wanted.name} is what another device goes by; declare another bdevName"
+    if lvol := view.lvols.get(wanted.uuid or ""):
+        return "NameTaken", f"uuid {wanted.uuid} is that of lvol {lvol.alias}; declare another uuid"
+    return None
+
+
+def _other_blocks(view: View, wanted: Bdev) -> tuple[str, str] | None:
+    """A store made on blocks of 512 bytes is never done loading from 4096 (observed on v26.05)."""
+    record = view.records.get(wanted.key)
+    had = record.applied.get("block_size") if record and wanted.path else None
+    if had in (None, wanted.block_size):
+        return None
+    return "TargetIdentityMismatch", f"{wanted.path} had blocks of {had} bytes: what is on it does not load from others"
 
 
 def _same_bytes(live: Bdev, wanted: Bdev) -> bool:

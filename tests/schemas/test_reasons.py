@@ -15,7 +15,7 @@ ROOT = Path(reconciler.__file__).parent
 WORDS = re.compile(r"(?=.*[a-z])[A-Z][A-Za-z]+")
 TOLD_IN_SQL = {"Abandoned"}
 MADE_UP = {
-    f"Drift{action}" for action in ("Corrected", "Held", "Warned", "Ignored")
+    f"Drift{action}" for action in ("Corrected", "Held", "Warned", "Ignored", "LeftAlone")
 }  # of a prefix and a drift's action
 NO_REASONS = {
     "Synced", "Reconciling", "Stalled", "True", "False", "Warning", "Normal", "Retain", "Delete", "Drift",
