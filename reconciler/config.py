@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,6 +101,8 @@ def guard_secret(path: str) -> None:
         mode = Path(path).stat().st_mode
     except OSError as error:
         raise ConfigError(f"{path}: the secret cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{path}: the secret cannot be read: not a file")
     if mode & 0o077:
         raise ConfigError(f"{path}: others may read this secret; chmod 600 it")
 

@@ -25,7 +25,7 @@ from schemas.keys import NO_KEY, halves
 
 FINGERPRINT = 16  # hex digits
 # What a key must look like: how it begins, and how many bytes it has by the hash that it names (NVM Express TCP
-# Transport Specification 1.0, and Base Specification 2.0, 8.13.5.8). SPDK looks at neither before a host connects.
+# Transport Specification 1.0, and Base Specification 2.0, 8.13.5.8). SPDK looks at the one when a host connects.
 FORMS: Mapping[str, tuple[str, str, Mapping[str, tuple[int, ...]]]] = MappingProxyType(
     {
         "dhchap": (

@@ -24,6 +24,7 @@ PATHS = {
     "dhchap_controller_key": "spec.dhchap.controllerKeyFrom",
     "psk": "spec.tls.pskFrom",
 }
+NOBODYS = Secret("", "", "")
 ROLES = {"spec.dhchap.keyFrom": "h", "spec.dhchap.controllerKeyFrom": "c", "spec.tls.pskFrom": "p"}
 
 
@@ -87,7 +88,15 @@ def plan_keys(view: View, draft: Draft) -> Guests:
 
 def _lost(view: View, wish: HostWish) -> tuple[str, str] | None:
     found = ((s.path, view.owned.lost_host_keys[s]) for s in wish.secrets if s in view.owned.lost_host_keys)
-    return next((("KeyUnavailable", f"{path}: {why}") for path, why in found), None)
+    if lost := next((("KeyUnavailable", f"{path}: {why}") for path, why in found), None):
+        return lost
+    own, other = view.owned.host_keys.get(wish.key or NOBODYS), view.owned.host_keys.get(wish.controller_key or NOBODYS)
+    if other and own == other:
+        return (
+            "KeyUnavailable",
+            "spec.dhchap.controllerKeyFrom: the host's own key; the two must differ (NVMe Base 2.0)",
+        )
+    return None
 
 
 def _settle(view: View, draft: Draft, wish: HostWish, key: KeyringKey) -> tuple[str, str] | None:

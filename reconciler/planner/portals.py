@@ -6,29 +6,28 @@ they ask for, and hosts find out. So a socket changes only by closing every list
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backends.contract import Listener, ObjectKey
 from reconciler.planner.view import View
 
 
-def sharing(view: View, listener: Listener) -> tuple[Listener, ...]:
-    """The other listeners on the address of one."""
-    here = (listener.transport, listener.address, listener.port)
-    found = (thing for thing in view.live.values() if isinstance(thing, Listener) and thing.key != listener.key)
-    return tuple(sorted((t for t in found if (t.transport, t.address, t.port) == here), key=lambda t: t.key.rank))
+def _at(view: View, listener: Listener) -> Mapping[bool | None, tuple[Listener, ...]]:
+    return view.sockets.get((listener.transport, listener.address, listener.port), {})
 
 
 def closed_first(view: View, wanted: Listener) -> tuple[ObjectKey, ...]:
     """The listeners that must have gone before one that asks for another kind of socket can be opened."""
-    others = sharing(view, wanted)
-    return tuple(t.key for t in others if t.secure_channel not in (None, wanted.secure_channel))
+    odd = (found for kind, found in _at(view, wanted).items() if kind not in (None, wanted.secure_channel))
+    return tuple(listener.key for found in odd for listener in found if listener.key != wanted.key)
 
 
 def shared(view: View, wanted: Listener) -> tuple[str, str] | None:
     """Why a person has to say that a listener may be opened anew; None for one that has its socket for itself."""
-    others = sharing(view, wanted)
+    others = {found.nqn for kind in _at(view, wanted).values() for found in kind if found.key != wanted.key}
     if not others:
         return None
-    names = ", ".join(sorted({t.nqn for t in others}))
+    names = ", ".join(sorted(others))
     kind = "TLS" if wanted.secure_channel else "plain TCP"
     message = (
         f"{wanted.address}:{wanted.port} turns to {kind} once all listeners on it are closed, also those of {names}; "

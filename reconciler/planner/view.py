@@ -258,6 +258,14 @@ class View:
         return tuple(sorted(self._all(KeyringKey), key=lambda key: key.name))
 
     @cached_property
+    def sockets(self) -> Mapping[tuple[str, str, int], Mapping[bool | None, tuple[Listener, ...]]]:
+        """Live listeners by their address, and by whether they asked for TLS."""
+        found: dict[tuple[str, str, int], dict[bool | None, list[Listener]]] = defaultdict(lambda: defaultdict(list))
+        for thing in self._all(Listener):
+            found[thing.transport, thing.address, thing.port][thing.secure_channel].append(thing)
+        return {at: {kind: tuple(all_) for kind, all_ in kinds.items()} for at, kinds in found.items()}
+
+    @cached_property
     def referrals(self) -> tuple[Referral, ...]:
         return tuple(sorted(self._all(Referral), key=lambda referral: referral.key.rank))
 

@@ -149,6 +149,17 @@ def test_a_link_out_of_the_directory_is_not_followed(site: World) -> None:
     assert "it leads to /etc/hostname" in held.message
 
 
+def test_two_keys_that_are_one_are_refused(site: World) -> None:
+    """A controller's key that is the host's own proves nothing: whoever is asked can send the question back."""
+    keys = [{"file": put(site, name, dhchap(1))} for name in ("one", "two")]
+    commit(site, keyed(keyFrom=keys[0], controllerKeyFrom=keys[1]))
+    (held,) = site.converge().plan.held
+    assert (held.reason, shown(site)) == ("KeyUnavailable", {})
+    put(site, "two", dhchap(2))
+    site.converge()
+    assert shown(site)[WEB].keys() == {"dhchap_key", "dhchap_ctrlr_key"}
+
+
 # --- drift, restart, withdrawal
 
 
