@@ -94,7 +94,7 @@ def _lost(view: View, wish: HostWish) -> tuple[str, str] | None:
     if other and own == other:
         return (
             "KeyUnavailable",
-            "spec.dhchap.controllerKeyFrom: the host's own key; the two must differ (NVMe Base 2.0)",
+            "spec.dhchap.controllerKeyFrom: this is the host's own key; the two must differ",
         )
     return None
 
