@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import uuid
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +52,11 @@ class Controller:
                 "num_io_queues": 1024,
             }
 
+    def has(self, way: Address, subnqn: str, hostnqn: str) -> bool:
+        """Whether this host is connected there already, under this name."""
+        same = self.subnqn == subnqn and self.hostnqn == hostnqn
+        return same and any(way.identity == other.identity for other in self.ways)
+
 
 _TARGETS: weakref.WeakSet[Target] = weakref.WeakSet()
 
@@ -76,11 +83,15 @@ def attach(  # noqa: PLR0913  # the method's parameters
     multipath: str = "multipath",
     **options: Json,
 ) -> Steps:
-    """Observed: an address that nobody listens on is EIO, one that is attached already EEXIST."""
-    del multipath
+    """Observed: an address that nobody listens on is EIO; a device that cannot be registered is left out."""
     way = Address(trtype.upper(), adrfam, traddr, trsvcid)
     known = target.controllers.get(name)
+    if known and multipath == "disable":
+        raise RpcError(-errno.EALREADY, f"A controller named {name} already exists and multipath is disabled")
     if known and any(way.identity == other.identity for other in known.ways):
+        text = f"A controller named {name} already exists with the specified network path"
+        raise RpcError(-errno.EALREADY, text)
+    if any(other.has(way, subnqn, hostnqn) for other in target.controllers.values() if other is not known):
         raise failed(errno.EEXIST)
     yield Pause.IO
     if way.trtype == "PCIE":
@@ -93,11 +104,12 @@ def attach(  # noqa: PLR0913  # the method's parameters
     controller.ways.append(way)
     target.controllers[name] = controller
     if known is None:
-        for nsid, uuid, block_size, blocks in _namespaces(offered, hostnqn):
+        for nsid, identity, block_size, blocks in _namespaces(offered, hostnqn):
             bdev = Bdev(
-                f"{name}n{nsid}", "NVMe disk", "nvme", block_size, blocks, uuid, NVME_IO, lambda: _shown(controller)
+                f"{name}n{nsid}", "NVMe disk", "nvme", block_size, blocks, identity, NVME_IO, lambda: _shown(controller)
             )
-            controller.bdevs.append(target.register(bdev))
+            with contextlib.suppress(RpcError):
+                controller.bdevs.append(target.register(bdev))
     return [bdev.name for bdev in controller.bdevs]
 
 
@@ -110,11 +122,11 @@ def _find(way: Address, subnqn: str) -> Subsystem | None:
 
 
 def _namespaces(subsystem: Subsystem, host: str) -> Iterator[tuple[int, str, int, int]]:
-    """Those that a host sees."""
+    """Those that a host sees, each under its NGUID, which SPDK as a host takes before its UUID (observed)."""
     for nsid, namespace in sorted(subsystem.namespaces.items()):
         if namespace.no_auto_visible and host not in namespace.hosts:
             continue
-        yield nsid, namespace.uuid, namespace.bdev.block_size, namespace.bdev.num_blocks
+        yield nsid, str(uuid.UUID(namespace.nguid)), namespace.bdev.block_size, namespace.bdev.num_blocks
 
 
 def _trid(controller: Controller, way: Address) -> dict[str, Json]:
