@@ -165,7 +165,8 @@ def no_op(size: Size, _: Path | None) -> Result:
             with spent() as took:
                 site.tick()
             first.append(took)
-        written = len(site.tap.writes)
+        sent = len(site.tap.writes)
+        written = [_spent_over_writes(site, run) for run in range(size.runs)]
         changed = [_spent_meeting(site, run) for run in range(size.runs)]
         resident = _resident()
         with bare(site) as wire:
@@ -178,12 +179,24 @@ def no_op(size: Size, _: Path | None) -> Result:
         (
             Row("our CPU, replies unchanged", _cpus(idle), "only reading them", _cpus(read)),
             Row("our CPU, replies new", _cpus(first), "reading, parsing", _cpus(parsed)),
+            Row("our CPU, volumes written to", _cpus(written), "reading, parsing", _cpus(parsed)),
             Row("our CPU, one bdev more", _cpus(changed), "reading, parsing", _cpus(parsed)),
             Row("whole tick, replies unchanged", _walls(idle), "only reading them", _walls(read)),
             Row("whole tick, replies new", _walls(first), "reading, parsing", _walls(parsed)),
         ),
-        {"RPCs": len(requests), "bytes": received, "writes": written, "MiB resident": resident},
+        {"RPCs": len(requests), "bytes": received, "writes": sent, "MiB resident": resident},
     )
+
+
+def _spent_over_writes(site: Estate, run: int) -> Spent:
+    """A tick after tenants have written to some of the volumes: those have other clusters, all else is as it was."""
+    site.tap.written = run + 1
+    with spent() as took:
+        tick = site.tick()
+    site.tap.written = 0
+    if not tick.settled:
+        raise BenchError("writing unsettled the target")
+    return took
 
 
 def _spent_meeting(site: Estate, run: int) -> Spent:

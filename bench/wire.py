@@ -12,6 +12,8 @@ from typing import Any
 from backends.spdk.transport import RECEIVE, Transport
 
 IN_FLIGHT = 256  # as many as the reconciler has
+WRITTEN = 10  # volumes of each piece of an answer that arrives
+_UNTOUCHED, _TAKEN = b'"num_allocated_clusters":0', b'"num_allocated_clusters":%d'
 
 
 @dataclass
@@ -20,6 +22,7 @@ class Tap:
 
     requests: list[bytes] = field(default_factory=list)
     received: int = 0  # bytes
+    written: int = 0  # when tenants are to have written since: clusters that some volumes show as taken
 
     def on(self, transport: Transport) -> Transport:
         return _Tapped(transport, self, transport.peer_pid, transport.peer_user)
@@ -51,7 +54,7 @@ class _Tapped:
     def receive(self, timeout: float) -> bytes:
         data = self.inner.receive(timeout)
         self.tap.received += len(data)
-        return data
+        return data.replace(_UNTOUCHED, _TAKEN % self.tap.written, WRITTEN) if self.tap.written else data
 
     def close(self) -> None:
         self.inner.close()

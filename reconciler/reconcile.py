@@ -38,6 +38,7 @@ from reconciler.planner import BEARS_DATA, Doubt, Owned, View, plan, unproven, u
 from reconciler.planner.inuse import told
 from reconciler.planner.keys import wanted_keys
 from reconciler.planner.showing import identities
+from reconciler.planner.usage import only_usage_changed
 from reconciler.planner.view import Digest
 from reconciler.policy import DAY
 from reconciler.recovery import recovered
@@ -179,7 +180,8 @@ class Keeper:
             self.house.ledger.note_stores(self.target, _stores(observed), self.house.clock.now())
         owned = self._owned(life, desired, entries, observed)
         view = View(wish, desired, observed, owned, self.house.clock.now())
-        if self._idle and not self._late and _only_time_passed(self._idle[0], view) and not _due(self._idle[1], view):
+        if self._idle and not self._late and _still_idle(*self._idle, view):
+            self._idle = view, self._idle[1]
             return self._idle
         wanted = dataclasses.replace(asked, blank=unproven(view), keyed=unproven_keys(view))
         for _ in range(PLANS):
@@ -470,20 +472,16 @@ def _lost(record: Record) -> Record:
     return record if record.key.kind in BEARS_DATA else dataclasses.replace(record, replay=True)
 
 
-def _only_time_passed(before: View, now: View) -> bool:
-    """Whether the planner would look at the very same things again; what was observed is compared by identity."""
+def _still_idle(before: View, todo: Plan, now: View) -> bool:
+    """Whether the planner would find nothing to do again: nothing happened but that time passed, or tenants wrote."""
     return (
-        before.observed is now.observed
-        and before.desired is now.desired
+        before.desired is now.desired
         and before.target is now.target
         and before.owned == now.owned
         and before.is_suspended == now.is_suspended
+        and not (todo.until is not None and now.now >= todo.until)
+        and (before.observed is now.observed or only_usage_changed(before, todo, now))
     )
-
-
-def _due(before: Plan, now: View) -> bool:
-    """Whether the clock asks for another plan."""
-    return before.until is not None and now.now >= before.until
 
 
 def _verdict(todo: Plan, execution: Execution) -> Verdict:
