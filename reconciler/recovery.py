@@ -128,6 +128,7 @@ def _with_origin(
     if moment:
         taken_of = next((v for v in wish.volumes if moment.volume in (v.wish.key, *v.wish.aliases)), None)
         live_of = _live_of(site, taken_of, thing.store, observed) if taken_of else None
+        thing = _with_key(observed, thing, taken_of)
         return dataclasses.replace(thing, snapshot_of=live_of.alias if live_of else None)
     snapshot = next((s for s in wish.snapshots if s.wish.key == key), None)
     volume = next((v for v in wish.volumes if v.wish.key == key), None)

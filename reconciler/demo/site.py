@@ -175,6 +175,9 @@ def _keys(graph: ResourceGraph, folder: Path) -> Iterable[tuple[Path, str]]:
     for _, spec in _specs(graph, "BlockDevice"):
         if "crypto" in spec:
             yield _placed(spec["crypto"]["keyFrom"]["file"], folder), "cipher"
+    for _, spec in (*_specs(graph, "StorageClass"), *_specs(graph, "Volume")):
+        if "encryption" in spec:
+            yield _placed(spec["encryption"]["keyFrom"]["file"], folder), "cipher"
     for _, spec in _specs(graph, "Host"):
         if "dhchap" in spec:
             yield _placed(spec["dhchap"]["keyFrom"]["file"], folder), "dhchap"

@@ -36,9 +36,9 @@ def test_the_manifests_are_clean(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_site_is_as_the_readme_says() -> None:
-    """Two targets with three pools, fifteen volumes in two tenants, each shown once."""
+    """Two targets with three pools, sixteen volumes in two tenants, each shown once."""
     graph = analyze(from_directory(readme.REPO), as_of=AS_OF).graph
-    assert [len(graph.of_kind(kind)) for kind in ("Target", "StoragePool", "Volume")] == [2, 3, 15]
+    assert [len(graph.of_kind(kind)) for kind in ("Target", "StoragePool", "Volume")] == [2, 3, 16]
     assert {manifest.key.namespace for manifest in graph.of_kind("Volume")} == {"team-a", "team-b"}
     shown = [entry["volumeRef"] for subsystem in graph.of_kind("Subsystem") for entry in subsystem.spec["namespaces"]]
     assert sorted(shown) == sorted(manifest.key.name for manifest in graph.of_kind("Volume"))
