@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from backends.spdk.errors import RpcError
 from backends.spdk.transport import connect_unix
 
 S, WEB = f"{NQN}s", f"{NQN}host-web"
+NOBODY = 65534
 
 pytestmark = [pytest.mark.spdk, pytest.mark.timeout(180)]
 
@@ -41,6 +44,7 @@ class Machine:
         path = self.folder / f"host-{name}"
         path.touch(0o600)
         path.write_text(text)
+        os.chown(path, self.socket.stat().st_uid, -1)
         self.call("keyring_file_add_key", name=name, path=str(path))
         return name
 
@@ -158,3 +162,44 @@ def test_a_host_over_tls(site: World, web: Machine) -> None:
     assert site.converge().settled
     assert not web.connects(4421, psk=old)
     assert web.connects(4421, psk=new)
+
+
+@pytest.fixture
+def lesser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A target that runs as nobody, and a daemon that runs as root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can start a target as somebody else")
+    program, script = os.environ["SPDK_TGT"], tmp_path / "nvmf_tgt"
+    drop = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})"
+    become = f"os.execv({program!r}, [{program!r}, *sys.argv[1:]])"
+    script.write_text(f"#!{sys.executable}\nimport os, sys\n{drop}\n{become}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("SPDK_TGT", str(script))
+
+    def begin(socket: Path) -> LiveTarget:
+        socket.parent.chmod(0o733)
+        os.chown(socket.with_suffix(".img"), NOBODY, NOBODY)
+        return LiveTarget(socket).start()
+
+    with world(begin=begin) as made:
+        yield made
+
+
+def test_a_target_of_another_user_is_given_files_of_its_own(lesser: World) -> None:
+    """SPDK takes a key only from a file of its own user: root gives it one, and says so where it could not reach it."""
+    keys = lesser.folder / "keys"
+    keys.mkdir(mode=0o700)
+    lesser.commit(keyed(keyFrom={"file": put(lesser, "web.key", dhchap(1))}), subsystem("s", {}, hosts=["web"]))
+    held = lesser.converge().plan.held
+    assert {item.reason for item in held} == {"KeyNotDelivered"}
+    assert f"runs as uid {NOBODY}, which may not pass through {keys}" in held[0].message
+
+    keys.chmod(0o711)
+    assert lesser.converge().settled
+    (key,) = lesser.call("keyring_get_keys")
+    found = Path(key["path"]).stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (NOBODY, 0o600)
+    with machine(lesser.folder) as web:
+        own = web.hold("own", dhchap(1))
+        assert not web.connects()
+        assert web.connects(dhchap_key=own)
