@@ -58,8 +58,7 @@ def _new_snapshot(  # noqa: PLR0911  # one return for each way in which it stand
     if isinstance(live, Lvol) and record:  # the request that we never heard the end of
         return _own(draft, wish, record, live)
     if live:
-        known = f"lvol {wanted.alias} is ours by its name, but the ledger does not know it"
-        return _wait(draft, wish, "Recovering", known)
+        return _wait(draft, wish, *whose(view, wanted.key))
     return _take(view, draft, wish, wanted, ground)
 
 
@@ -76,6 +75,14 @@ def _adopt(view: View, draft: Draft, wish: SnapshotWish, store: str) -> Standing
     applied = Lvol(live.store, live.name, live.uuid, live.size, snapshot_of=volume.alias if volume else None)
     draft.own(applied, wish.wish, uid=live.uuid or "")
     return Standing(live=live)
+
+
+def whose(view: View, key: ObjectKey) -> tuple[str, str]:
+    """Why an lvol that has the name of something new is not that."""
+    record = view.records.get(key)
+    if record is None:
+        return "Recovering", f"{key} is ours by its name, but the ledger does not know it"
+    return "NameTaken", f"{key} is what {record.resource} is kept in, which had this name before; choose another"
 
 
 def other_site(store: str, names: Sequence[str]) -> str:

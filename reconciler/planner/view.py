@@ -178,9 +178,21 @@ class View:
         return {(record.resource, record.key.kind): record for record in self.owned.records}
 
     def record_of(self, wish: Wish, kind: ObjectKind) -> Record | None:
-        """The record of a resource, also under a name it had before."""
+        """The record of a resource, also under a name it had before, or had meanwhile."""
         names = (wish.key, *wish.aliases)
-        return next((found for name in names if (found := self._records_of.get((name, kind)))), None)
+        found = next((found for name in names if (found := self._records_of.get((name, kind)))), None)
+        return found or self._named_for.get((identity.object_name(self.owned.site, wish.key), kind))
+
+    @cached_property
+    def _named_for(self) -> Mapping[tuple[str, ObjectKind], Record]:
+        """Bytes of resources that are not declared any more, by the name that they were made under.
+
+        A rename leaves that name as it is; so when the rename is reverted, the bytes are found again.
+        """
+        kinds = (ObjectKind.LVOL, ObjectKind.LVOL_STORE)
+        kept = (r for r in self.owned.records if r.key.kind in kinds and r.phase is not Phase.DESTROYED)
+        left = (record for record in kept if record.resource not in self.desired.declared)
+        return {(record.key.name.rpartition("/")[2], record.key.kind): record for record in left}
 
     @cached_property
     def declared_here(self) -> frozenset[ResourceKey]:

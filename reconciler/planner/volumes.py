@@ -12,7 +12,7 @@ from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.encryption import kept_sealed, secured, with_key
 from reconciler.planner.pools import low
 from reconciler.planner.provisioning import as_copied, copying, plan_copying, plan_copying_later, waits_for_copying
-from reconciler.planner.snapshots import kin, other_site
+from reconciler.planner.snapshots import kin, other_site, whose
 from reconciler.planner.view import View
 from reconciler.recovery import adoptable, unknown_uid
 from schemas.quantity import format_bytes
@@ -59,9 +59,7 @@ def _new_volume(  # noqa: PLR0911  # one return for each way in which it stands
         draft.own(_as_applied(begun, live, begun.size), wish.wish, uid=live.uuid or "")
         return Standing(live=live)
     if live:
-        return _wait(
-            draft, wish, "Recovering", f"lvol {wanted.alias} is ours by its name, but the ledger does not know it"
-        )
+        return _wait(draft, wish, *whose(view, wanted.key))
     return _create(view, draft, wish, wanted, ground)
 
 

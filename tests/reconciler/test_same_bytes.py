@@ -229,3 +229,34 @@ def test_a_size_is_what_the_target_makes_of_it(site: World) -> None:
     tick = site.converge()
     assert (tick.verdict, tick.plan.drifts) == (Verdict.CONVERGED, ())
     assert "KeptLarger" not in site.reasons(tick)
+
+
+def renamed(to: str, former: str) -> dict[str, Any]:
+    made = volume(to)
+    return made | {"metadata": made["metadata"] | {"annotations": {"holdfast.dev/renamed-from": former}}}
+
+
+def test_a_rename_that_is_reverted_leads_back_to_the_bytes(site: World) -> None:
+    """Guards rollback: nothing is made anew, nothing retained, and hosts notice neither way."""
+    site.commit(volume("a"), subsystem("s", {1: "a"}))
+    site.converge()
+    uid, before = site.uid("a"), site.mutations()
+    for again in (renamed("b", "a"), volume("a")):
+        name = again["metadata"]["name"]
+        site.commit(again, subsystem("s", {1: name}))
+        assert site.converge().verdict is Verdict.CONVERGED
+        owners = [r.resource.name for r in site.house.ledger.records("n1") if r.uid == uid and r.key.kind == "lvol"]
+        assert owners == [name]
+    assert (seen(site), site.mutations()) == ([uid], before)
+
+
+def test_a_name_is_free_again_only_when_its_bytes_are_gone(site: World) -> None:
+    """Guards names: what was renamed keeps the lvol's name, and a new volume of the old name says so."""
+    site.commit(volume("a"))
+    site.converge()
+    site.commit(renamed("b", "a"))
+    site.converge()
+    site.commit(volume("b"), volume("a"))
+    tick = site.converge()
+    assert "NameTaken" in site.reasons(tick)
+    assert len(site.lvols()) == 1
