@@ -98,13 +98,39 @@ def _create(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, ground: Gr
         requires=(_store_of(wanted).key, *((origin.key,) if origin else ())),
         touches=_touched(view, origin),
         subject=str(wish.wish.key),
+        doubt=None if gone else _perhaps_renamed(view, wish),
     )
+    if proposal.doubt:
+        draft.remark(wish.wish.key, *proposal.doubt, stalled=True)
     if (wish.thin or wanted.thin) and (message := low(wish.pool, ground.pool.live)):
         message = f"{message}: no thin volume is created"
         draft.hold(proposal, "PoolLow", message)
         return _wait(draft, wish, "PoolLow", message)
     draft.propose(proposal)
     return Standing(making=wanted)
+
+
+def _perhaps_renamed(view: View, wish: VolumeWish) -> tuple[str, str] | None:
+    """That a volume whose former name nobody knows would begin blank, while bytes that it may mean have lost theirs.
+
+    Of two renames that were pushed together, only the second is ever seen.
+    """
+    if not wish.wish.aliases:
+        return None
+    key = wish.wish.key
+    left = [
+        str(record.resource)
+        for record in view.owned.records
+        if record.key.kind is ObjectKind.LVOL
+        and record.phase in (Phase.CREATED, Phase.RETAINED)
+        and (record.resource.kind, record.resource.namespace) == (key.kind, key.namespace)
+        and record.resource not in view.desired.declared
+    ]
+    if not left:
+        return None
+    former = ", ".join(map(str, wish.wish.aliases))
+    message = f"nothing is known of {former}, so it would begin blank; if it was {left[0]}, say renamed-from that"
+    return "RenamedFromNothing", f"{message}; otherwise take the annotation out, or approve"
 
 
 def _unfit(origin: LiveObject | None, wanted: Lvol, source: Standing) -> tuple[str, str] | None:

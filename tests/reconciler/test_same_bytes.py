@@ -260,3 +260,25 @@ def test_a_name_is_free_again_only_when_its_bytes_are_gone(site: World) -> None:
     tick = site.converge()
     assert "NameTaken" in site.reasons(tick)
     assert len(site.lvols()) == 1
+
+
+def test_two_renames_that_are_pushed_together_do_not_make_a_blank_disk(site: World) -> None:
+    """Guards renamed-from: the name in between was never in force, so a person says which bytes are meant."""
+    site.commit(volume("a"), subsystem("s", {1: "a"}))
+    site.converge()
+    uid = site.uid("a")
+    site.commit(renamed("c", "b"), subsystem("s", {1: "c"}))
+    tick = site.converge()
+    assert "RenamedFromNothing" in site.reasons(tick)
+    assert {*site.lvols().values()} == {uid}
+    site.commit(renamed("c", "a"), subsystem("s", {1: "c"}))
+    assert site.converge().verdict is Verdict.CONVERGED
+    assert (seen(site), {*site.lvols().values()}) == ([uid], {uid})
+
+
+def test_a_repository_that_remembers_renames_can_be_begun_anew() -> None:
+    """Guards a fresh site: what was renamed long ago elsewhere begins like anything else."""
+    with world() as site:
+        site.commit(renamed("c", "b"), volume("a"))
+        assert site.converge().verdict is Verdict.CONVERGED
+        assert len(site.lvols()) == 2
