@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from backends.contract import Change, ObjectKey
+from backends.contract import Action, Change, ObjectKey, ObjectKind
 from reconciler.plan import Drift, DriftClass, Execution, Outcome
 from schemas.resources import ResourceKey
 
 FEW = 64  # changes that are worth reading one by one; of more, the next observation tells
+
+
+_TOLD_WHOLE = frozenset({ObjectKind.LVOL, ObjectKind.QOS, ObjectKind.SUBSYSTEM})  # what can change is read back
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,14 @@ def corrections(drifts: Iterable[Drift], execution: Execution) -> list[Correctio
         for drift in drifts
         if drift.action == "Corrected" and drift.kind is not DriftClass.TARGET_RESTART
         if drift.resource not in spoilt and drift.key in done[drift.resource]
+        if drift.kind is not DriftClass.MODIFIED or _is_told(done[drift.resource][drift.key])
     ]
     return found if len(changes(found)) <= FEW else []
+
+
+def _is_told(change: Change) -> bool:
+    """Whether a look at the one object shows the field that was changed back: what is made anew has hidden ones."""
+    return change.action is Action.UPDATE and change.key.kind in _TOLD_WHOLE
 
 
 def changes(found: Iterable[Correction]) -> list[Change]:

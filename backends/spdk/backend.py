@@ -100,10 +100,11 @@ class SpdkBackend:
         waiting = [(key, conversation, next(conversation, None)) for key, conversation in looks]
         while asked := [(key, conversation, call) for key, conversation, call in waiting if isinstance(call, Call)]:
             waiting = []
-            replies = client.call_many(call for _, _, call in asked)
-            for (key, conversation, _), reply in zip(asked, replies, strict=True):
+            once = {repr(call): call for _, _, call in asked}
+            replies = dict(zip(once, client.call_many(once.values()), strict=True))
+            for key, conversation, call in asked:
                 try:
-                    waiting.append((key, conversation, _resume(conversation, reply)))
+                    waiting.append((key, conversation, _resume(conversation, replies[repr(call)])))
                 except StopIteration as end:
                     found |= {key} if end.value else set()
                 except (RpcError, BackendError):

@@ -122,3 +122,15 @@ def test_a_drift_that_cannot_be_looked_at_is_closed_by_the_next_observation(at_r
     at_rest.converge()
     (record,) = at_rest.house.history.drifts()
     assert record.closed is not None
+
+
+def test_a_drift_in_what_one_object_does_not_tell_stays_open_until_all_is_seen(at_rest: World) -> None:
+    """Guards that a namespace which was made anew is not called right before its hidden fields have been read."""
+    (nqn,) = at_rest.subsystems()
+    at_rest.call("nvmf_subsystem_remove_ns", {"nqn": nqn, "nsid": 1})
+    space = {"nsid": 1, "bdev_name": at_rest.uid("a"), "no_auto_visible": True}
+    at_rest.call("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": space})
+    at_rest.tick()
+    assert [record.closed for record in at_rest.house.history.drifts()] == [None]
+    at_rest.converge()
+    assert None not in [record.closed for record in at_rest.house.history.drifts()]
