@@ -95,9 +95,9 @@ class NvmePath:
     port: int | None = None  # none for PCIe
     subsystem: str | None = None  # NQN
     host: str | None = None  # NQN
-    loss_timeout: int | None = fact(default=None)  # seconds; sent when attaching, not read back
-    reconnect_delay: int | None = fact(default=None)
-    fast_io_fail: int | None = fact(default=None)
+    loss_timeout: int | None = None  # seconds, as the next two; fixed when it is attached
+    reconnect_delay: int | None = None
+    fast_io_fail: int | None = None
     enabled: bool = fact(default=True)
 
     @property

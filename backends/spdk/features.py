@@ -45,6 +45,7 @@ _PATHS = Needs(
     ("bdev_nvme_attach_controller",),
     delete=("bdev_nvme_detach_controller",),
     read=("bdev_nvme_get_controllers",),
+    ask=("framework_get_config",),
 )
 NEEDED: Mapping[str, Needs] = MappingProxyType(
     {

@@ -41,6 +41,9 @@ NVMF_CONFIG = Call("framework_get_config", {"name": "nvmf"})  # pauses nothing, 
 WAIT_FOR_EXAMINE = Call("bdev_wait_for_examine", timeout=EXAMINE_TIMEOUT)
 
 
+BDEV_CONFIG = Call("framework_get_config", {"name": "bdev"})  # as the calls that would make it; names keys, shows none
+
+
 def bdev(name: str) -> Call:
     """By name, alias or uuid; error -19 when there is none."""
     return Call("bdev_get_bdevs", {"name": name})

@@ -23,6 +23,7 @@ from backends.contract import (
     LiveObject,
     Lvol,
     LvolStore,
+    NvmePath,
     ObjectKey,
     ObjectKind,
     Observed,
@@ -62,6 +63,7 @@ class Observer:
     _methods: frozenset[str] | None = None
     _notification: int = -1
     _last: Observed | None = None
+    _times: tuple[object, int, tuple[LiveObject, ...]] | None = None  # of which paths, as of which notification
     _elements: dict[str, Elements[Any]] = field(default_factory=dict)
     _joined_lvols: dict[str, _Joined] = field(default_factory=dict)  # by uuid
     _answered: dict[str, Reply] = field(default_factory=dict)  # by method: answers that are there before they are read
@@ -85,6 +87,7 @@ class Observer:
         entries = self._list(methods.BDEVS, model.bdev, gaps, ObjectKind.BDEV, ObjectKind.LVOL)
         known = self._joined("bdevs", entries, lambda: model.collected(entries))
         others = [self._read(call, parse, gaps, kind, within=within) or () for call, parse, kind, within in extras]
+        others = [self._timed(group, offered, notification) for group in others]
         lvols = self._joined("lvols", (listed, known), lambda: self._lvols(itertools.chain(*listed), known))
         grouped = self._list(methods.SUBSYSTEMS, model.subsystem, gaps, *EXPORTS)
         named = self._joined("exports", grouped, lambda: tuple(itertools.chain(*grouped)))
@@ -138,6 +141,25 @@ class Observer:
             except (RpcError, BackendError):  # refused, or not of the shape that SPDK documents
                 return None
         return self._methods
+
+    def _timed(
+        self, group: tuple[LiveObject, ...], offered: frozenset[str] | None, notification: int
+    ) -> tuple[LiveObject, ...]:
+        """NVMe paths with the times that they were attached with; anything else as it is.
+
+        What shows them is read when a path or a device came or went since it was read last: nothing else changes them.
+        """
+        paths = tuple(path for path in group if isinstance(path, NvmePath))
+        if not paths or (offered is not None and methods.BDEV_CONFIG.method not in offered):
+            return group
+        known = self._times
+        if known is None or known[0] is not group or known[1] != notification:
+            try:
+                known = (group, notification, stacks.timed(paths, self.client.call(methods.BDEV_CONFIG).result()))
+            except (RpcError, BackendError):
+                return group  # the times are not known, which is no difference
+            self._times = known
+        return known[2]
 
     def _hidden(self, offered: frozenset[str] | None, gaps: list[Gap]) -> Hidden:
         """What the list of subsystems leaves out; nothing, and a gap, where the target does not tell."""

@@ -6,10 +6,11 @@ absent base is answered well, waits, and can be neither seen nor deleted: a base
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from backends.contract import Bdev, Latency, NvmePath, Rebuild, Referral, Secrets, Terminal
+from backends.contract import Bdev, Latency, NvmePath, ObjectKey, Rebuild, Referral, Secrets, Terminal
 from backends.spdk.client import Call
 from backends.spdk.shape import Raw, flag, items, mapping, number, objects, shape, text, typed
 from schemas.keys import NO_KEY, halves
@@ -90,6 +91,28 @@ def paths(answer: Json) -> tuple[NvmePath, ...]:
             for controller in objects(answer)
             for way in objects(controller["ctrlrs"])
         )
+
+
+def timed(paths: Iterable[NvmePath], answer: Json) -> tuple[NvmePath, ...]:
+    """Ways with the times that they were attached with, which only the target's configuration shows (v26.05)."""
+    with shape("framework_get_config"):
+        calls = (mapping(call["params"]) for call in objects(answer) if call["method"] == "bdev_nvme_attach_controller")
+        times = {_way(about): _times(about) for about in calls}
+    return tuple(dataclasses.replace(path, **times.get(path.key, {})) for path in paths)
+
+
+def _way(about: Raw) -> ObjectKey:
+    port = about.get("trsvcid")
+    where = (_transport(text(about, "trtype")), text(about, "traddr"), int(typed(port, str)) if port else None)
+    return NvmePath(text(about, "name"), *where).key
+
+
+def _times(about: Raw) -> dict[str, Any]:
+    return {
+        "loss_timeout": number(about, "ctrlr_loss_timeout_sec"),
+        "reconnect_delay": number(about, "reconnect_delay_sec"),
+        "fast_io_fail": number(about, "fast_io_fail_timeout_sec"),
+    }
 
 
 def _path(controller: str, way: Raw) -> NvmePath:

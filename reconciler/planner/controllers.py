@@ -5,10 +5,16 @@ from __future__ import annotations
 from backends.contract import Bdev, NvmePath, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
-from reconciler.planner.draft import Draft, Proposal, Standing, absent, missing_drift
+from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
 from reconciler.planner.sole import opened_elsewhere
 from reconciler.planner.view import View
 
+FIXED = {  # when it is attached
+    "host": "spec.nvme.hostNQN",
+    "loss_timeout": "spec.nvme.ctrlrLossTimeout",
+    "reconnect_delay": "spec.nvme.reconnectDelay",
+    "fast_io_fail": "spec.nvme.fastIOFailTimeout",
+}
 ADDRESSES = "spec.nvme.multipath.addresses"
 
 
@@ -43,14 +49,14 @@ def plan_paths(view: View, draft: Draft, wish: DeviceWish) -> Standing | None:
 
 def _keep(view: View, draft: Draft, wish: DeviceWish, wanted: NvmePath, live: NvmePath) -> None:
     record = view.records.get(wanted.key)
-    differs = wanted.host is not None and live.host != wanted.host
-    if record is None or not differs:  # else what was applied last stands
+    found = tuple(d for d in differences(wanted, live, FIXED, wish.wish, record) if d.path in FIXED.values())
+    if record is None or not found:  # else what was applied last stands
         draft.own(wanted, wish.wish)
-    if differs:
-        if record and record.applied.get("host") == wanted.host:
-            found = Difference("spec.nvme.hostNQN", wanted.host, live.host)
-            draft.drifts.append(Drift(live.key, wish.wish.key, DriftClass.MODIFIED, (found,), "Held"))
-        message = f"SPDK cannot change this while it is attached: spec.nvme.hostNQN: {live.host} → {wanted.host}"
+    if found:
+        if drifted(dict(record.applied) if record else {}, wanted, found, FIXED):
+            draft.drifts.append(Drift(live.key, wish.wish.key, DriftClass.MODIFIED, found, "Held"))
+        told = ", ".join(f"{d.path}: {d.have} → {d.want}" for d in found)
+        message = f"SPDK cannot change this while it is attached: {told}"
         draft.remark(wish.wish.key, "RestartRequired", message, ready=True)
     if not live.enabled:
         draft.remark(wish.wish.key, "PathDown", f"{live.address} does not answer; SPDK goes on trying", ready=True)

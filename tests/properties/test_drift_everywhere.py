@@ -97,6 +97,9 @@ def test_a_drift_of_a_device_of_another_target_is_found(field: str) -> None:
             "subsystemNQN": FAR,
             "hostNQN": f"{NQN}n1",
             "nsid": 1,
+            "ctrlrLossTimeout": 30,
+            "reconnectDelay": 2,
+            "fastIOFailTimeout": 5,
             "multipath": {"addresses": [{"address": WAYS[1], "port": 4439}], "policy": "active_passive"},
         }
         assert not site.commit(device("far", bdevName="Farn1", nvme=about)).blocks

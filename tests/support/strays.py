@@ -313,10 +313,10 @@ def detached(site: World, *addresses: str) -> None:
         site.call("bdev_nvme_detach_controller", {"name": "Far"} | where(address))
 
 
-def reattached(site: World, nqn: str = FAR, host: str = f"{NQN}n1") -> None:
+def reattached(site: World, nqn: str = FAR, host: str = f"{NQN}n1", **times: int) -> None:
     detached(site, *WAYS)
     for address in WAYS:
-        way = {"name": "Far", "hostnqn": host, "multipath": "multipath"} | where(address, nqn)
+        way = {"name": "Far", "hostnqn": host, "multipath": "multipath"} | where(address, nqn) | times
         site.call("bdev_nvme_attach_controller", way)
 
 
@@ -327,6 +327,11 @@ NVME: dict[str, Callable[[World], object]] = {
         "bdev_nvme_set_multipath_policy", {"name": "Farn1", "policy": "active_active"}
     ),
     "nvme.hostNQN": lambda site: reattached(site, host=f"{NQN}other"),
+    "nvme.ctrlrLossTimeout": lambda site: reattached(site, ctrlr_loss_timeout_sec=77, reconnect_delay_sec=2),
+    "nvme.reconnectDelay": lambda site: reattached(site, ctrlr_loss_timeout_sec=30, reconnect_delay_sec=3),
+    "nvme.fastIOFailTimeout": lambda site: reattached(
+        site, ctrlr_loss_timeout_sec=30, reconnect_delay_sec=2, fast_io_fail_timeout_sec=9
+    ),
     "nvme.subsystemNQN": lambda site: reattached(site, nqn=f"{NQN}elsewhere"),
     "nvme.nsid": lambda site: detached(site, *WAYS),
 }
@@ -349,6 +354,7 @@ SEEN_BY: dict[str, tuple[str, ...]] = {  # where the case is not called as the f
     "Subsystem": (
         "exports.targetRef Subsystem.nqn",
         "exports.portals Subsystem.portals, one less",
+        "exports.attachAs nvme.hostNQN",
         "exports.anaState Subsystem.anaState",
         "exports.anaGroups Subsystem.anaGroups",
         "exports.cntlidRange Subsystem.cntlidRange",
