@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crashing import crashing
 from live_world import KINDS, LiveTarget
 from stacking import KEY, OTHER_KEY, key_file, settled
 from world import NQN, World, host, manifest, removal, subsystem, volume, world
@@ -322,3 +323,38 @@ def test_what_a_host_writes_is_not_on_the_disk_in_the_clear() -> None:
         site.restart_target()
         settled(site)
         assert (host_.read(eye, site.uid("a")), host_.read(eye, site.uid("c"))) == (second, first)
+
+
+STEPS = 14  # changes until an encrypted volume, its snapshot and a clone of that are shown
+
+
+def family(site: World) -> list[dict[str, Any]]:
+    snap = manifest("VolumeSnapshot", "snap", {"volumeRef": "a"}, "team")
+    return [sealed(site, qos={"iops": 1000}), snap, volume("b", source={"snapshotRef": "snap"}), export("a", "b")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["before", "after", "answered"])
+@pytest.mark.parametrize("at", range(1, STEPS + 1))
+def test_from_any_crash_no_host_ever_sees_bytes_without_their_key(at: int, where: str) -> None:
+    """Guards the way there: killed at any change, also with the target, the next daemon shows devices, and no lvol."""
+    with world() as site:
+        site.commit()
+        site.converge()
+        site.commit(*family(site))
+        with crashing(site, at, where):
+            for _ in range(4):
+                site.tick()
+                assert not raw(site)
+        assert not raw(site)
+        if at % 2:
+            site.restart_target()
+        if "OutcomeUnknown" in site.reasons(site.converge(limit=20)):  # a restart ends what may still come about
+            site.restart_target()
+            site.converge(limit=20)
+        assert [shown(site, nsid)["uuid"] for nsid in (1, 2)] == [site.uid("a"), site.uid("b")]
+        assert not raw(site)
+        assert len(site.lvols()) == 3
+        before = site.mutations()
+        site.tick()
+        assert site.mutations() == before
