@@ -40,7 +40,7 @@ def _case(
     unread = tuple(gap for gap in snapshot.problems if not config.ignores(gap.path))
     manifests = (found for file in files for found in file.declarations if isinstance(found, Manifest))
     graph = link(manifests, (*policy_problems, *_unread(files, unread)), snapshot.revision)
-    return Case(files, unread, policy_problems, graph, base, as_of)
+    return Case(files, unread, policy_problems, graph, base, as_of, config)
 
 
 @functools.lru_cache(maxsize=MAX_REMEMBERED)

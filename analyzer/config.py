@@ -24,6 +24,8 @@ class AnalyzerConfig:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     fail_on: Severity = Severity.ERROR
     ignore: tuple[str, ...] = ()
+    secret_dirs: tuple[str, ...] | None = None  # None: files are not checked
+    secret_env: tuple[str, ...] | None = None  # None: variables are not checked
     settings: JsonObject = field(default_factory=lambda: NOTHING)
 
     def ignores(self, path: str) -> bool:
@@ -59,8 +61,14 @@ def _config(value: Json) -> AnalyzerConfig:
         severities=severities,
         fail_on=Severity.parse(str(value.get("failOn", "error"))),
         ignore=tuple(str(pattern) for pattern in ignore) if isinstance(ignore, list) else (),
+        secret_dirs=_texts(_mapping(value.get("secrets")).get("dirs")),
+        secret_env=_texts(_mapping(value.get("secrets")).get("env")),
         settings=value,
     )
+
+
+def _texts(value: Json) -> tuple[str, ...] | None:
+    return tuple(map(str, value)) if isinstance(value, list) else None
 
 
 def _mapping(value: Json) -> dict[str, Json]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path as FilePath
 from typing import TypeAlias
 
+from analyzer.config import AnalyzerConfig
 from analyzer.document import Defect, Place, Source
 from analyzer.finding import Finding, Location, Note, Severity
 from analyzer.graph import ResourceGraph
@@ -44,6 +45,7 @@ class Case:
     graph: ResourceGraph
     base: ResourceGraph | None
     as_of: date
+    config: AnalyzerConfig = field(default_factory=AnalyzerConfig)
 
     def declarations(self) -> Iterator[Declaration]:
         return (declaration for file in self.files for declaration in file.declarations)

@@ -60,17 +60,17 @@ class Vault:
         secret = self._read(source)
         if why := _misfit(form, secret):
             raise SecretError(f"{source}: {why}")
-        digest = hmac.new(self.site.encode(), secret.encode(), hashlib.sha256)
-        return digest.hexdigest()[:FINGERPRINT]
+        return self._digest(secret)
 
     def material(self, source: str, fingerprint: str) -> str:
         """The secret itself, for the backend, which has it no longer than a call. Raises Terminal."""
         try:
-            if self.fingerprint(source) != fingerprint:
-                raise Terminal(f"{source} has changed since the plan was made")
-            return self._read(source)
+            secret = self._read(source)
         except SecretError as error:
             raise Terminal(str(error)) from error
+        if self._digest(secret) != fingerprint:
+            raise Terminal(f"{source} has changed since the plan was made")
+        return secret
 
     def deposit(self, key: KeyringKey) -> None:
         """Write a key where the target reads it, unless it is there already. Raises Terminal."""
@@ -85,6 +85,9 @@ class Vault:
     def password(self, file: str) -> str:
         """The password that a Target's connection names by file. Raises SecretError."""
         return self._read(f"file:{file}")
+
+    def _digest(self, secret: str) -> str:
+        return hmac.new(self.site.encode(), secret.encode(), hashlib.sha256).hexdigest()[:FINGERPRINT]
 
     def _read(self, source: str) -> str:
         kind, _, name = source.partition(":")
