@@ -341,7 +341,7 @@ class Ledger:
 
     def paths_taken(self) -> Mapping[str, PathTaken]:
         """The last path that was taken of each subsystem, by NQN."""
-        rows = self._store.rows("SELECT key, value FROM meta WHERE key LIKE 'paths/%' ORDER BY key")
+        rows = self._store.rows("SELECT key, value FROM meta WHERE key BETWEEN 'paths/' AND 'paths0' ORDER BY key")
         found = ((key.removeprefix("paths/"), self._paths_taken(value)) for key, value in rows)
         return {nqn: taken for nqn, taken in found if taken}
 

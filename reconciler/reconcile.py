@@ -283,7 +283,7 @@ class Keeper:
 
     def _asked_for(self, wish: TargetWish) -> dict[ResourceKey, str]:
         """Resources whose manifest asks for a run (holdfast.dev/requestedAt) that has not been made."""
-        handled = self.house.ledger.handled(self.target)
+        handled = self.house.ledger.handled(self.target) if wish.requests else {}
         return {key: asked for key, asked in wish.requests.items() if handled.get(key) != asked}
 
     def _keys(self, wanted: Mapping[T, str], form: str = "") -> tuple[dict[T, str], dict[T, str]]:
