@@ -29,6 +29,7 @@ from backends.contract import (
     ana_text,
 )
 from reconciler import devices, identity
+from reconciler.moments import Moment
 from reconciler.policy import BUILT_IN, Policy
 from reconciler.retention import Retain
 from schemas.calendar import Calendar
@@ -111,6 +112,7 @@ class SnapshotWish:
     volume: VolumeWish | None
     schedule: ResourceKey | None = None  # which one asks for it; nobody declares it then
     reason: str = "the snapshot is new"
+    taken: Moment | None = None  # by which schedule and when it was taken: it is taken over, and never anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,7 +514,8 @@ class _House:
             return None
         pool = self.pool(self._pool_of(volume.key if volume else key))
         wished = self.volume(volume) if volume else None
-        return SnapshotWish(self._wish(resource, spec), pool, identity.object_name(self.site, key), wished)
+        name = identity.object_name(self.site, key)
+        return SnapshotWish(self._wish(resource, spec), pool, name, wished, taken=_taken(key, spec))
 
     def _inherited(self, resource: Resource) -> dict[str, Any]:
         """The spec with what the class said when the volume was created, or says now."""
@@ -693,6 +696,15 @@ class _House:
 
     def _get(self, kind: str, namespace: str, name: str) -> Resource:
         return self.resources[ResourceKey(kind, namespace, name)]
+
+
+def _taken(key: ResourceKey, spec: Mapping[str, Any]) -> Moment | None:
+    """Which snapshot of a schedule a VolumeSnapshot takes over."""
+    if "taken" not in spec:
+        return None
+    volume = ResourceKey("Volume", key.namespace, spec["volumeRef"])
+    schedule = ResourceKey("SnapshotSchedule", key.namespace, spec["taken"]["scheduleRef"])
+    return Moment(volume, schedule, _moment(spec["taken"]["at"]))
 
 
 def source_snapshot(volume: ResourceKey) -> ResourceKey:

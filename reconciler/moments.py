@@ -6,6 +6,7 @@ No manifest can have such a name, so nobody but the schedule means it. The lvol 
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,5 +63,6 @@ def stamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime(_STAMP)
 
 
+@functools.lru_cache(maxsize=4096)
 def _time(text: str) -> float:
     return datetime.strptime(text, _STAMP).replace(tzinfo=UTC).timestamp()

@@ -7,6 +7,7 @@ on Monday. What counts is how many there are, not how old they are: where none i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,7 +45,12 @@ _PERIODS: Mapping[str, Callable[[datetime], tuple[int, ...]]] = {
 
 def kept(moments: Iterable[float], retain: Retain) -> frozenset[float]:
     """The moments (seconds since 1970) whose snapshots are kept."""
-    newest = sorted(set(moments), reverse=True)
+    return _kept(frozenset(moments), retain)
+
+
+@functools.lru_cache(maxsize=4096)  # volumes of one schedule mostly have the same moments
+def _kept(moments: frozenset[float], retain: Retain) -> frozenset[float]:
+    newest = sorted(moments, reverse=True)
     found = set(newest[: retain.last])
     zone = parse_zone(retain.zone)
     for name, period in _PERIODS.items():

@@ -10,7 +10,7 @@ from schemas.validation import did_you_mean, quoted
 
 def check(case: Case) -> Iterator[Hit]:
     for snapshot in case.graph.sound("VolumeSnapshot"):
-        [reference] = case.graph.references(snapshot.key)
+        reference = next(r for r in case.graph.references(snapshot.key) if r.path[:2] == ("spec", "volumeRef"))
         if reference.target in case.graph.manifests:
             continue
         name, near = reference.target.name, did_you_mean(reference.target.name, case.graph.alternatives(reference))

@@ -25,7 +25,10 @@ def in_doubt(view: View, proposal: Proposal) -> Hold | None:
     key = min(touched, key=lambda touched: (view.owned.quarantined[touched].sent, touched.rank))
     doubt = view.owned.quarantined[key]
     if key.kind is ObjectKind.PROVISIONING:
-        return Hold("TaskRunning", f"lvol {key.name} is being copied; nothing else touches it meanwhile", waiting=True)
+        copied = f"lvol {key.name} is being copied; nothing else touches it meanwhile"
+        if doubt.again:
+            return Hold("OutcomeUnknown", f"a request to copy lvol {key.name} was never answered; {WAY_OUT}")
+        return Hold("TaskRunning", copied, waiting=True)
     if doubt.landed:
         return Hold("OutcomeUnknown", f"an earlier request to {doubt.action} {key} may still come a second time")
     age = max(0.0, view.now - doubt.sent)
@@ -62,7 +65,7 @@ def _touched(view: View, proposal: Proposal) -> set[ObjectKey]:
     key = proposal.change.key
     worked_on = {key, *proposal.gone, *proposal.touches}
     worked_on |= {ObjectKey(ObjectKind.PROVISIONING, key.name)} if key.kind is ObjectKind.QOS else set()
-    found = worked_on & doubts.keys()
+    found = {k for k in worked_on & doubts.keys() if k == key or not _is_beside(doubts[k], proposal)}
     found |= {key for key in proposal.requires if key in doubts and not doubts[key].landed}
     found |= {key for key, doubt in doubts.items() if not doubt.landed and worked_on.intersection(doubt.touches)}
     if proposal.change.action is Action.DELETE:
@@ -71,6 +74,11 @@ def _touched(view: View, proposal: Proposal) -> set[ObjectKey]:
     if own and own.again and _is_repeat(view, own, proposal):
         found.discard(proposal.change.key)
     return found
+
+
+def _is_beside(doubt: Doubt, proposal: Proposal) -> bool:
+    """Whether a late arrival would not matter: what it asks for is there, and stays so when something else is made."""
+    return doubt.landed and proposal.change.action is Action.CREATE
 
 
 def _on_device(view: View, proposal: Proposal) -> Iterable[ObjectKey]:

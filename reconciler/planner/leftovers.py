@@ -64,11 +64,11 @@ def _declared(view: View, record: Record) -> bool:
         return record.key.name in view.subsystem_wishes
     if record.key.kind is ObjectKind.BDEV:  # one that is declared on another target now is to be let go here
         return record.resource in view.with_devices
-    if record.key.kind in BEARS_DATA:  # bytes do not follow a manifest that moves to another target
-        return record.resource in view.declared_here
     moment = moment_of(record.resource)
     if moment and (moment.schedule, moment.volume) in view.scheduled:
         return True
+    if record.key.kind in BEARS_DATA:  # bytes do not follow a manifest that moves to another target
+        return record.resource in view.declared_here
     if record.key.kind is ObjectKind.NVME_PATH and record.resource.kind == "Subsystem":
         fronts = (wish.front for wish in view.target.subsystems)
         return any(path.key == record.key for front in fronts if front for path in front.paths)

@@ -38,11 +38,13 @@ def copying(view: View, wish: VolumeWish, record: Record, lvol: Lvol) -> Copying
     now = provisioning_of(lvol)
     cluster = next((s.cluster_size for s in view.stores.values() if s.name == lvol.store), None) or 1
     whole, have = -(-(lvol.size or 0) // cluster), lvol.allocated_clusters
-    if not wish.thin and lvol.thin and record.applied.get("thin") is True:
+    begun = view.owned.quarantined.get(now.key)  # what was begun is finished, whatever is wanted by now
+    asked = begun.after if begun else {}
+    if lvol.thin and ((not wish.thin and record.applied.get("thin") is True) or asked.get("thin") is False):
         wanted = dataclasses.replace(now, thin=False, alone=None)
         return Copying("inflate", wanted, max(0, whole - have), _percent(have, whole))
     cloned = record.applied.get("clone_of") or record.applied.get("image")
-    if wish.detach and not now.alone and lvol.size is not None and cloned:
+    if not now.alone and lvol.size is not None and ((wish.detach and cloned) or asked.get("alone")):
         wanted = dataclasses.replace(now, thin=None, alone=True)
         below = view.live.get(ObjectKey(ObjectKind.LVOL, f"{lvol.store}/{lvol.parent}"))
         shared = below.allocated_clusters if isinstance(below, Lvol) else whole

@@ -62,12 +62,15 @@ class _Schedule:
     volumes: Standings
     served: dict[str, Served] = field(default_factory=dict)
     taken: list[float] = field(default_factory=list)  # moments of all snapshots that are there
+    due: float | None = None  # the last moment at which it was to run
     late: dict[str, str] = field(default_factory=dict)  # what is made up for, in words → an example
+    asked: set[ResourceKey] = field(default_factory=set)  # moments that are looked after already
     stuck: list[str] = field(default_factory=list)  # why snapshots stay that are not retained
 
     def plan(self) -> None:
         key = self.wish.wish.key
         before = self.view.owned.schedules.get(key)
+        self.due = self.wish.calendar.latest(self.view.now)
         for volume in self.wish.volumes:
             self._serve(volume, before.volumes.get(volume.wish.key.name) if before else None)
         last = max([*self.taken, *([before.last] if before else [])], default=0.0)
@@ -108,9 +111,8 @@ class _Schedule:
         in_force = before.retain if before else None
         costs = surplus & (kept(snapshots, in_force) if in_force else snapshots.keys())
         self.served[volume.wish.key.name] = Served(upto, in_force if costs else self.wish.retain)
-        due = self.wish.calendar.latest(view.now)
-        if due is not None and due > upto:
-            self._take(volume, standing, upto, due)
+        if self.due is not None and self.due > upto:
+            self._take(volume, upto, self.due)
         else:
             self._prune({at: snapshots[at] for at in surplus}, costs)
 
@@ -129,17 +131,16 @@ class _Schedule:
         return found
 
     def _records(self, volume: VolumeWish) -> Iterator[tuple[Moment, Record]]:
-        names = {volume.wish.key, *volume.wish.aliases}
-        for record in self.view.records_of_schedule.get(self.wish.wish.key, ()):
-            moment = moment_of(record.resource)
-            if moment and moment.volume in names:
-                yield moment, record
+        for name in (volume.wish.key, *volume.wish.aliases):
+            for at, record in self.view.moments.get((self.wish.wish.key, name), ()):
+                if self.draft.records.get(record.key, record).resource == record.resource:  # else another takes it over
+                    yield Moment(name, self.wish.wish.key, at), record
 
     def _unheard(self, volume: VolumeWish, moment: Moment, record: Record) -> None:
-        """A request that we never heard the end of: it is ours if it came about, else nothing came of it."""
-        if isinstance(self.view.live.get(record.key), Lvol):
-            self._plan_snapshot(volume, moment, "")
-        elif record.key not in self.view.owned.quarantined and moment.at != self.wish.calendar.latest(self.view.now):
+        """A request that we never heard the end of: ours if it came about; asked once more while it may yet come."""
+        if record.key in self.view.owned.quarantined or isinstance(self.view.live.get(record.key), Lvol):
+            self._plan_snapshot(volume, moment, f"the run of {iso(moment.at)}, asked once more")
+        elif moment.at != self.due:
             self.draft.forget.add(record.key)
 
     def _is_unread(self, record: Record) -> bool:
@@ -156,7 +157,7 @@ class _Schedule:
 
     # --- taking
 
-    def _take(self, volume: VolumeWish, standing: Standing, served: float, due: float) -> None:
+    def _take(self, volume: VolumeWish, served: float, due: float) -> None:
         missed = len(self.wish.calendar.between(served, due, COUNTED)) - 1
         words = f"the run of {iso(due)}"
         if missed > 0 or self.view.now - due > LATE:
@@ -164,9 +165,9 @@ class _Schedule:
             words = f"{words}, late{also}"
             self.late.setdefault(words, volume.wish.key.name)
         moment = Moment(volume.wish.key, self.wish.wish.key, due)
-        self._plan_snapshot(volume, moment, words, standing)
+        self._plan_snapshot(volume, moment, words)
 
-    def _plan_snapshot(self, volume: VolumeWish, moment: Moment, reason: str, standing: Standing | None = None) -> None:
+    def _plan_snapshot(self, volume: VolumeWish, moment: Moment, reason: str) -> None:
         wish = SnapshotWish(
             Wish(moment.key, self.wish.wish.drift_policy, reclaim="Retain"),
             volume.pool,
@@ -175,8 +176,9 @@ class _Schedule:
             schedule=self.wish.wish.key,
             reason=reason,
         )
-        pool = self.pools.get(volume.pool.wish.key)
-        if pool:
+        pool, standing = self.pools.get(volume.pool.wish.key), self.volumes.get(volume.wish.key)
+        if pool and moment.key not in self.asked:
+            self.asked.add(moment.key)
             plan_snapshot(self.view, self.draft, wish, Ground(pool, standing))
 
     # --- pruning

@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from backends.contract import Guard, Lvol, LvolStore, ObjectKey, ObjectKind
+from reconciler.dates import iso
 from reconciler.desired import SnapshotWish
+from reconciler.moments import Moment
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created
 from reconciler.planner.adoption import owner_of
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
@@ -41,6 +43,8 @@ def _new_snapshot(  # noqa: PLR0911  # one return for each way in which it stand
     view: View, draft: Draft, wish: SnapshotWish, record: Record | None, ground: Ground
 ) -> Standing:
     key, pool = wish.wish.key, ground.pool
+    if wish.taken:
+        return _take_over(view, draft, wish, wish.taken)
     if not pool.usable:
         return _wait(draft, wish, "PoolNotLoaded", f"waits for {wish.pool.wish.key}: {pool.why}")
     store = pool.live or pool.making
@@ -83,6 +87,17 @@ def whose(view: View, key: ObjectKey) -> tuple[str, str]:
     if record is None:
         return "Recovering", f"{key} is ours by its name, but the ledger does not know it"
     return "NameTaken", f"{key} is what {record.resource} is kept in, which had this name before; choose another"
+
+
+def _take_over(view: View, draft: Draft, wish: SnapshotWish, taken: Moment) -> Standing:
+    """What a schedule took is this resource's from now on."""
+    names = (taken.volume, *(wish.volume.wish.aliases if wish.volume else ()))
+    for at, record in (known for name in names for known in view.moments.get((taken.schedule, name), ())):
+        live = view.lvols.get(record.uid)
+        if live and at == taken.at:
+            return _own(draft, wish, record, live)
+    missing = f"{taken.schedule} has no snapshot of {taken.volume} of {iso(taken.at)}"
+    return _stop(draft, wish, "NothingToAdopt", f"{missing}; one that is gone cannot be had again")
 
 
 def other_site(store: str, names: Sequence[str]) -> str:

@@ -343,13 +343,13 @@ class View:
         return {record.uid: record for record in self.owned.records if record.uid}
 
     @cached_property
-    def records_of_schedule(self) -> Mapping[ResourceKey, tuple[Record, ...]]:
-        """Snapshots that schedules took, also those that are retained, by the schedule."""
-        found: dict[ResourceKey, list[Record]] = defaultdict(list)
+    def moments(self) -> Mapping[tuple[ResourceKey, ResourceKey], list[tuple[float, Record]]]:
+        """Snapshots that schedules took, also those that are retained, with their times; by schedule and volume."""
+        found: dict[tuple[ResourceKey, ResourceKey], list[tuple[float, Record]]] = defaultdict(list)
         for record in self.owned.records:
             if record.key.kind is ObjectKind.LVOL and (moment := moment_of(record.resource)):
-                found[moment.schedule].append(record)
-        return {schedule: tuple(records) for schedule, records in found.items()}
+                found[moment.schedule, moment.volume].append((moment.at, record))
+        return found
 
     @cached_property
     def scheduled(self) -> frozenset[tuple[ResourceKey, ResourceKey]]:

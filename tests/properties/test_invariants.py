@@ -22,12 +22,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from stacking import stacked, superblock
-from world import NQN, World, host, manifest, removal, subsystem, volume
+from world import NQN, SITE, World, host, manifest, removal, subsystem, volume
 
 from backends.contract import BackendError, Change, Guard
 from backends.spdk.errors import RpcError
 from backends.spdk.simulator import DropAfter, DropBefore, Hold, Refuse
+from reconciler.moments import Moment, stamped
 from reconciler.reconcile import Verdict
+from schemas.resources import ResourceKey
 
 NAMES = ("a", "b", "c")
 COPIES = ("k", "l")  # volumes that are cloned from others
@@ -62,13 +64,15 @@ class Repo:
     hosts: dict[str, set[str]] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     removals: dict[str, str] = field(default_factory=dict)  # volume or snapshot → uid
+    retained: int = 0  # snapshots of each of a, b, c that a schedule keeps; 0: there is no schedule
     stack: int = 0  # how high devices are stacked: an array of two, encrypted, delayed
     stack_reclaim: str = "Retain"
 
     def manifests(self) -> list[dict[str, Any]]:
         return [
             *(host(name) for name in HOSTS),
-            *(volume(name, **spec) for name, spec in self.volumes.items()),
+            *(labelled(volume(name, **spec)) for name, spec in self.volumes.items()),
+            *([schedule(self.retained)] if self.retained else []),
             *([manifest("Image", IMAGE, {"targetRef": "n1", "path": str(self.image)})] if self.image else []),
             *(manifest("VolumeSnapshot", name, spec, "team") for name, spec in self.snapshots.items()),
             *(
@@ -101,6 +105,18 @@ def _masked(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def labelled(found: dict[str, Any]) -> dict[str, Any]:
+    """With a label by which the schedule selects it."""
+    if found["metadata"]["name"] in NAMES:
+        found["metadata"]["labels"] = {"backup": "yes"}
+    return found
+
+
+def schedule(last: int) -> dict[str, Any]:
+    spec = {"selector": {"matchLabels": {"backup": "yes"}}, "cron": "*/10 * * * *", "retain": {"last": last}}
+    return manifest("SnapshotSchedule", "often", spec, "team")
+
+
 class Site(RuleBasedStateMachine):
     """Random acts upon one site."""
 
@@ -122,6 +138,8 @@ class Site(RuleBasedStateMachine):
         self.postponed: list[tuple[str, dict[str, Any], int]] = []  # not carried out yet → mutations before each
         self.forgetful = False  # the ledger, and with it the journal, was replaced in this life of the target
         self.backup: Path | None = None
+        self.lasts: set[int] = set()  # numbers of snapshots that a schedule ever was to keep
+        self.moments: dict[tuple[str, float], str] = {}  # of which volume and time each scheduled snapshot is
         self.sequence: dict[str, int] = {}  # of the superblock on each member
         if empty:
             self.repo.volumes = {"a": {"size": "8Mi"}, "b": {"size": "8Mi", "reclaimPolicy": "Delete"}}
@@ -139,6 +157,7 @@ class Site(RuleBasedStateMachine):
         report = self.world.commit(*self.repo.manifests(), *stack)
         if not report.blocks:
             self.consented |= set(self.repo.removals.values())
+            self.lasts |= {self.repo.retained} - {0}
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -170,6 +189,19 @@ class Site(RuleBasedStateMachine):
             self.repo.image = self.folder / "golden.raw"
             self.repo.image.write_bytes(bytes(8 << 20))
         self.repo.volumes.setdefault(name, {"source": {kind: of}})["size"] = size
+        self._push()
+
+    @rule(name=st.sampled_from(COPIES), whole=st.booleans())
+    def copy_whole(self, name: str, whole: bool) -> None:  # noqa: FBT001
+        """A clone is to have its bytes to itself: all of them, or those that it shares."""
+        spec = self.repo.volumes.get(name)
+        if spec:
+            spec.update({"thin": False} if whole else {"source": spec["source"] | {"detach": True}})
+            self._push()
+
+    @rule(retained=st.integers(0, 3))
+    def schedule(self, retained: int) -> None:
+        self.repo.retained = retained
         self._push()
 
     @rule(name=st.sampled_from((*NAMES, *COPIES, *SNAPSHOTS, IMAGE)), consent=st.booleans())
@@ -492,17 +524,36 @@ class Site(RuleBasedStateMachine):
         if not self._loaded():
             return
         ours = {uid: name for uid, name in self._lvols().items() if name.startswith("hf-")}
+        self._note_moments(ours)
         lost = self.seen.keys() - ours.keys() - self.consented
-        assert not lost
+        assert not {uid for uid in lost if not self._was_pruned(uid)}
         self._count_births(ours)
         found = {uid: self._token(uid) for uid in ours.keys() - self._degraded()}
         self.seen = found | self.seen
         assert all(token == self.seen[uid] for uid, token in found.items())
 
+    def _note_moments(self, ours: dict[str, str]) -> None:
+        """Of which volume and time a scheduled snapshot is; there is never a second one of the two."""
+        for uid, name in ours.items():
+            at = stamped(name)
+            for of in NAMES if at is not None else ():
+                made = Moment(ResourceKey("Volume", "team", of), ResourceKey("SnapshotSchedule", "team", "often"), at)
+                if made.lvol_name(SITE) == name and not self.forgetful:
+                    assert self.moments.setdefault((of, at), uid) == uid
+                elif made.lvol_name(SITE) == name:
+                    self.moments[of, at] = uid
+
+    def _was_pruned(self, uid: str) -> bool:
+        """Whether a schedule took it, and as many newer ones of the volume as it ever was to keep at least."""
+        for (of, at), known in self.moments.items():
+            if known == uid:
+                return sum(name == of and when > at for name, when in self.moments) >= min(self.lasts)
+        return False
+
     def _count_births(self, ours: dict[str, str]) -> None:
         """A volume that was made is never made again, unless somebody consents to blank bytes or the ledger is gone."""
         for uid in ours.keys() - self.seen.keys() - self.imposters:
-            name = ours[uid].rpartition("-")[2]
+            name = ours[uid] if stamped(ours[uid]) else ours[uid].rpartition("-")[2]
             assert name not in self.born or name in self.recreated
             self.born.add(name)
 

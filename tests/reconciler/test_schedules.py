@@ -10,7 +10,7 @@ import pytest
 from live_world import KINDS, LiveTarget
 from world import World, manifest, removal, subsystem, volume, world
 
-from backends.spdk.simulator import DropAfter, Refuse
+from backends.spdk.simulator import DropAfter, DropBefore, Refuse
 from reconciler.reconcile import Verdict
 
 HOUR, DAY = 3600.0, 86400.0
@@ -288,3 +288,58 @@ def test_a_restarted_target_keeps_what_was_taken(site: World) -> None:
         site.restart_target()
     assert site.converge().verdict is Verdict.CONVERGED
     assert moments(site) == ["20261121t1400z", "20261121t1500z"]
+
+
+def test_what_a_schedule_took_can_be_taken_over_and_cloned(site: World) -> None:
+    """Guards restoring: a declared snapshot takes over a scheduled one, which is never pruned then, and is cloned."""
+    site.commit(labelled("a"), schedule(last=1))
+    site.converge()
+    site.clock.advance(HOUR)
+    site.converge()
+    uid = next(uid for name, uid in site.lvols().items() if "-hourly." in name)
+    taken = {"volumeRef": "a", "taken": {"scheduleRef": "hourly", "at": "2026-11-21T13:00:00Z"}}
+    kept = manifest("VolumeSnapshot", "before", taken, "team")
+    site.clock.advance(HOUR)  # the next run is due at the same time
+    site.commit(labelled("a"), schedule(last=1), kept, volume("c", source={"snapshotRef": "before"}))
+
+    for _ in range(3):
+        assert site.converge().verdict is Verdict.CONVERGED
+        site.clock.advance(HOUR)
+
+    assert uid in site.lvols().values()
+    below = site.call("bdev_get_bdevs", {"name": site.uid("c")})[0]["driver_specific"]["lvol"]["base_snapshot"]
+    assert site.lvols()[below] == uid
+    records = {record.resource.name: record.uid for record in site.house.ledger.records("n1")}
+    assert records["before"] == uid
+
+
+def test_a_moment_that_is_gone_is_not_taken_anew(simulated: World) -> None:
+    """Guards the past: where there is no such snapshot nothing is made up, and it is said."""
+    site = simulated
+    taken = {"volumeRef": "a", "taken": {"scheduleRef": "hourly", "at": "2026-11-20T13:00:00Z"}}
+    site.commit(labelled("a"), schedule(), manifest("VolumeSnapshot", "before", taken, "team"))
+    assert "NothingToAdopt" in site.reasons(site.converge())
+    assert len(site.lvols()) == 1
+
+
+def test_a_lost_request_does_not_keep_a_volume_from_its_next_runs(simulated: World) -> None:
+    """Guards against a doubt without end: a request that never arrived is asked once more, and later runs go on."""
+    site = simulated
+    site.commit(labelled("a"), schedule())
+    site.converge()
+    site.clock.advance(HOUR)
+    seen: list[str] = []
+
+    def once(method: str, _: Any) -> Any:
+        seen.append(method)
+        return DropBefore() if len(seen) == 1 else None
+
+    site.simulators["n1"].before("bdev_lvol_snapshot", once)
+    site.tick()
+    site.die()
+    site.clock.advance(HOUR)
+    site.wake()
+    for _ in range(6):
+        site.tick()
+        site.clock.advance(70)
+    assert moments(site) == ["20261121t1300z", "20261121t1400z"]
