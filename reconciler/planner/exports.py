@@ -273,7 +273,7 @@ def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[Ob
             draft.own(thing, inside.wish.wish)
         elif in_place(thing, live):
             propose_change(view, draft, inside.wish, thing, live)
-        elif isinstance(thing, AllowedHost) and isinstance(live, AllowedHost) and thing.psk in (live.psk, "", None):
+        elif isinstance(thing, AllowedHost) and isinstance(live, AllowedHost) and live.psk in (None, thing.psk):
             set_keys(view, draft, inside.guests, inside.wish, live, thing)
         else:
             _swap(view, draft, inside, thing, live)

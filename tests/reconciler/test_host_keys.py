@@ -271,6 +271,27 @@ def test_another_psk_takes_the_host_off_the_list_and_puts_it_back(secure: World)
     assert [call["psk"] for call in config(secure, "nvmf_subsystem_add_host")] == [new]
 
 
+def test_a_withdrawn_psk_is_out_of_force(secure: World) -> None:
+    """A host that loses its pre-shared key is let in anew without it, and the key goes from the ring."""
+    report = secure.commit(manifest("Host", "web", {"nqn": WEB}), volume("a"), subsystem("s", {1: "a"}, hosts=["web"]))
+    assert [finding.rule for finding in report.findings] == ["secure-channel-mismatch"]
+    assert secure.converge().settled
+    assert ["psk" in call for call in config(secure, "nvmf_subsystem_add_host")] == [False]
+    assert ring(secure) == {}
+
+
+def test_another_dhchap_key_while_psks_cannot_be_read_disconnects_nobody(secure: World) -> None:
+    """What the target does not tell at the moment is not taken to be otherwise."""
+    secure.simulators["n1"].before("framework_get_config", lambda *_: Refuse(-1, "Operation not permitted"))
+    spec = {"dhchap": {"keyFrom": {"file": put(secure, "web.key", dhchap(1))}}}
+    psks = {"tls": {"pskFrom": {"file": str(secure.folder / "web.psk")}}}
+    commit(secure, manifest("Host", "web", {"nqn": WEB} | spec | psks))
+    secure.converge()
+    assert shown(secure)[WEB].keys() == {"dhchap_key"}
+    methods = [method for method, _ in secure.simulators["n1"].mutations]
+    assert "nvmf_subsystem_remove_host" not in methods
+
+
 def test_a_listener_that_somebody_made_plain_is_drift(secure: World) -> None:
     """No getter tells whether a listener speaks TLS; framework_get_config does, and it is compared."""
     (told,) = config(secure, "nvmf_subsystem_add_listener")
