@@ -164,6 +164,7 @@ class NamespaceWish:
     device: DeviceWish | None = None
     visible_to: tuple[str, ...] | None = None  # host NQNs; None: every host that connects
     ana_group: int | None = None
+    reuses: str = ""  # uuid that hosts knew under this id before, and may now meet other bytes under
 
     def visible(self, nqn: str) -> tuple[VisibleHost, ...]:
         """The hosts that see it, where not everybody does."""
@@ -654,7 +655,7 @@ class _House:
     def _namespace(self, entry: Mapping[str, Any], spec: Mapping[str, Any], namespace: str) -> NamespaceWish:
         visible = tuple(sorted(map(self._host, entry["visibleTo"]))) if "visibleTo" in entry else None
         group = entry.get("anaGroup", entry["nsid"]) if spec["anaReporting"] else None
-        found = NamespaceWish(entry["nsid"], visible_to=visible, ana_group=group)
+        found = NamespaceWish(entry["nsid"], visible_to=visible, ana_group=group, reuses=entry.get("reuses", ""))
         if not namespace:  # the bytes are on another target
             return found
         if "volumeRef" in entry:

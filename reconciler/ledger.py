@@ -96,7 +96,9 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, _Known] = {}  # by target; looked at and changed only while alone with the store
+        self._nsids: Mapping[str, str] | None = None  # replaced, never changed: it is compared by identity
         store.undone.append(self._known.clear)
+        store.undone.append(self._forget_nsids)
 
     # --- records
 
@@ -195,6 +197,28 @@ class Ledger:
                 _FURTHER, [(r.phase, r.uid, r.reclaim, r.revision, r.replay, target, *r.key) for r in further]
             )
             known.change(put, gone)
+            self._note_nsids(put)
+
+    # --- what was shown under each namespace id
+
+    def tombstones(self) -> Mapping[str, str]:
+        """Namespaces (`NQN#nsid`) that were ever shown, each with the uuid that hosts knew last; never forgotten."""
+        with self._store.alone():
+            if self._nsids is None:
+                rows = self._store.rows("SELECT key, value FROM meta WHERE key LIKE 'nsid/%'")
+                self._nsids = {key.removeprefix("nsid/"): uuid for key, uuid in rows}
+            return self._nsids
+
+    def _note_nsids(self, records: Iterable[Record]) -> None:
+        known = self.tombstones()
+        named = ((r.key.name, r.applied.get("uuid")) for r in records if r.key.kind is ObjectKind.NAMESPACE)
+        shown = {name: uuid for name, uuid in named if isinstance(uuid, str) and known.get(name) != uuid}
+        if shown:
+            self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(f"nsid/{n}", u) for n, u in shown.items()])
+            self._nsids = {**known, **shown}
+
+    def _forget_nsids(self) -> None:
+        self._nsids = None
 
     # --- lives of targets
 

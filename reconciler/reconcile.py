@@ -271,6 +271,7 @@ class Keeper:
             shown=ledger.shown(),
             schedules=ledger.schedules(self.target),
             digests=self._digests(desired.targets[self.target], observed),
+            tombstones=ledger.tombstones(),
             siblings=ledger.siblings(self.target, [s.subsystem.nqn for s in desired.targets[self.target].subsystems]),
             policy=ledger.policy_in_force(),
         )

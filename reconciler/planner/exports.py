@@ -35,6 +35,7 @@ from reconciler.planner.keys import Guests, hold_barred, plan_keys, set_keys
 from reconciler.planner.lineage import ELSEWHERE
 from reconciler.planner.portals import closed_first, shared
 from reconciler.planner.showing import shown_memory
+from reconciler.planner.tombstones import reused
 from reconciler.planner.view import View
 from reconciler.planner.visibility import exposed, intruders, late_guests, renewed, shown_by, unmasked
 from schemas.resources import ResourceKey
@@ -331,6 +332,7 @@ def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: s
         gone=(*_goes_first(view, inside, thing), wish.subsystem.key),  # a subsystem that is replaced goes first
         settled=inside.closing if isinstance(thing, Namespace) else (),
         drift=drift,
+        doubt=reused(view, wish, thing),
     )
     if unread := unmasked(view, inside.namespaces, thing):
         draft.hold(proposal, "Unknown", unread, waiting=True)
@@ -364,7 +366,7 @@ def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: Liv
         requires=inside.guests.needs(thing.host) if isinstance(thing, AllowedHost) else (),
         subject=_nqn(live),
         drift=drift,
-        doubt=shared(view, thing) if isinstance(thing, Listener) else None,
+        doubt=shared(view, thing) if isinstance(thing, Listener) else reused(view, wish, thing),
     )
     draft.propose(removal)
     creation = Proposal(
@@ -375,6 +377,7 @@ def _swap(view: View, draft: Draft, inside: Inside, thing: LiveObject, live: Liv
         requires=_requires(view, inside, thing),
         gone=(*_goes_first(view, inside, thing), live.key),
         settled=inside.closing if isinstance(thing, Namespace) else (),
+        doubt=reused(view, wish, thing),
     )
     if isinstance(thing, Namespace) and (first := front_first(view, thing)):
         draft.hold(creation, "FrontFirst", first, waiting=True)

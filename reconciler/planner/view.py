@@ -139,6 +139,7 @@ class Owned:
     breaker: Breaker = CLOSED  # how writing to it went
     schedules: Mapping[ResourceKey, Memory] = field(default_factory=dict)  # what is remembered of them
     digests: Mapping[str, Digest] = field(default_factory=dict)  # of the files of images that say theirs, by path
+    tombstones: Mapping[str, str] = field(default_factory=dict)  # `NQN#nsid` → uuid that hosts knew there last
     siblings: Mapping[ObjectKey, Mapping[str, Record]] = field(
         default_factory=dict
     )  # namespaces of the same subsystems on other targets: by target

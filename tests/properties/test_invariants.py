@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +68,8 @@ class Repo:
     stack: int = 0  # how high devices are stacked: an array of two, encrypted, delayed
     stack_reclaim: str = "Retain"
 
-    def manifests(self) -> list[dict[str, Any]]:
+    def manifests(self, shown: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """`shown`: what hosts knew under each namespace id, which may be other bytes by now."""
         return [
             *(host(name) for name in HOSTS),
             *(labelled(volume(name, **spec)) for name, spec in self.volumes.items()),
@@ -76,7 +77,12 @@ class Repo:
             *([manifest("Image", IMAGE, {"targetRef": "n1", "path": str(self.image)})] if self.image else []),
             *(manifest("VolumeSnapshot", name, spec, "team") for name, spec in self.snapshots.items()),
             *(
-                _masked(subsystem(name, spaces, hosts=sorted(self.hosts.get(name, ())), **self.options.get(name, {})))
+                _reusing(
+                    _masked(
+                        subsystem(name, spaces, hosts=sorted(self.hosts.get(name, ())), **self.options.get(name, {}))
+                    ),
+                    shown or {},
+                )
                 for name, spaces in self.exports.items()
             ),
             *(
@@ -117,6 +123,13 @@ def schedule(last: int) -> dict[str, Any]:
     return manifest("SnapshotSchedule", "often", spec, "team")
 
 
+def _reusing(found: dict[str, Any], shown: Mapping[str, str]) -> dict[str, Any]:
+    for entry in found["spec"]["namespaces"]:
+        known = shown.get(f"{found['spec']['nqn']}#{entry['nsid']}")
+        entry.update({"reuses": known} if known else {})
+    return found
+
+
 class Site(RuleBasedStateMachine):
     """Random acts upon one site."""
 
@@ -154,7 +167,7 @@ class Site(RuleBasedStateMachine):
     def _push(self) -> None:
         self.past.append(copy.deepcopy(self.repo))
         stack = stacked(self.world, self.repo.stack, self.repo.stack_reclaim)
-        report = self.world.commit(*self.repo.manifests(), *stack)
+        report = self.world.commit(*self.repo.manifests(self.world.house.ledger.tombstones()), *stack)
         if not report.blocks:
             self.consented |= set(self.repo.removals.values())
             self.lasts |= {self.repo.retained} - {0}

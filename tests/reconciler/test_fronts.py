@@ -151,7 +151,9 @@ def test_other_bytes_are_shown_only_when_the_front_has_let_go(site: World) -> No
         {"targetRef": "n1", "portals": ["front"], "cntlidRange": [1, 100]},
         {"targetRef": "n2", "portals": ["front"], "cntlidRange": [101, 200], "attachAs": "front"},
     ]
-    site.commit(host("web"), host("front"), volume("a"), volume("b"), found)
+    for entry in found["spec"]["namespaces"]:
+        entry["reuses"] = before[entry["nsid"]][0]
+    assert not site.commit(host("web"), host("front"), volume("a"), volume("b"), found).blocks
 
     for _ in range(12):
         approve(site, site.tick("n1"))
