@@ -138,9 +138,32 @@ def _with_origin(
         return dataclasses.replace(thing, snapshot_of=of.alias if of else None)
     if volume and isinstance(volume.source, SnapshotWish):
         source = _live_of(site, volume.source, thing.store, observed)
-        return dataclasses.replace(thing, clone_of=source.alias if source else f"{thing.store}/{volume.source.name}")
+        thing = dataclasses.replace(thing, clone_of=source.alias if source else f"{thing.store}/{volume.source.name}")
+    if volume:
+        return _as_copied(observed, volume, thing)
     orphan = volume is None and thing.parent is not None and not thing.snapshot
     return dataclasses.replace(thing, clone_of=f"{thing.store}/{thing.parent}") if orphan else thing
+
+
+def _as_copied(observed: Observed, volume: VolumeWish, thing: Lvol) -> Lvol:
+    """One that lies on its source no more has been copied; what its own snapshots did to it is no reason to copy it."""
+    below = [*_below(observed, thing)]
+    shares = any(lvol.image or lvol.alias == thing.clone_of for lvol in (thing, *below)) and volume.source is not None
+    if volume.detach and not shares:
+        thing = dataclasses.replace(thing, clone_of=None)
+    return dataclasses.replace(thing, thin=thing.thin if volume.thin or shares else False)
+
+
+def _below(observed: Observed, lvol: Lvol) -> Iterator[Lvol]:
+    """What an lvol lies on, one after another."""
+    seen = {lvol.name}
+    while lvol.parent and lvol.parent not in seen:
+        found = observed.objects.get(ObjectKey(ObjectKind.LVOL, f"{lvol.store}/{lvol.parent}"))
+        if not isinstance(found, Lvol):
+            return
+        seen.add(found.name)
+        lvol = found
+        yield found
 
 
 def _with_key(observed: Observed, lvol: Lvol, owner: VolumeWish | SnapshotWish | None) -> Lvol:

@@ -35,12 +35,15 @@ def copying(view: View, wish: VolumeWish, record: Record, lvol: Lvol) -> Copying
 
     Once it is so, the ledger says so: what a snapshot of the volume does to it afterwards is no reason to copy again.
     """
+    thickens = not wish.thin and lvol.thin and record.applied.get("thin") is True
+    if not (thickens or wish.detach or view.owned.quarantined):
+        return None
     now = provisioning_of(lvol)
     cluster = next((s.cluster_size for s in view.stores.values() if s.name == lvol.store), None) or 1
     whole, have = -(-(lvol.size or 0) // cluster), lvol.allocated_clusters
     begun = view.owned.quarantined.get(now.key)  # what was begun is finished, whatever is wanted by now
     asked = begun.after if begun else {}
-    if lvol.thin and ((not wish.thin and record.applied.get("thin") is True) or asked.get("thin") is False):
+    if thickens or (lvol.thin and asked.get("thin") is False):
         wanted = dataclasses.replace(now, thin=False, alone=None)
         return Copying("inflate", wanted, max(0, whole - have), _percent(have, whole))
     cloned = record.applied.get("clone_of") or record.applied.get("image")

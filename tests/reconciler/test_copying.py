@@ -210,6 +210,60 @@ def test_nothing_is_done_to_a_volume_that_is_copied(slow: World) -> None:
     assert uid in slow.lvols().values()
 
 
+def test_a_clone_that_has_outgrown_its_source_is_not_detached(site: World) -> None:
+    """Guards v26.05's read beyond the end of a list: it is held, with the way out, which is to inflate."""
+    site.commit(volume("a"), volume("c", size="16Mi", source={"volumeRef": "a"}))
+    site.converge()
+    grown = volume("c", size="16Mi", source={"volumeRef": "a", "detach": True})
+    site.commit(volume("a"), grown)
+    last = site.converge()
+    assert ([task.state for task in last.plan.tasks], last.verdict) == ([TaskState.HELD], Verdict.HELD)
+    assert "OutgrownSource" in site.reasons(last)
+    assert "base_snapshot" in about(site, "c")
+    site.commit(volume("a"), grown | {"spec": grown["spec"] | {"thin": False}})
+    assert site.converge().verdict is Verdict.CONVERGED
+    assert (about(site, "c")["clone"], size_of(site, "c")) == (False, 16 * MIB)
+
+
+def test_a_volume_from_an_image_grows_once_it_is_inflated(site: World) -> None:
+    """Guards the order: SPDK cannot inflate a clone that has outgrown its image, so it is copied before it grows."""
+    golden = site.folder / "golden.raw"
+    golden.write_bytes(os.urandom(8 * MIB))
+    image = manifest("Image", "golden", {"targetRef": "n1", "path": str(golden)})
+    site.commit(image, volume("c", size="16Mi", source={"imageRef": "golden", "detach": True}, thin=False))
+    assert site.converge().verdict is Verdict.CONVERGED
+    assert (about(site, "c")["esnap_clone"], about(site, "c")["thin_provision"]) == (False, False)
+    assert size_of(site, "c") == 16 * MIB
+
+
+def test_after_the_ledger_was_lost_nothing_is_copied_again(slow: World) -> None:
+    """Guards recovery: a thick volume that its own snapshot made thin, and what was detached, stay as they are."""
+    made = [
+        volume("a", thin=False),
+        snap("s", "a"),
+        volume("c", source={"volumeRef": "a", "detach": True}),
+        snap("cs", "c"),
+    ]
+    slow.commit(*made)
+    slow.converge()
+    while slow.tick().plan.tasks:
+        pass
+    slow.converge()
+    before, sent = slow.lvols(), slow.mutations()
+    slow.die()
+    for name in ("holdfast.db", "holdfast.db-wal", "holdfast.db-shm"):
+        (slow.folder / name).unlink(missing_ok=True)
+    slow.wake()
+    slow.commit(*made)
+    slow.converge()
+    assert slow.desired is not None
+    slow.keepers["n1"].confirm(slow.desired)
+    last = slow.converge()
+    assert (last.verdict, last.plan.tasks, slow.lvols()) == (Verdict.CONVERGED, (), before)
+    since = slow.simulators["n1"].mutations[sent:]
+    assert not [method for method, _ in since if method.endswith(("inflate", "decouple_parent"))]
+
+
 @pytest.mark.spdk
 @pytest.mark.parametrize("site", ["live"], indirect=True)
 def test_real_bytes_are_the_same_in_a_copy_of_their_own(site: World) -> None:
