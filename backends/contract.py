@@ -173,6 +173,7 @@ class LvolStore:
     total_clusters: int = fact(default=0)
     free_clusters: int = fact(default=0)
     max_size: int | None = fact(default=None)  # bytes that it can ever span
+    shared_clusters: int = fact(default=0)  # that its volumes have beyond those it gave out: some are given twice
 
     @property
     def key(self) -> ObjectKey:

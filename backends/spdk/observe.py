@@ -10,7 +10,7 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 from backends.contract import (
@@ -82,6 +82,7 @@ class Observer:
         transports = self._read(methods.TRANSPORTS, model.transports, gaps, ObjectKind.TRANSPORT) or ()
         stores = self._read(methods.LVOL_STORES, model.lvol_stores, gaps, ObjectKind.LVOL_STORE, ObjectKind.LVOL) or ()
         listed = tuple(self._listed(store, gaps) for store in stores)
+        stores = self._accounted(stores, listed)
         extras = [extra for extra in EXTRAS if offered is None or extra[0].method in offered]
         self._ask_ahead(methods.BDEVS, *(call for call, *_ in extras))
         entries = self._list(methods.BDEVS, model.bdev, gaps, ObjectKind.BDEV, ObjectKind.LVOL)
@@ -229,6 +230,25 @@ class Observer:
         call = methods.lvols(store.uuid or "")
         return self._list(call, model.listed_lvol, gaps, ObjectKind.LVOL, within=store.name)
 
+    def _accounted(
+        self, stores: tuple[LvolStore, ...], listed: tuple[tuple[model.ListedLvol, ...], ...]
+    ) -> tuple[LvolStore, ...]:
+        """Each store with what its volumes have beyond what it gave out. Volumes that are written to take clusters
+        between two reads, so where it seems to be so the stores are read once more, after the volumes.
+        """
+        more = self._joined("more", (stores, listed), lambda: _surplus(stores, listed))
+        if not more:
+            return stores
+        reply = self.client.call(methods.LVOL_STORES)
+        again = () if reply.error else model.lvol_stores(reply.result())
+        given = {store.uuid: store.total_clusters - store.free_clusters for store in again}
+        return tuple(
+            replace(store, shared_clusters=max(0, more[store.uuid] - given[store.uuid]))
+            if store.uuid in more and store.uuid in given
+            else store
+            for store in stores
+        )
+
     def _lvols(self, listed: Iterable[model.ListedLvol], known: model.Bdevs) -> tuple[Lvol, ...]:
         """The lvols; the very same object for one of which both answers tell what they told before."""
         joined: list[_Joined] = []
@@ -333,3 +353,12 @@ def _connected(nqn: str, controllers: Reply, qpairs: Reply) -> Mapping[str, froz
 def _owner(objects: Mapping[ObjectKey, LiveObject]) -> str | None:
     marker = objects.get(ObjectKey(ObjectKind.BDEV, OWNER_MARKER))
     return marker.uuid if isinstance(marker, Bdev) else None
+
+
+def _surplus(stores: Iterable[LvolStore], listed: Iterable[Iterable[model.ListedLvol]]) -> Mapping[str | None, int]:
+    """Clusters of all volumes of a store, by its uuid, where that is more than it says it gave out."""
+    taken = {
+        store.uuid: sum(lvol.allocated_clusters for lvol in inside)
+        for store, inside in zip(stores, listed, strict=True)
+    }
+    return {s.uuid: taken[s.uuid] for s in stores if taken[s.uuid] > s.total_clusters - s.free_clusters}

@@ -67,6 +67,8 @@ def _known_pool(view: View, draft: Draft, wish: PoolWish, uuid: str, device: Sta
     if store.cluster_size != wish.cluster_size:
         message = f"the store has clusters of {store.cluster_size} bytes, fixed at creation, not of {wish.cluster_size}"
         draft.remark(wish.wish.key, "ClusterSizeDiffers", message, ready=True)
+    if damage := damaged(store):
+        draft.remark(wish.wish.key, "PoolDamaged", damage)
     record = view.record_of(wish.wish, ObjectKind.LVOL_STORE)
     spans = record.applied.get("size") if record else None
     grown = spans if isinstance(spans, int) else None
@@ -100,6 +102,22 @@ def _plan_growth(draft: Draft, wish: PoolWish, store: LvolStore, spans: int | No
     why = f"{grown}: the device is read again"
     draft.propose(Proposal(updated(live, after_scan), wish.device.wish.key, Cause.CHANGE, why, guards=same))
     return True
+
+
+def closed(wish: PoolWish, store: LiveObject | None) -> str:
+    """Why nothing that takes room as it is written to is put into a pool; empty when it may be."""
+    damage = damaged(store) if isinstance(store, LvolStore) else ""
+    return f"{wish.wish.key}: {damage}" if damage else low(wish, store)
+
+
+def damaged(store: LvolStore) -> str:
+    """What SPDK v26.05 comes to when a store finds no room for its own metadata, as on a sparse file (observed)."""
+    if not store.shared_clusters:
+        return ""
+    return (
+        f"{store.shared_clusters} clusters of its volumes are not the store's to give: they are shared, and what is "
+        "written to one place overwrites another. The store may not be loaded again after a restart of the target"
+    )
 
 
 def low(wish: PoolWish, store: LiveObject | None) -> str:

@@ -13,7 +13,7 @@ from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record,
 from reconciler.planner.adoption import owner_of
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.encryption import sealing, with_key
-from reconciler.planner.pools import low
+from reconciler.planner.pools import closed
 from reconciler.planner.view import View
 from reconciler.recovery import adoptable, unknown_uid
 
@@ -127,7 +127,7 @@ def _take(view: View, draft: Draft, wish: SnapshotWish, wanted: Lvol, ground: Gr
         touches=kin(view, source),
         subject=str(wish.wish.key),
     )
-    if message := low(wish.pool, ground.pool.live):
+    if message := closed(wish.pool, ground.pool.live):
         draft.hold(proposal, "PoolLow", f"{message}: no snapshot is taken")
         return _wait(draft, wish, "PoolLow", f"{message}: no snapshot is taken")
     draft.propose(proposal)

@@ -10,7 +10,7 @@ from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record,
 from reconciler.planner.adoption import cloned_of, owner_of
 from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.encryption import kept_sealed, secured, with_key
-from reconciler.planner.pools import low
+from reconciler.planner.pools import closed
 from reconciler.planner.provisioning import as_copied, copying, plan_copying, plan_copying_later, waits_for_copying
 from reconciler.planner.snapshots import kin, other_site, whose
 from reconciler.planner.view import View
@@ -102,7 +102,7 @@ def _create(view: View, draft: Draft, wish: VolumeWish, wanted: Lvol, ground: Gr
     )
     if proposal.doubt:
         draft.remark(wish.wish.key, *proposal.doubt, stalled=True)
-    if (wish.thin or wanted.thin) and (message := low(wish.pool, ground.pool.live)):
+    if (wish.thin or wanted.thin) and (message := closed(wish.pool, ground.pool.live)):
         message = f"{message}: no thin volume is created"
         draft.hold(proposal, "PoolLow", message)
         return _wait(draft, wish, "PoolLow", message)

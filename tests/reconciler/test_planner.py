@@ -261,6 +261,13 @@ def test_a_low_pool_makes_no_thin_volumes() -> None:
     assert steps(case.plan()) == ["create lvol n1-pool/a"]
 
 
+def test_a_pool_that_gives_clusters_out_twice_is_shown_and_makes_no_thin_volumes() -> None:
+    """Guards bytes in a store that SPDK has broken: it is said aloud, and nothing more is put there."""
+    case = Case([volume("a")], [*base()[:3], store(shared_clusters=7)])
+    assert held(case.plan()) == {"create lvol n1-pool/a": "PoolLow"}
+    assert reasons(case.plan())["n1-pool"] == "PoolDamaged"
+
+
 def test_the_same_volume_is_not_made_on_a_second_target() -> None:
     """Guards that a manifest which moves between pools never has two sets of bytes."""
     case = Case([volume("a")], owned={"elsewhere": {key("Volume", "a"): "n2"}})

@@ -168,6 +168,20 @@ def test_a_whole_target_takes_one_call_for_each_kind_and_store(lab: SimulatedLab
     assert sum(lab.calls().values()) == 11 + stores
 
 
+def test_clusters_that_were_given_out_twice_are_counted(lab: SimulatedLab) -> None:
+    """Guards the one sign of a store that SPDK broke: its volumes have more clusters than it gave out."""
+    lab.pool()
+    lab.lvol("v", thin=False)
+    lab.lvol("w", thin=False)
+    key = ObjectKey(ObjectKind.LVOL_STORE, "pool")
+    whole = lab.live(key)
+    lab.simulator._target.stores[0].used_clusters -= 3
+    broken = lab.live(key)
+    assert isinstance(whole, LvolStore)
+    assert isinstance(broken, LvolStore)
+    assert (whole.shared_clusters, broken.shared_clusters) == (0, 3)
+
+
 def test_observing_changes_nothing(lab: SimulatedLab) -> None:
     """Guards that looking is only looking, and that connections are asked about (which pauses I/O) only on demand."""
     furnish(lab)
