@@ -10,6 +10,7 @@ from world import World, host, manifest, removal, subsystem, volume, world
 from backends.spdk.simulator import Deny, DropAfter, Fault, Pretend, Refuse
 from reconciler.plan import Phase
 from reconciler.reconcile import Tick, Verdict
+from schemas.resources import Json
 
 UNKNOWN = "0a0a0a0a-0000-4000-8000-00000000abcd"
 
@@ -170,3 +171,56 @@ def test_what_bears_no_data_is_looked_at_and_made(site: World, method: str, faul
     before = site.mutations()
     assert site.tick().settled
     assert site.mutations() == before
+
+
+READS = (
+    "bdev_get_bdevs",
+    "bdev_lvol_get_lvstores",
+    "bdev_lvol_get_lvols",
+    "nvmf_get_subsystems",
+    "nvmf_get_transports",
+    "framework_get_reactors",
+    "notify_get_notifications",
+    "rpc_get_methods",
+    "bdev_raid_get_bdevs",
+    "bdev_nvme_get_controllers",
+)
+ODD: dict[str, Json] = {
+    "nothing": None,
+    "yes": True,
+    "a number": -1,
+    "words": "Method not found",
+    "an empty list": [],
+    "an object": {},
+    "a list of nothing": [None],
+    "a list of empty objects": [{}],
+    "a list of lists": [[[]]],
+    "half an object": [{"name": "x", "uuid": None, "nqn": "x", "subtype": "NVMe", "lvs": {}, "id": "1"}],
+}
+BYTES = ("bdev_lvol_create", "bdev_lvol_snapshot", "bdev_lvol_clone", "bdev_lvol_delete", "bdev_lvol_resize")
+
+
+@pytest.mark.parametrize("method", READS)
+def test_no_answer_however_odd_costs_bytes(site: World, method: str) -> None:
+    """Guards what bears data: whatever a target says it has, nothing is made twice or destroyed, and it is undone."""
+    manifests = [
+        volume("a", reclaimPolicy="Delete"),
+        manifest("VolumeSnapshot", "p", {"volumeRef": "a"}, "team"),
+        host("web"),
+        subsystem("s", {1: "a"}, hosts=["web"]),
+    ]
+    site.commit(*manifests)
+    site.converge()
+    before, simulator = site.lvols(), site.simulators["n1"]
+    for answer in ODD.values():
+        asked = site.mutations()
+        simulator.before(method, lambda *_, answer=answer: Pretend(answer))
+        for _ in range(2):
+            site.tick()
+            site.clock.advance(70.0)
+        simulator.forget_hooks()
+        tick = site.converge()
+        sent = {call for call, _ in simulator.mutations[asked:]}
+        assert not {call for call in sent if call.startswith(BYTES)}, (answer, sent)
+        assert (site.lvols(), tick.verdict) == (before, Verdict.CONVERGED), answer
+    assert len(site.exports()) == 1
