@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from crashing import crashing
+from crashing import crashing, settle
 from world import World, host, manifest, removal, subsystem, volume, world
 
-from reconciler.reconcile import Tick, Verdict
+from reconciler.reconcile import Verdict
 
 ALL = 23  # changes in the first convergence
 
@@ -47,22 +47,6 @@ def state(site: World) -> tuple[Any, ...]:
     visible = [(c["params"]["nsid"], c["params"]["host"]) for c in config if c["method"] == "nvmf_ns_add_host"]
     ana = [site.call("nvmf_subsystem_get_listeners", {"nqn": nqn}) for nqn in site.subsystems()]
     return sorted(site.lvols()), shown, inside, below, masked, visible, ana
-
-
-def settle(site: World) -> Tick:
-    """Ticks until nothing is left to do, with a person's help where only a person can help.
-
-    A request that may run for hours and was never answered is ended by a restart of the target; a device whose process
-    is a new one to the test (the simulator lives in this process) is vouched for.
-    """
-    last = site.converge(limit=20)
-    if "OutcomeUnknown" in site.reasons(last):
-        site.restart_target()
-        last = site.converge(limit=20)
-    if "BlankUnproven" in site.reasons(last):
-        site.house.ledger.approve(last.plan.approval_id, "test", site.clock.now(), site.clock.now() + 60)
-        last = site.converge(limit=20)
-    return last
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,20 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crashing import crashing
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from stacking import stacked, superblock
 from world import NQN, SITE, World, host, manifest, removal, subsystem, volume
 
-from backends.contract import BackendError, Change, Guard
+from backends.contract import BackendError
 from backends.spdk.errors import RpcError
 from backends.spdk.simulator import DropAfter, DropBefore, Hold, Refuse
 from reconciler.moments import Moment, stamped
@@ -47,10 +48,6 @@ READS = (
 )
 MASKS = {"c": {"db"}, "k": set[str]()}  # volumes that only these hosts ever see
 STRANGER = f"{NQN}stranger"
-
-
-class Crash(BaseException):
-    """The daemon is killed here."""
 
 
 @dataclass
@@ -333,8 +330,7 @@ class Site(RuleBasedStateMachine):
     # --- the daemon, and what may befall it
 
     def _tick(self) -> None:
-        with suppress(Crash):
-            self.world.tick()
+        self.world.tick()
 
     @rule(times=st.integers(1, 3))
     def tick(self, times: int) -> None:
@@ -348,37 +344,8 @@ class Site(RuleBasedStateMachine):
     @rule(at=st.integers(1, 25), where=st.sampled_from(["before", "after", "answered"]))
     def crash(self, at: int, where: str) -> None:
         """Killed before the n-th change is sent, after it is sent, or when its answer is in but not written down."""
-        with self._crashing(at, where):
-            self._tick()
-        self.world.die()
-        self.world.wake()
-
-    @contextmanager
-    def _crashing(self, at: int, where: str) -> Iterator[None]:
-        backend = self.world.keepers["n1"].backend
-        begin, wait, count = backend.begin, backend.wait, 0
-
-        def counted(change: Change, guards: tuple[Guard, ...]) -> int:
-            nonlocal count
-            count += 1
-            if count == at and where == "before":
-                raise Crash
-            ticket = begin(change, guards)
-            if count == at and where == "after":
-                backend._client()._flush()
-                raise Crash
-            return ticket
-
-        def waited(timeout: float) -> Any:
-            ended = wait(timeout)
-            if count >= at and where == "answered":
-                raise Crash
-            return ended
-
-        backend.begin, backend.wait = counted, waited
-        yield
-        with suppress(AttributeError):
-            del backend.begin, backend.wait
+        with crashing(self.world, at, where):
+            self.world.tick()
 
     @rule(at=st.integers(1, 25), fault=st.sampled_from([DropBefore(), DropAfter(), Hold(None), Refuse(-32603, "no")]))
     def mishap(self, at: int, fault: Any) -> None:
@@ -415,9 +382,7 @@ class Site(RuleBasedStateMachine):
         overtaken = any((method, params) in mutations[at:] for method, params, at in self.postponed)
         if not self.postponed or overtaken or self.forgetful:
             return False
-        with suppress(Crash):
-            return self.world.tick().settled
-        return False
+        return self.world.tick().settled
 
     def _what_hosts_see(self) -> Any:
         sizes = {b["uuid"]: b["num_blocks"] for b in self.world.call("bdev_get_bdevs")}

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crashing import Crash, settle
 from hostkeys import dhchap, put
 from stacking import device, file, key_file, pool
 from world import NQN, World, host, manifest, removal, subsystem, volume
@@ -35,10 +36,6 @@ LATE = 0.1  # seconds; longer than a tick waits
 PATIENCE = 0.05  # seconds
 OF_ITS_BYTES = re.compile("-[0-9a-f]{8}$")  # in the name of what encrypts a volume
 READS = ("_get_", "spdk_get_version", "bdev_wait_for_examine")  # what changes nothing
-
-
-class Crash(BaseException):
-    """The daemon is killed here."""
 
 
 def mutates(method: str) -> bool:
@@ -287,15 +284,7 @@ class Grand(World):
         return super().settled(target, tick)
 
     def settle(self) -> Tick:
-        """Ticks until nothing is left to do, with a person's help where only a person can help."""
-        last = self.converge(limit=25)
-        if "OutcomeUnknown" in self.reasons(last):
-            self.restart_target()
-            last = self.converge(limit=25)
-        if "BlankUnproven" in self.reasons(last):
-            self.house.ledger.approve(last.plan.approval_id, "test", self.clock.now(), self.clock.now() + 60)
-            last = self.converge(limit=25)
-        return last
+        return settle(self)
 
     def arm(self, point: Point, mode: str) -> None:
         """Let one request of the phase that is declared meet a mishap."""

@@ -41,27 +41,21 @@ class DropAfter:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class _Error:
+    code: int
+    message: str
+
+    @property
+    def error(self) -> RpcError:
+        return RpcError(self.code, self.message)
+
+
+class Refuse(_Error):
     """The call is answered with this error, and not executed."""
 
-    code: int
-    message: str
 
-    @property
-    def error(self) -> RpcError:
-        return RpcError(self.code, self.message)
-
-
-@dataclass(frozen=True, slots=True)
-class Deny:
+class Deny(_Error):
     """The call is executed, and answered with this error all the same."""
-
-    code: int
-    message: str
-
-    @property
-    def error(self) -> RpcError:
-        return RpcError(self.code, self.message)
 
 
 @dataclass(frozen=True, slots=True)
