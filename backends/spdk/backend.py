@@ -28,9 +28,10 @@ from backends.contract import (
     index,
 )
 from backends.spdk import methods, model, shape, stacks
-from backends.spdk.apply import Conversation, Pause, apply, look, read
+from backends.spdk.apply import Conversation, apply
 from backends.spdk.client import Call, Client, Reply
 from backends.spdk.errors import Deserted, Disconnected, RpcError
+from backends.spdk.looking import Pause, look, read
 from backends.spdk.observe import Observer
 from backends.spdk.transport import Transport
 from schemas.resources import Json
