@@ -13,12 +13,14 @@ from schemas.validation import Path
 
 def check(case: Case) -> Iterator[Hit]:
     former = former_names(case.graph.resources)
+    reverted = former_names(case.base.resources) if case.base else {}  # of a rename that is taken back
     for before, after in case.updated("Subsystem"):
         known = {entry["nsid"]: (_bytes(before, entry), path) for path, entry in _entries(before)}
         for path, entry in _entries(after):
             was, where = known.get(entry["nsid"], (None, path))
             now = _bytes(after, entry)
-            if was not in (None, now, former.get(now)) and "reuses" not in entry:
+            same = was in (None, now, former.get(now)) or (was and reverted.get(was) == now)
+            if not same and "reuses" not in entry:
                 note = (case.was(before, (*where, "nsid")), "shown here before")
                 yield _hit(
                     after, (*path, "nsid"), f"namespace id {entry['nsid']} of {after.key} was that of {was}", note

@@ -264,10 +264,10 @@ def test_a_name_is_free_again_only_when_its_bytes_are_gone(site: World) -> None:
 
 def test_two_renames_that_are_pushed_together_do_not_make_a_blank_disk(site: World) -> None:
     """Guards renamed-from: the name in between was never in force, so a person says which bytes are meant."""
-    site.commit(volume("a"), subsystem("s", {1: "a"}))
+    site.commit(volume("a"))
     site.converge()
     uid = site.uid("a")
-    site.commit(renamed("c", "b"), subsystem("s", {1: "c"}))
+    site.commit(renamed("c", "b"))
     tick = site.converge()
     assert "RenamedFromNothing" in site.reasons(tick)
     assert {*site.lvols().values()} == {uid}
