@@ -245,9 +245,9 @@ def test_a_removal_takes_the_device_before_the_bytes(site: World) -> None:
     settled(site)
     assert not site.lvols()
     assert not [b for b in site.call("bdev_get_bdevs") if b["product_name"] == "crypto"]
-    site.commit(sealed(site, "b"), export("b"))
+    site.commit(sealed(site, "b"), subsystem("s", {2: "b"}))
     settled(site)
-    assert shown(site)["uuid"] == site.uid("b")
+    assert shown(site, 2)["uuid"] == site.uid("b")
 
 
 def test_bytes_that_were_deleted_under_their_device_can_be_made_anew(site: World) -> None:
