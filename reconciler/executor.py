@@ -28,7 +28,8 @@ from backends.contract import (
 )
 from reconciler.clock import Clock
 from reconciler.journal import Journal
-from reconciler.ledger import Ledger, seals
+from reconciler.ledger import Ledger
+from reconciler.ledger.identities import seals
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult
 from reconciler.planner.order import serial_of
 from reconciler.planner.showing import identities

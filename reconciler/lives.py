@@ -13,7 +13,8 @@ from reconciler.clock import Clock
 from reconciler.desired import TargetWish
 from reconciler.history import Event
 from reconciler.journal import Journal
-from reconciler.ledger import Ledger, Session
+from reconciler.ledger import Ledger
+from reconciler.ledger.lives import Session
 from reconciler.plan import Phase
 from reconciler.planner import Writer
 

@@ -30,7 +30,9 @@ from reconciler.digests import Digests
 from reconciler.executor import Executor
 from reconciler.history import Event, History
 from reconciler.journal import Entry, Journal, Patience, is_seen, settle
-from reconciler.ledger import Failure, Ledger, seals
+from reconciler.ledger import Ledger
+from reconciler.ledger.attempts import Failure
+from reconciler.ledger.identities import seals
 from reconciler.lives import Life, Lives
 from reconciler.moments import moment_of
 from reconciler.plan import Cause, Execution, Hazard, Outcome, Phase, Plan, Record, Step, StepResult

@@ -7,7 +7,7 @@ from typing import Any
 
 from backends.contract import ObjectKey
 from reconciler.dates import iso
-from reconciler.ledger import Failure
+from reconciler.ledger.attempts import Failure
 from reconciler.plan import ScheduleState, Task, TaskState
 from schemas.resources import Json, ResourceKey
 

@@ -17,7 +17,7 @@ from analyzer.finding import Finding, Location, Severity
 from backends.contract import Lvol, ObjectKey, ObjectKind
 from reconciler.daemon import SourceState
 from reconciler.history import Event
-from reconciler.ledger import Failure
+from reconciler.ledger.attempts import Failure
 from reconciler.plan import Hazard, Held, Plan, ScheduleState, Task, TaskState, deleted
 from reconciler.reconcile import Verdict
 from reconciler.serve.page import EVENTS, LOOKED_BACK, page
