@@ -242,7 +242,7 @@ def standalone(config: Config, *, rehearse: bool) -> Iterator[Daemon]:
         daemon.resume()
         daemon.poll()
         if daemon.gate.desired is None:
-            missing = daemon.nothing_accepted()
+            missing = daemon.gate.nothing_accepted()
             raise CommandError(str(missing), Exit.FINDINGS if missing.rejected else Exit.UNAVAILABLE)
         try:
             yield daemon

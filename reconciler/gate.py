@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from analyzer import git
 from analyzer.analyze import analyze
@@ -21,6 +21,23 @@ from schemas.resources import Json
 APPROVAL_TRAILER = "Holdfast-Approve"
 APPROVAL_LASTS = DAY  # seconds
 SHOWN = 5  # findings that an event quotes
+
+
+class NotReady(Exception):
+    """There is no accepted revision yet (perhaps because what there is was `rejected`), or no such target."""
+
+    def __init__(self, message: str, *, rejected: bool = False) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+
+
+@dataclass
+class SourceState:
+    """How the last look at the repository went."""
+
+    head: str = ""
+    at: float | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,7 @@ class Gate:
     desired: DesiredState | None = None
     rejected: Rejected | None = None
     report: Report | None = None  # of the accepted revision
+    source_state: SourceState = field(default_factory=SourceState)
     _judged: tuple[str, object] = ("", None)
 
     def resume(self) -> None:
@@ -73,6 +91,19 @@ class Gate:
         news = self._judge(revision)
         self._judged = (revision, today)  # not before: a revision that could not be read is to be looked at again
         return news
+
+    def nothing_accepted(self) -> NotReady:
+        """Why no revision is enforced yet."""
+        rejected = self.rejected
+        because = f"{rejected.reason}: {rejected.message}" if rejected else self.source_state.error
+        return NotReady(
+            f"no revision is accepted yet: {because or 'the repository has not been read'}", rejected=bool(rejected)
+        )
+
+    def trouble(self) -> dict[str, Json]:
+        """Why what is enforced may not be what the repository says now, as JSON: nothing of it when all is well."""
+        rejected = self.rejected
+        return {"error": self.source_state.error or None, "rejected": rejected.to_json() if rejected else None}
 
     def _judge(self, revision: str) -> bool:
         accepted = self.house.ledger.accepted()

@@ -14,7 +14,7 @@ from reconciler.desired import TargetWish
 from reconciler.history import Event
 from reconciler.journal import Journal
 from reconciler.ledger import Ledger
-from reconciler.ledger.lives import Session
+from reconciler.ledger.sessions import Session
 from reconciler.plan import Phase
 from reconciler.planner import Writer
 

@@ -6,11 +6,11 @@ from reconciler.ledger.attempts import Attempts
 from reconciler.ledger.consents import Consents
 from reconciler.ledger.hosts import Hosts
 from reconciler.ledger.identities import Identities
-from reconciler.ledger.lives import Lives
 from reconciler.ledger.revisions import Revisions
+from reconciler.ledger.sessions import Sessions
 
 
-class Ledger(Lives, Consents, Identities, Hosts, Attempts, Revisions):
+class Ledger(Sessions, Consents, Identities, Hosts, Attempts, Revisions):
     """The ledger of one site. Any thread may read it; one thread at a time writes about a target."""
 
     def prune(self, before: float) -> None:

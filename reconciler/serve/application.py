@@ -24,7 +24,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backends.contract import BackendError
-from reconciler.daemon import PATIENCE, Daemon, NotReady, Occupied, tick_json
+from reconciler.daemon import PATIENCE, Daemon
+from reconciler.fleet import Occupied
+from reconciler.gate import NotReady
+from reconciler.overview import tick_json
 from reconciler.plan import plan_json
 from reconciler.serve.live import Live
 from reconciler.serve.page import document, page
@@ -219,7 +222,8 @@ async def _drift(request: Request) -> Response:
 async def _plan(request: Request) -> Response:
     daemon = _daemon(request)
     return await _ask(
-        request, lambda: {"plans": [_planned(daemon, name) for name in _asked(request, daemon)], **daemon.trouble()}
+        request,
+        lambda: {"plans": [_planned(daemon, name) for name in _asked(request, daemon)], **daemon.gate.trouble()},
     )
 
 
@@ -234,7 +238,7 @@ async def _apply(request: Request) -> Response:
     def act() -> Json:
         daemon.poll()
         ticks: list[Json] = [tick_json(name, daemon.tick(name, DEADLINE / 2)) for name in _asked(request, daemon)]
-        return {"ticks": ticks, **daemon.trouble()}
+        return {"ticks": ticks, **daemon.gate.trouble()}
 
     return await _ask(request, act)
 
@@ -267,7 +271,7 @@ def _asked(request: Request, daemon: Daemon) -> tuple[str, ...]:
     """The targets that a request is about."""
     name = request.query_params.get("target", "")
     if daemon.gate.desired is None:
-        raise daemon.nothing_accepted()
+        raise daemon.gate.nothing_accepted()
     if name and name not in daemon.targets:
         raise NotReady(f"there is no target {name}; there are: {', '.join(daemon.targets) or 'none'}")
     return (name,) if name else daemon.targets

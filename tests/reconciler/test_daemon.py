@@ -14,7 +14,7 @@ from station import Station, station
 from world import GENEROUS, volume
 
 from reconciler import daemon as daemon_module
-from reconciler.daemon import Occupied
+from reconciler.fleet import Occupied
 from reconciler.serve import application as application_module
 from reconciler.serve.application import PLACES, application
 from reconciler.serve.server import Server, hosts_of, listen
@@ -58,7 +58,7 @@ def test_a_revision_has_not_converged_before_its_targets_are_met(here: Station) 
     for _ in range(3):  # a tick that comes between the decision and the new target
         here.daemon.tick("n1")
     assert here.world.house.ledger.converged()[0] != head
-    here.daemon._adopt_targets()
+    here.daemon.fleet.adopt()
     here.settle()
     assert here.world.house.ledger.converged()[0] == head
 
@@ -70,13 +70,13 @@ def test_a_target_at_work_is_let_go_without_waiting(here: Station) -> None:
     """Guards the repository's own pace: a hung tick must not stop the daemon from following what is pushed."""
     here.push()
     here.settle()
-    with here.daemon._turn("n1"):
+    with here.daemon.fleet.turn("n1"):
         revision = here.forge.commit(without(here, "n1"))
         assert in_time(threading.Thread(target=here.daemon.poll, daemon=True))
         assert (here.accepted, here.daemon.targets) == (revision, ("n2",))
         assert "TargetReleased" not in here.told()
     assert here.told().count("TargetReleased") == 1
-    assert here.daemon._leaving == []
+    assert here.daemon.fleet._leaving == []
 
 
 def test_a_new_connection_waits_for_the_tick_on_the_old_one(here: Station) -> None:
@@ -86,14 +86,14 @@ def test_a_new_connection_waits_for_the_tick_on_the_old_one(here: Station) -> No
     (here.world.folder / "alias.sock").symlink_to(here.world.socket("n1"))
     files = here.files(volume("a"), volume("b"))
     files["site.yaml"] = files["site.yaml"].replace("n1.sock", "alias.sock")
-    old = here.daemon._targets["n1"]
-    with here.daemon._turn("n1"):
+    old = here.daemon.fleet._targets["n1"]
+    with here.daemon.fleet.turn("n1"):
         here.forge.commit(files)
         assert in_time(threading.Thread(target=here.daemon.poll, daemon=True))
-        assert here.daemon._targets["n1"] is not old
+        assert here.daemon.fleet._targets["n1"] is not old
         with pytest.raises(Occupied):
             here.daemon.tick("n1", 0.0)
-    assert here.daemon._leaving == []
+    assert here.daemon.fleet._leaving == []
     here.settle()
     assert len(here.world.lvols()) == 2
 
@@ -123,7 +123,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_target_at_work_hides_no_other(here: Station) -> None:
     """Guards `holdfast plan`: the plans of the others are shown, and of this one why there is none."""
     here.push()
-    with serving(here) as client, here.daemon._turn("n1"):
+    with serving(here) as client, here.daemon.fleet.turn("n1"):
         found = client.ask("/plan")
         assert found.status == 200
         first, second = found.json["plans"]
@@ -137,7 +137,7 @@ def test_what_cannot_be_answered_now_is_503(here: Station) -> None:
     here.push()
     here.settle()
     with serving(here) as client:
-        with here.daemon._turn("n1"):
+        with here.daemon.fleet.turn("n1"):
             assert client.ask(f"/approve/{ASKED}", "POST", **MEANT).status == 503
             assert client.ask("/confirm", "POST", **MEANT).status == 503
         assert client.ask(f"/approve/{ASKED}", "POST", **MEANT).status == 409
@@ -147,7 +147,7 @@ def test_requests_about_a_hung_target_do_not_take_the_page_along(here: Station) 
     """Guards the page and the status: however many ask for plans that do not come, others are answered."""
     here.push()
     with serving(here) as client, ThreadPoolExecutor(2 * PLACES) as pool:
-        with here.daemon._turn("n1"):
+        with here.daemon.fleet.turn("n1"):
             asking = [pool.submit(client.ask, "/plan?target=n1") for _ in range(2 * PLACES)]
             refused = next(as_completed(asking)).result()
             assert (refused.status, "too many" in refused.json["error"]) == (503, True)
@@ -161,6 +161,6 @@ def test_an_answer_that_does_not_come_is_given_up(here: Station, monkeypatch: py
     """Guards whoever asks against waiting for ever: after the deadline they are told, whatever the target does."""
     monkeypatch.setattr(application_module, "DEADLINE", 0.05)
     here.push()
-    with serving(here) as client, here.daemon._turn("n1"):
+    with serving(here) as client, here.daemon.fleet.turn("n1"):
         found = client.ask("/plan?target=n1")
         assert (found.status, found.json["error"].startswith("no answer within")) == (503, True)

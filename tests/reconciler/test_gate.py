@@ -13,7 +13,7 @@ from world import manifest, volume
 from analyzer.report import Report
 from analyzer.snapshot import Snapshot
 from reconciler import gate
-from reconciler.daemon import NotReady
+from reconciler.gate import NotReady
 
 DAY = 86400.0
 IDS = ("A-000000000001", "A-000000000002", "A-000000000003", "A-000000000004")
@@ -47,7 +47,7 @@ def test_the_last_good_revision_goes_on(here: Station) -> None:
     event = here.last("RevisionRejected")
     assert event.message.startswith('disks/new.yaml:5:14: Target "nowhere" is not declared')
     assert (event.warning, event.revision) == (True, bad)
-    assert here.daemon.trouble()["rejected"] == here.daemon.status()["revision"]["rejected"]
+    assert here.daemon.gate.trouble()["rejected"] == here.daemon.status()["revision"]["rejected"]
 
 
 def test_a_bad_revision_is_told_once(here: Station) -> None:
@@ -101,7 +101,7 @@ def test_a_mistake_that_is_mended_is_forgotten(here: Station) -> None:
 def test_the_first_revision_may_be_a_mistake(here: Station) -> None:
     """Guards a site's first minutes: nothing is enforced, and why is said in one sentence, until something passes."""
     spoil(here)
-    missing = here.daemon.nothing_accepted()
+    missing = here.daemon.gate.nothing_accepted()
     assert missing.rejected
     assert str(missing).startswith("no revision is accepted yet: RevisionRejected: disks/new.yaml:5:14: ")
     good = here.push(volume("a"))
@@ -277,7 +277,7 @@ def test_a_lost_copy_is_fetched_again(here: Station) -> None:
         here.restart()
         here.daemon.poll()
         assert here.daemon.targets == ()
-        assert str(here.daemon.nothing_accepted()).endswith("there is no such folder")
+        assert str(here.daemon.gate.nothing_accepted()).endswith("there is no such folder")
     second = here.push(volume("a"), volume("b"))
     assert here.accepted == second != revision
     assert here.daemon.targets == ("n1",)

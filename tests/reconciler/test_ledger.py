@@ -40,7 +40,7 @@ from reconciler.address import address_of, machine_of
 from reconciler.desired import Placement
 from reconciler.journal import SETTLE, Journal, Patience, settle
 from reconciler.ledger import Ledger
-from reconciler.ledger.lives import Session
+from reconciler.ledger.sessions import Session
 from reconciler.plan import Phase, Record, created, deleted, updated
 from reconciler.planner import Spending
 from reconciler.policy import BUILT_IN, Budget, Policy

@@ -20,9 +20,10 @@ from analyzer.finding import Finding
 from backends.contract import Backend, Incarnation, ObjectKey, ObjectKind, Observed
 from reconciler import telemetry
 from reconciler.config import Config, SourceConfig
-from reconciler.daemon import Daemon, SourceState, _Kept
+from reconciler.daemon import Daemon
 from reconciler.desired import DesiredState, TargetWish
-from reconciler.gate import Rejected
+from reconciler.fleet import Kept
+from reconciler.gate import Rejected, SourceState
 from reconciler.plan import Difference, Drift, DriftClass, Held, Plan
 from reconciler.policy import BUILT_IN
 from reconciler.reconcile import House, Keeper, Tick, Verdict
@@ -120,7 +121,7 @@ class Desk:
         now = self.clock.now()
         self.house.ledger.accept(revision, subject, BUILT_IN, now)
         self.daemon.gate.desired = DesiredState(revision)
-        self.daemon.source_state = SourceState(revision, now)
+        self.daemon.gate.source_state = SourceState(revision, now)
 
     def converge(self, revision: str = REVISION) -> None:
         self.house.ledger.converge(revision, self.clock.now())
@@ -129,7 +130,7 @@ class Desk:
         self, revision: str, findings: Sequence[Finding] = (), reason: str = "RevisionRejected", subject: str = "Oops"
     ) -> None:
         self.daemon.gate.rejected = Rejected(revision, reason, "it does not pass", findings, subject)
-        self.daemon.source_state.head = revision
+        self.daemon.gate.source_state.head = revision
 
     def target(  # noqa: PLR0913  # all that a tick tells
         self,
@@ -145,12 +146,12 @@ class Desk:
         seen = verdict not in (Verdict.UNREACHABLE, Verdict.STALLED)
         observed = Observed(Incarnation(None, None), {}, version=version) if seen else None
         plan = Plan(name, self.house.ledger.accepted(), held=tuple(held))
-        kept = self.daemon._targets.get(name) or _Kept(
-            Keeper(name, _NoBackend(), self.house), "", self.daemon._locks[name]
+        kept = self.daemon.fleet._targets.get(name) or Kept(
+            Keeper(name, _NoBackend(), self.house), "", self.daemon.fleet._locks[name]
         )
         kept.last = Tick(verdict, plan, message=message, observed=observed)
         kept.last_seen = self.clock.now() if seen else kept.last_seen
-        self.daemon._targets[name] = kept
+        self.daemon.fleet._targets[name] = kept
         if resources is not None:
             self.house.history.note_conditions(name, resources, self.clock.now(), plan.revision)
 

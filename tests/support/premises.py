@@ -115,7 +115,7 @@ def settle(daemon: Daemon) -> None:
     """Look at the repository, and tick every target until none has anything left to do at once."""
     daemon.poll()
     for _ in range(ROUNDS):
-        if all(daemon._tick_job(name) > 0 for name in daemon.targets):
+        if all(daemon.fleet._tick_job(name) > 0 for name in daemon.targets):
             return
     raise AssertionError(f"not settled: {daemon.status()}")
 

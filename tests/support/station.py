@@ -56,7 +56,7 @@ class Station:
     def settle(self) -> None:
         """Tick every target until none has anything left to do at once."""
         for _ in range(ROUNDS):
-            if all(self.daemon._tick_job(name) > 0 for name in self.daemon.targets):
+            if all(self.daemon.fleet._tick_job(name) > 0 for name in self.daemon.targets):
                 return
         raise AssertionError(f"not settled: {self.daemon.status()}")
 

@@ -55,10 +55,10 @@ def _code(tick: Mapping[str, Any]) -> Exit:
 
 def _standalone(config: Config, target: str) -> Mapping[str, Any]:
     from reconciler import app  # noqa: PLC0415  # quick --help
-    from reconciler.daemon import tick_json  # noqa: PLC0415
+    from reconciler.overview import tick_json  # noqa: PLC0415
 
     with app.standalone(config, rehearse=False) as daemon:
         if target and target not in daemon.targets:
             raise CommandError(f"there is no target {target}; there are: {', '.join(daemon.targets) or 'none'}")
         ticks = [tick_json(name, daemon.tick(name)) for name in ((target,) if target else daemon.targets)]
-        return {"ticks": ticks, **daemon.trouble()}
+        return {"ticks": ticks, **daemon.gate.trouble()}

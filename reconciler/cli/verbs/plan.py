@@ -69,4 +69,4 @@ def _standalone(config: Config, target: str) -> Mapping[str, Any]:
                 found.append(plan_json(daemon.preview(name)))
             except BackendError as error:
                 found.append({"target": name, "error": str(error)})
-        return {"plans": found, **daemon.trouble()}
+        return {"plans": found, **daemon.gate.trouble()}

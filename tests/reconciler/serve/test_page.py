@@ -15,7 +15,7 @@ from desk import REVISION, Answer, Desk, drift, ready, volume
 
 from analyzer.finding import Finding, Location, Severity
 from backends.contract import Lvol, ObjectKey, ObjectKind
-from reconciler.daemon import SourceState
+from reconciler.gate import SourceState
 from reconciler.history import Event
 from reconciler.ledger.attempts import Failure
 from reconciler.plan import Hazard, Held, Plan, ScheduleState, Task, TaskState, deleted
@@ -303,7 +303,7 @@ def _stalled(site: Desk) -> None:
 
 def _silent(site: Desk) -> None:
     site.clock.advance(1000)
-    site.daemon.source_state = SourceState(REVISION, site.clock.now())
+    site.daemon.gate.source_state = SourceState(REVISION, site.clock.now())
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_the_headline_is_green_only_when_every_target_is(site: Desk) -> None:
 def test_a_repository_that_is_not_read_is_said(site: Desk, state: SourceState, words: str) -> None:
     """Guards against a daemon that looks fine because it has not heard of anything new."""
     site.well()
-    site.daemon.source_state = state
+    site.daemon.gate.source_state = state
 
     page = shown(site)
 
@@ -380,7 +380,7 @@ def test_hostile_text_stays_text(site: Desk) -> None:
     site.drifts(drift(HOSTILE, (HOSTILE, {HOSTILE: HOSTILE}, HOSTILE), action=HOSTILE), target=HOSTILE)
     site.house.history.emit([Event(HOSTILE, HOSTILE, HOSTILE, HOSTILE, revision=HOSTILE)], site.clock.now())
     site.reject(OTHER, [Finding(HOSTILE, Severity.ERROR, HOSTILE, Location(HOSTILE, 1, 1), help=HOSTILE)])
-    site.daemon.source_state.error = HOSTILE
+    site.daemon.gate.source_state.error = HOSTILE
 
     page = shown(site)
 
@@ -555,7 +555,7 @@ def _luminance(colour: str) -> float:
 def test_what_takes_long_and_what_runs_by_the_clock_is_shown(site: Desk) -> None:
     """Guards tasks and schedules on the page: how far, why held, when next; and hostile words stay words."""
     site.well()
-    kept = site.daemon._targets["node-1"]
+    kept = site.daemon.fleet._targets["node-1"]
     assert kept.last is not None
     key = ObjectKey(ObjectKind.PROVISIONING, "pool/a")
     tasks = (

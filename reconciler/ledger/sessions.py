@@ -19,7 +19,7 @@ class Session:
     address: str = ""  # where it was met
 
 
-class Lives(Records):
+class Sessions(Records):
     """The life of each target process; with a new one, what dies with a process waits to be made again."""
 
     def session(self, target: str) -> Session | None:
