@@ -7,7 +7,7 @@ one path of a subsystem goes at a time, on all targets together, and the next on
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from backends.contract import (
@@ -21,10 +21,10 @@ from backends.contract import (
     Subsystem,
     VisibleHost,
 )
-from reconciler.desired import SubsystemWish
 from reconciler.plan import AtStake, Hazard
 from reconciler.planner.draft import Proposal
 from reconciler.planner.hold import Hold
+from reconciler.planner.reach import at_risk, kept, short, ways_elsewhere, ways_here, wish_at
 from reconciler.planner.view import View
 from reconciler.policy import DAY
 from schemas.resources import Json
@@ -43,7 +43,7 @@ def interlocked(view: View, proposals: Iterable[Proposal]) -> list[tuple[Proposa
 
 def _interlock(view: View, proposal: Proposal, going: set[str]) -> Hold | None:
     nqn = proposal.subject
-    hosts = at_stake(view, proposal.change.before)
+    hosts = at_stake(view, proposal.change.before, proposal.settled)
     if hosts is None:
         unread = f"the hosts connected to {nqn} cannot be read, so they count as connected"
         return Hold("HostsConnected", unread, approvable=True)
@@ -74,65 +74,41 @@ def _named(hosts: Sequence[str]) -> str:
     return ", ".join(hosts[:TOLD]) + more
 
 
-def at_stake(view: View, before: LiveObject | None) -> tuple[AtStake, ...] | None:
-    """Connected hosts that lose something when an object goes, and what they keep; None where that cannot be read."""
+def at_stake(view: View, before: LiveObject | None, coming: Collection[ObjectKey] = ()) -> tuple[AtStake, ...] | None:
+    """Connected hosts that lose something when an object goes, and what they keep; None where that cannot be read.
+
+    `coming`: listeners that are given their declared ANA states before.
+    """
     nqn = before.nqn if isinstance(before, (Subsystem, AllowedHost, Namespace, VisibleHost, Listener)) else ""
     hosts = view.observed.connections.get(nqn)
     if hosts is None or before is None:
         return None
-    found = (_stake(view, nqn, before, host, listeners) for host, listeners in sorted(hosts.items()))
+    found = [_stake(view, before, host, listeners, coming) for host, listeners in sorted(hosts.items())]
     return tuple(dataclasses.replace(stake, paths=_room(view, nqn, stake.host).now) for stake in found if stake)
 
 
-def _stake(view: View, nqn: str, before: LiveObject, host: str, through: frozenset[str]) -> AtStake | None:
-    paths = {_short(name) for name in through}
-    elsewhere = set(_elsewhere(view, nqn, host, before))
+def _stake(
+    view: View, before: LiveObject, host: str, through: frozenset[str], coming: Collection[ObjectKey]
+) -> AtStake | None:
+    nqn = str(getattr(before, "nqn", ""))
+    paths = {short(name) for name in through}
+    lost = at_risk(view, nqn, before, paths)
+    elsewhere = ways_elsewhere(view, nqn, host, before)
     match before:
         case AllowedHost() | VisibleHost() if before.host != host:
             return None
         case Namespace(masked=True) if VisibleHost(nqn, before.nsid, host).key not in view.live:
             return None
         case Listener():
-            gone = {_short(before.key.name)}
+            gone = {short(before.key.name)}
             if paths and not gone & paths:
                 return None
-            return AtStake(host, tuple(sorted(gone)), tuple(sorted((paths - gone) | elsewhere)))
+            return AtStake(
+                host, tuple(sorted(gone)), kept(lost, {**ways_here(view, nqn, paths - gone, coming), **elsewhere})
+            )
         case Namespace() | VisibleHost():
-            return AtStake(host, (f"nsid {before.nsid}",), tuple(sorted(elsewhere)))
-    return AtStake(host, tuple(sorted(paths)) or ("its session",), tuple(sorted(elsewhere)))
-
-
-def _short(listener: str) -> str:
-    """`TCP:127.0.0.2:4420` of a listener's name."""
-    return listener.partition("#")[2]
-
-
-# --- other targets that export the same subsystem
-
-
-def _elsewhere(view: View, nqn: str, host: str, before: LiveObject) -> Iterable[str]:
-    """The host's paths through other targets that are declared to stay, and lead to the same."""
-    for target, hosts in view.peers.get(nqn, {}).items():
-        wish = _wish_at(view, target, nqn)
-        if hosts is None or wish is None or not _serves(wish, host, before):
-            continue
-        declared = {listener.key.name for listener in wish.listeners}
-        yield from (f"{target}/{_short(name)}" for name in hosts.get(host, ()) if name in declared)
-
-
-def _wish_at(view: View, target: str, nqn: str) -> SubsystemWish | None:
-    """What is declared of a subsystem on another target; nothing where that leaves it as it is, or is let go."""
-    other = view.desired.targets.get(target)
-    return next((wish for wish in other.subsystems if wish.subsystem.nqn == nqn), None) if other else None
-
-
-def _serves(wish: SubsystemWish, host: str, before: LiveObject) -> bool:
-    """Whether a host may stay there, and still finds the namespace that it loses here."""
-    allowed = wish.subsystem.allow_any_host or host in wish.hosts
-    if not (allowed and isinstance(before, (Namespace, VisibleHost))):
-        return allowed
-    shown = (n for n in wish.namespaces if n.nsid == before.nsid)
-    return any(n.visible_to is None or host in n.visible_to for n in shown)
+            return AtStake(host, (f"nsid {before.nsid}",), kept(lost, elsewhere))
+    return AtStake(host, tuple(sorted(paths)) or ("its session",), kept(lost, elsewhere))
 
 
 # --- one path at a time
@@ -169,7 +145,7 @@ def _room(view: View, nqn: str, host: str) -> _Room:
     listeners = sum(isinstance(thing, Listener) for thing in view.inside.get(nqn, ()))
     now, possible = len(own.get(host, ())), listeners
     for target, hosts in view.peers.get(nqn, {}).items():
-        wish = _wish_at(view, target, nqn)
+        wish = wish_at(view, target, nqn)
         now += len((hosts or {}).get(host, ()))
         possible += len(wish.listeners) if wish else 0
     return _Room(now, possible)
@@ -182,7 +158,7 @@ def certain(view: View, proposal: Proposal) -> Proposal:
     """A disruptive step with who was seen connected and through what: were it to change, the step is dropped."""
     if proposal.hazard is not Hazard.DISRUPTIVE:
         return proposal
-    stakes = at_stake(view, proposal.change.before) or ()
+    stakes = at_stake(view, proposal.change.before, proposal.settled) or ()
     hosts = view.observed.connections.get(proposal.subject)
     if hosts is None or (proposal.change.action, proposal.change.key) in view.allowed:
         return dataclasses.replace(proposal, hosts=stakes)  # a person let it through whoever is there

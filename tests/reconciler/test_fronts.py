@@ -212,3 +212,20 @@ def test_a_masked_namespace_is_exported_by_a_front_that_may_see_it(site: World) 
     visible = {call["params"]["host"] for call in config if call["method"] == "nvmf_ns_add_host"}
     assert added["no_auto_visible"]
     assert f"{NQN}host-web" in visible
+
+
+def test_a_front_keeps_no_host_at_work_whose_owner_goes(site: World) -> None:
+    """Guards the interlock over two targets: a path through a front leads to the owner, and goes with its subsystem."""
+    shop(site, "a")
+    settle(site)
+    host_name = f"{NQN}host-web"
+    if not hasattr(site.simulators["n1"], "connect"):
+        pytest.skip("hosts are a matter of the simulator here")
+    site.simulators["n1"].connect(S, host_name, ("127.0.0.2", 4420))
+    site.simulators["n2"].connect(S, host_name, ("127.0.0.2", 4421))
+    shop(site, "a", a={"visibleTo": ["web", "front"]})
+
+    tick = site.tick("n1")
+
+    stakes = {at.host: at.keeps for item in tick.plan.held for at in item.hosts}
+    assert stakes[host_name] == ()
