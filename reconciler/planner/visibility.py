@@ -6,7 +6,7 @@ What lets somebody in waits for every namespace that they must not see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from backends.contract import AllowedHost, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, VisibleHost
 from reconciler.desired import NamespaceWish, SubsystemWish
@@ -29,6 +29,14 @@ def _goes(live: LiveObject, wanted: LiveObject | None, is_expected: bool) -> boo
         return not is_expected
     other = wanted.uuid not in (None, live.uuid) or wanted.nguid not in (None, live.nguid) or wanted.bdev != live.bdev
     return other or live.masked not in (None, wanted.masked)
+
+
+def masks(staying: Iterable[NamespaceWish], nqn: str, present: Mapping[ObjectKey, LiveObject]) -> Iterator[VisibleHost]:
+    """Who sees live namespaces that stay although their volumes cannot be told for sure at the moment."""
+    for entry in staying:
+        live = present.get(ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{entry.nsid}"))
+        if isinstance(live, Namespace) and live.masked:
+            yield from entry.visible(nqn)
 
 
 def shown_by(thing: LiveObject) -> ObjectKey | None:
