@@ -17,7 +17,6 @@ from backends.contract import (
     ObjectKey,
     ObjectKind,
     Observed,
-    Subsystem,
     Terminal,
     fields_of,
 )
@@ -343,6 +342,7 @@ class Keeper:
         ledger = self.house.ledger
         before = {record.key: record for record in ledger.records(self.target)}
         ledger.write(self.target, todo.records, todo.forget)
+        ledger.set_closed(self.target, todo.closed)
         ledger.seal(seals(record.applied for record in todo.records))
         ledger.remember_schedules(self.target, todo.memories)
         ledger.show(identities(record.applied for record in todo.records))
@@ -358,7 +358,6 @@ class Keeper:
         if not todo.strayed:
             self._clean = view.now
         self._note_failures(execution, now)
-        house.ledger.set_closed(self.target, todo.closed | _closed(execution))
         house.ledger.handle(self.target, self._asked_for(view.target))
         house.ledger.corrected(self.target, _corrected(todo, execution), now)
         names = [wish.key for wish in _wishes(view.target)]
@@ -519,19 +518,6 @@ def _told_failures(execution: Execution, now: float) -> dict[ResourceKey, Failur
         if moment or result.step.takes_long:
             found[moment.schedule if moment else result.step.resource] = Failure(now, result.message)
     return found
-
-
-def _closed(execution: Execution) -> set[str]:
-    """Subsystems that any host could connect to until now."""
-    changes = (result.step.change for result in execution.of(Outcome.OK))
-    ended = ((change.before, change.after) for change in changes)
-    return {
-        after.nqn
-        for before, after in ended
-        if isinstance(before, Subsystem)
-        and isinstance(after, Subsystem)
-        and before.allow_any_host > after.allow_any_host
-    }
 
 
 def _corrected(todo: Plan, execution: Execution) -> list[tuple[ObjectKey, str]]:

@@ -164,6 +164,15 @@ class Draft:
         """Have the ledger say so, without asking the target."""
         self.records[record.key] = dataclasses.replace(record, **changes)  # type: ignore[arg-type]
 
+    def overlook(
+        self, wanted: LiveObject, live: LiveObject, paths: dict[str, str], wish: Wish, record: Record | None
+    ) -> None:
+        """Say which fields somebody else has changed that are left so, because the manifest ignores their drift."""
+        minded = differences(wanted, live, paths, wish, record)
+        ignored = tuple(d for d in differences(wanted, live, paths) if d not in minded)
+        if ignored:
+            self.drifts.append(Drift(wanted.key, wish.key, DriftClass.MODIFIED, ignored, TOLERATED["ignore"]))
+
     def own(self, thing: LiveObject, wish: Wish, *, uid: str = "") -> None:
         """Record something that is there as wanted and is ours; nothing where the ledger says so already."""
         key, applied = thing.key, fields_of(thing)

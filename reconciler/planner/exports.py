@@ -37,7 +37,7 @@ from reconciler.planner.portals import closed_first, shared
 from reconciler.planner.showing import shown_memory
 from reconciler.planner.tombstones import reused
 from reconciler.planner.view import View
-from reconciler.planner.visibility import exposed, intruders, late_guests, renewed, shown_by, unmasked
+from reconciler.planner.visibility import exposed, intruders, late_guests, masks, renewed, shown_by, unmasked
 from schemas.resources import ResourceKey
 
 _PATHS = {
@@ -124,6 +124,7 @@ def _plan_subsystem(view: View, draft: Draft, inside: Inside) -> None:
         draft.remark(wish.wish.key, "Foreign", message, stalled=True)
         return
     found = differences(wanted, live, _PATHS, wish.wish, record)
+    draft.overlook(wanted, live, _PATHS, wish.wish, record)
     fixed = [difference for difference in found if difference.path != "spec.hosts.any"]
     if fixed and wanted.nqn not in view.kept:
         _replace(view, draft, inside, live, found)
@@ -259,9 +260,10 @@ def _exposure(entry: NamespaceWish) -> Any:  # noqa: ANN401  # fields of a Names
 
 def _plan_children(view: View, draft: Draft, inside: Inside, present: Mapping[ObjectKey, LiveObject]) -> None:
     """Hosts, namespaces and listeners: add what is missing, replace what is wrong, remove what does not belong."""
-    wanted = {thing.key: thing for thing in inside.wanted}
     nqn = inside.wish.subsystem.nqn
     expected = {ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{n.nsid}"): n for n in inside.absent}
+    staying = [n for key, n in expected.items() if key in present and _may_be_it(view, n, present[key])]
+    wanted = {thing.key: thing for thing in (*inside.wanted, *masks(staying, nqn, present))}
     going = renewed(present, wanted, expected)
     inside = dataclasses.replace(_guarded(view, inside, present), going=going)
     waiting = _waits(view, draft, inside, present)
@@ -525,6 +527,7 @@ def _plan_limits(view: View, draft: Draft, wish: SubsystemWish, entry: Namespace
     wanted, before = Qos(name, volume.limits), Qos(name, have)
     record = view.records.get(wanted.key)
     found = differences(wanted, before, _QOS_PATHS, volume.wish, record) if have != volume.limits else ()
+    draft.overlook(wanted, before, _QOS_PATHS, volume.wish, record)
     if not found:
         if record or wanted.limits != QosLimits():
             draft.own(wanted, volume.wish)

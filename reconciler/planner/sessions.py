@@ -6,6 +6,7 @@ the subsystem is not as declared; who is connected is asked for as long as that 
 
 from __future__ import annotations
 
+from backends.contract import ObjectKind
 from reconciler.planner.draft import Draft
 from reconciler.planner.view import View
 
@@ -13,13 +14,20 @@ TOLD = 3  # hosts that a message names; the others are counted
 
 
 def plan_sessions(view: View, draft: Draft) -> frozenset[str]:
-    """Say who is connected and must not be; the subsystems whose hosts must be asked for."""
+    """Say who is connected and must not be; the subsystems whose hosts must be asked for.
+
+    One that is open and is to be closed counts before it is: whatever becomes of that request, and of this process.
+    """
     questions: set[str] = set()
-    for nqn in sorted(view.owned.closed):
-        wish = view.subsystem_wishes.get(nqn)
-        if wish is None or wish.subsystem.allow_any_host or view.subsystem(nqn) is None:
+    for nqn, wish in sorted(view.subsystem_wishes.items()):
+        live = view.subsystem(nqn)
+        if view.unread(ObjectKind.SUBSYSTEM, nqn):
+            draft.closed |= view.owned.closed & {nqn}
+        if live is None or wish.subsystem.allow_any_host or not (live.allow_any_host or nqn in view.owned.closed):
             continue
         draft.closed.add(nqn)
+        if live.allow_any_host:
+            continue
         if nqn not in view.observed.connections:
             questions.add(nqn)
             continue
