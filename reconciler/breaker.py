@@ -42,7 +42,7 @@ class Breaker:
 
     def may_probe(self, now: float) -> bool:
         """Whether one write may be tried."""
-        return self.is_open and now >= self.probe_at
+        return self.is_open and not 0 < self.probe_at - now <= LONGEST_PAUSE  # longer: the clock was put back
 
     def to_json(self) -> dict[str, Json]:
         return {

@@ -214,6 +214,8 @@ class Served:
 
     upto: float  # the moment up to which it has been served, seconds since 1970
     retain: Retain | None  # in force; None: not known, so nothing goes without approval
+    uid: str = ""  # of the bytes that the volume had then
+    since: float = 0.0  # what was taken up to this moment is of bytes that the volume had before those
 
 
 @dataclass(frozen=True)
@@ -225,13 +227,13 @@ class Memory:
 
     def to_json(self) -> dict[str, Json]:
         told: dict[str, Json] = {
-            n: [v.upto, dict(v.retain.to_json()) if v.retain else None] for n, v in self.volumes.items()
+            n: [v.upto, dict(v.retain.to_json()) if v.retain else None, v.uid, v.since] for n, v in self.volumes.items()
         }
         return {"volumes": told, "last": self.last}
 
     @classmethod
     def of_json(cls, told: Mapping[str, Any]) -> Memory:
-        volumes = {n: Served(u, Retain.of_json(r) if r else None) for n, (u, r) in told["volumes"].items()}
+        volumes = {n: Served(u, Retain.of_json(r) if r else None, *of) for n, (u, r, *of) in told["volumes"].items()}
         return cls(volumes, told["last"])
 
 

@@ -481,6 +481,7 @@ def _still_idle(before: View, todo: Plan, now: View) -> bool:
         and before.target is now.target
         and before.owned == now.owned
         and before.is_suspended == now.is_suspended
+        and now.now >= before.now  # else a clock was put back, and what was to be later is later still
         and not (todo.until is not None and now.now >= todo.until)
         and (before.observed is now.observed or only_usage_changed(before, todo, now))
     )

@@ -147,14 +147,14 @@ def _with_origin(
 
 def _as_copied(observed: Observed, volume: VolumeWish, thing: Lvol) -> Lvol:
     """One that lies on its source no more has been copied; what its own snapshots did to it is no reason to copy it."""
-    below = [*_below(observed, thing)]
+    below = [*lies_on(observed, thing)]
     shares = any(lvol.image or lvol.alias == thing.clone_of for lvol in (thing, *below)) and volume.source is not None
     if volume.detach and not shares:
         thing = dataclasses.replace(thing, clone_of=None)
     return dataclasses.replace(thing, thin=thing.thin if volume.thin or shares else False)
 
 
-def _below(observed: Observed, lvol: Lvol) -> Iterator[Lvol]:
+def lies_on(observed: Observed, lvol: Lvol) -> Iterator[Lvol]:
     """What an lvol lies on, one after another."""
     seen = {lvol.name}
     while lvol.parent and lvol.parent not in seen:

@@ -105,6 +105,7 @@ class Draft:
     remarks: list[Remark] = field(default_factory=list)
     records: dict[ObjectKey, Record] = field(default_factory=dict)
     forget: set[ObjectKey] = field(default_factory=set)
+    former: set[ObjectKey] = field(default_factory=set)  # snapshots by the clock that are of earlier bytes of a volume
     closed: set[str] = field(default_factory=set)  # NQNs on which sessions of hosts that are not listed may be left
     tasks: list[Task] = field(default_factory=list)
     schedules: list[ScheduleState] = field(default_factory=list)

@@ -52,8 +52,7 @@ def kept_for_clones(view: View) -> tuple[DeviceWish, ...]:
 
 def _may_be_there(view: View, record: Record) -> bool:
     """Whether bytes are there, or cannot be told to be gone, because their pool is not loaded or was not read."""
-    store = record.key.name.partition("/")[0]
-    told = not view.unread(ObjectKind.LVOL, store) and any(live.name == store for live in view.stores.values())
+    told = view.tells_lvols(record.key.name.partition("/")[0])
     return record.phase is not Phase.DESTROYED and (record.uid in view.lvols or not told)
 
 

@@ -35,7 +35,7 @@ def plan_leftovers(view: View, draft: Draft) -> None:
             _tell_undead(view, draft, record)
         if record.key in touched or view.unread(record.key.kind):
             continue
-        if not _declared(view, record):
+        if record.key in draft.former or not _declared(view, record):
             undeclared.append(record)
         elif record.key.kind in _INSIDE_SUBSYSTEMS and record.key not in view.live:
             _forget_child(view, draft, record)
@@ -165,7 +165,7 @@ def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
         return
     live = _live(view, record)
     if live is None:
-        if record.phase is Phase.CREATING and record.key not in view.owned.quarantined:
+        if record.phase is Phase.CREATING and record.key not in view.owned.quarantined and _is_told(view, record.key):
             _give_up(draft, record)
         return
     uid = live.uuid or ""
@@ -189,6 +189,11 @@ def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
         draft.hold(proposal, *found)
     else:
         draft.propose(proposal)
+
+
+def _is_told(view: View, key: ObjectKey) -> bool:
+    """Whether what is not seen is not there: an lvol may be in a store that is not loaded yet."""
+    return key.kind is not ObjectKind.LVOL or view.tells_lvols(key.name.partition("/")[0])
 
 
 def _give_up(draft: Draft, record: Record) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from backends.contract import Lvol, ObjectKind
+from backends.contract import Lvol
 from reconciler.dates import iso
 from reconciler.desired import ScheduleWish, SnapshotWish, VolumeWish, Wish
 from reconciler.moments import Moment, moment_of
@@ -33,8 +33,9 @@ from reconciler.planner.draft import Draft, Ground, Proposal, Standing
 from reconciler.planner.leftovers import obstacle, still_unused
 from reconciler.planner.snapshots import kin, plan_snapshot
 from reconciler.planner.view import View
+from reconciler.recovery import lies_on
 from reconciler.retention import kept
-from schemas.resources import ResourceKey
+from schemas.resources import JsonObject, ResourceKey
 
 LATE = 300.0  # seconds after which a run counts as late
 COUNTED = 1000  # missed runs that are counted
@@ -101,20 +102,44 @@ class _Schedule:
         snapshots = self._snapshots(volume)
         self.taken += snapshots
         if not isinstance(standing.live, Lvol) or view.recovering:  # who knows what there is of it
-            self.served |= {volume.wish.key.name: before} if before else {}
+            known = dataclasses.replace(before, retain=None) if before and view.recovering else before
+            self.served |= {volume.wish.key.name: known} if known else {}
             message = f"{volume.wish.key} is left alone: {standing.why or 'it is not there yet'}"
             self.draft.remark(self.wish.wish.key, "SourceNotReady", message, ready=True)
             return
-        upto = min(before.upto, view.now) if before else view.now  # what is met for the first time has missed nothing
+        uid, since = standing.live.uuid or "", self._since(standing.live, snapshots, before)
+        self._settle(snapshots, since)
+        same = before is not None and since == before.since
+        upto = min(before.upto, view.now) if before and same else view.now  # what is new has missed nothing
         upto = max([upto, *(at for at in snapshots if at <= view.now)])
-        surplus = snapshots.keys() - kept(snapshots, self.wish.retain)
+        own = frozenset(at for at in snapshots if since < at <= view.now)  # a clock that went wrong names later ones
+        surplus = own - kept(own, self.wish.retain)
         in_force = before.retain if before else None
-        costs = surplus & (kept(snapshots, in_force) if in_force else snapshots.keys())
-        self.served[volume.wish.key.name] = Served(upto, in_force if costs else self.wish.retain)
+        costs = surplus & (kept(own, in_force) if in_force else own)
+        self.served[volume.wish.key.name] = Served(upto, in_force if costs else self.wish.retain, uid, since)
         if self.due is not None and self.due > upto:
             self._take(volume, upto, self.due)
         else:
             self._prune({at: snapshots[at] for at in surplus}, costs)
+
+    def _since(self, live: Lvol, snapshots: Snapshots, before: Served | None) -> float:
+        """The moment up to which snapshots are of bytes that the volume had before: they may be all that is left."""
+        if before and before.uid in ("", live.uuid):
+            return before.since
+        if before:
+            return self.view.now
+        own = {lvol.uuid for lvol in lies_on(self.view.observed, live)}
+        strange = (at for at, record in snapshots.items() if record.uid not in own and at <= self.view.now)
+        return max(strange, default=0.0)
+
+    def _settle(self, snapshots: Snapshots, since: float) -> None:
+        """What is of earlier bytes is retained, and goes by a Removal only; the rest is the schedule's again."""
+        for at, record in snapshots.items():
+            if at <= since:
+                self.draft.former.add(record.key)
+                self.stuck.append(f"{record.resource.name}: it holds what the volume was before it was made anew")
+            elif applied := _as_seen(record, self.view.lvols.get(record.uid)):
+                self.draft.keep(record, phase=Phase.CREATED, applied=applied)
 
     def _snapshots(self, volume: VolumeWish) -> dict[float, Record]:
         """What this schedule took of the volume, by its moment, as the ledger says and nobody disproves."""
@@ -124,8 +149,6 @@ class _Schedule:
                 self._unheard(volume, moment, record)
             elif record.uid in self.view.lvols or self._is_unread(record):
                 found[moment.at] = record
-                if record.phase is Phase.RETAINED:
-                    self.draft.keep(record, phase=Phase.CREATED)
             elif record.phase is not Phase.DESTROYED:
                 self._lost(record)
         return found
@@ -140,13 +163,11 @@ class _Schedule:
         """A request that we never heard the end of: ours if it came about; asked once more while it may yet come."""
         if record.key in self.view.owned.quarantined or isinstance(self.view.live.get(record.key), Lvol):
             self._plan_snapshot(volume, moment, f"the run of {iso(moment.at)}, asked once more")
-        elif moment.at != self.due:
+        elif moment.at != self.due and not self._is_unread(record):
             self.draft.forget.add(record.key)
 
     def _is_unread(self, record: Record) -> bool:
-        store = record.key.name.partition("/")[0]
-        loaded = any(s.name == store for s in self.view.stores.values())
-        return not loaded or bool(self.view.unread(ObjectKind.LVOL, store))
+        return not self.view.tells_lvols(record.key.name.partition("/")[0])
 
     def _lost(self, record: Record) -> None:
         """Somebody else destroyed it; nothing is to be done about that but to say so, once."""
@@ -213,3 +234,11 @@ class _Schedule:
             touches=kin(view, live),
             subject=f"{record.resource} {record.uid}",
         )
+
+
+def _as_seen(record: Record, live: Lvol | None) -> JsonObject | None:
+    """What the ledger is to say of a snapshot: also the image that it lies on, which is kept for it."""
+    image = live.image if live else None
+    told = {"image": image} if image else {}
+    applied = {**record.applied, **told}
+    return applied if record.phase is not Phase.CREATED or applied != record.applied else None

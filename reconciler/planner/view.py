@@ -322,6 +322,11 @@ class View:
         """Why objects of a kind could not be read; empty when they were."""
         return next((gap.because for gap in self.observed.gaps if gap.kind is kind and gap.within in ("", within)), "")
 
+    def tells_lvols(self, store: str) -> bool:
+        """Whether a store is loaded and was read, so that an lvol of it that is not seen is not there."""
+        loaded = any(live.name == store for live in self.stores.values())
+        return loaded and not self.unread(ObjectKind.LVOL, store)
+
     @cached_property
     def recovering(self) -> bool:
         """Whether the ledger is older than the target: it holds bytes under our names that no record knows."""

@@ -20,6 +20,7 @@ from backends.contract import (
     Subsystem,
     feature_of,
 )
+from reconciler.backoff import LONGEST
 from reconciler.plan import Cause, Drift, DriftClass, Hazard
 from reconciler.planner.circuit import through_circuit
 from reconciler.planner.doubts import in_doubt
@@ -153,7 +154,9 @@ def _unsupported(view: View, proposal: Proposal) -> Hold | None:
 
 def _backing_off(view: View, proposal: Proposal) -> Hold | None:
     left = view.owned.not_before.get(proposal.resource, 0.0) - view.now
-    return Hold("BackingOff", f"failed before; next attempt in {left:.0f} s", waiting=True) if left > 0 else None
+    if not 0 < left <= LONGEST:  # longer: the clock was put back
+        return None
+    return Hold("BackingOff", f"failed before; next attempt in {left:.0f} s", waiting=True)
 
 
 def _contested(view: View, proposal: Proposal) -> Hold | None:
