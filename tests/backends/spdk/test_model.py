@@ -61,7 +61,7 @@ RAW_LVOL_BDEV = raw_bdev(
     aliases=["pool/db"],
     num_blocks=1024,
     assigned_rate_limits={"rw_ios_per_sec": 5000, "rw_mbytes_per_sec": 3, "r_mbytes_per_sec": 1, "w_mbytes_per_sec": 2},
-    driver_specific={"lvol": {"lvol_store_uuid": STORE, "snapshot": False, "clone": False}},
+    driver_specific={"lvol": {"lvol_store_uuid": STORE, "thin_provision": True, "snapshot": False, "clone": False}},
 )
 RAW_LVOL: Raw = {
     "alias": "pool/db",
@@ -136,7 +136,7 @@ def test_base_devices() -> None:
 
 def test_an_lvol_is_joined_from_two_answers() -> None:
     """Guards that size, limits, clones and claims come with the lvol whose uuid they carry."""
-    snapshot = {"lvol": {"clones": ["a", "b"]}}
+    snapshot = {"lvol": {"thin_provision": False, "clones": ["a", "b"]}}
     read_only = raw_bdev(DISK, "Logical Volume", supported_io_types={"write": False}, driver_specific=snapshot)
     known = model.bdevs([RAW_LVOL_BDEV, read_only | {"claimed": True}])
     listed = model.listed_lvols([RAW_LVOL, RAW_LVOL | {"uuid": DISK, "name": "snap", "is_snapshot": True}])

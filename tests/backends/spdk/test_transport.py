@@ -12,7 +12,7 @@ import pytest
 from lab import MIB, SimulatedLab, free_port, simulated
 from peers import line
 
-from backends.contract import Transient, Unknown
+from backends.contract import Unknown, Unsent
 from backends.spdk import methods, transport
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import Call, Client
@@ -82,7 +82,7 @@ def test_nothing_left_when_the_peer_is_gone(pair: tuple[SocketTransport, socket.
     theirs.close()
     keys = [client.start(READ), client.start(WRITE)]
     found = {reply.id: type(reply.error) for reply in client.replies(1.0)}
-    assert found == dict.fromkeys(keys, Transient)
+    assert found == dict.fromkeys(keys, Unsent)
 
 
 def test_a_request_that_left_in_part_has_not_left(
@@ -100,7 +100,7 @@ def test_a_request_that_left_in_part_has_not_left(
         taken += piece
     whole = taken.count(b"}}")
     assert 0 < whole < 99
-    assert [found[key] for key in keys] == [Unknown] * whole + [Transient] * (100 - whole)
+    assert [found[key] for key in keys] == [Unknown] * whole + [Unsent] * (100 - whole)
     assert len(taken) % len(taken[: taken.index(b"}}") + 2]) != 0
 
 
