@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,7 +17,6 @@ from backends.spdk.simulator.nvmf import (
     Host,
     is_nqn,
 )
-from backends.spdk.simulator.nvmf_listener_methods import EINVAL
 from backends.spdk.simulator.nvmf_lookups import find_nvmf, find_pausable, find_subsystem
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
@@ -88,7 +88,7 @@ def set_keys(  # noqa: PLR0913  # the method's parameters
     known = subsystem.host(host)
     if known is None or (dhchap_ctrlr_key is not None and dhchap_key is None):
         Keyring.release(*keys)
-        raise failed(EINVAL)
+        raise failed(errno.EINVAL)
     Keyring.release(known.dhchap_key, known.dhchap_ctrlr_key)
     known.dhchap_key, known.dhchap_ctrlr_key = keys
     return True

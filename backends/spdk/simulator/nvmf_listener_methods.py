@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -25,7 +26,6 @@ from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target
 from schemas.resources import Json
 
-ENODEV, EINVAL = 19, 22
 MAX_PORT: Final = 65_535
 IMPLEMENTATIONS: Final = frozenset({"posix", "ssl", "uring"})
 _PORT: Final = re.compile(r"\s*\+?([0-9]+)", re.ASCII)
@@ -135,7 +135,7 @@ def set_ana_state(  # noqa: PLR0913  # the method's parameters
     yield Pause.MESSAGE
     listener = subsystem.listener(address)
     if listener is None or not subsystem.ana_reporting or anagrpid > subsystem.max_namespaces:
-        raise RpcError(INTERNAL_ERROR, f"error setting ANA state: {-EINVAL}")
+        raise RpcError(INTERNAL_ERROR, f"error setting ANA state: {-errno.EINVAL}")
     groups = range(1, subsystem.max_namespaces + 1) if anagrpid == 0 else [anagrpid]
     for group in groups:
         listener.ana_states[group - 1] = ana_state

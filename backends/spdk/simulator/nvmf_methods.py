@@ -6,6 +6,7 @@ subsystem pauses it, which takes one message; changes wait for each other in the
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from backends.spdk.simulator.nvmf import (
     is_nqn,
 )
 from backends.spdk.simulator.nvmf_host_methods import release_keys
-from backends.spdk.simulator.nvmf_listener_methods import ENODEV, hang_up
+from backends.spdk.simulator.nvmf_listener_methods import hang_up
 from backends.spdk.simulator.nvmf_lookups import NETWORKS, address_of, find_nvmf, find_subsystem
 from backends.spdk.simulator.nvmf_namespace_methods import drop_namespace
 from backends.spdk.simulator.steps import Handler, Pause, Steps
@@ -129,7 +130,7 @@ def get_transports(target: Target, *, trtype: str | None = None, tgt_name: str |
     if trtype is None:
         return [dict(options) for options in transports.values()]
     if trtype.upper() not in transports:
-        raise failed(ENODEV)
+        raise failed(errno.ENODEV)
     return [dict(transports[trtype.upper()])]
 
 
@@ -220,7 +221,7 @@ def get_subsystems(target: Target, *, nqn: str | None = None, tgt_name: str | No
         return [subsystem.dump() for subsystem in nvmf]
     subsystem = nvmf.find(nqn)
     if subsystem is None:
-        raise failed(ENODEV)
+        raise failed(errno.ENODEV)
     return [subsystem.dump()]
 
 
