@@ -24,10 +24,11 @@ from reconciler.clock import SystemClock, today
 from reconciler.demo.patience import until
 from reconciler.demo.processes import Child, target_command
 from reconciler.demo.witness import Witness
-from reconciler.desired import DesiredState, desired_state
+from reconciler.desired import DesiredState
 from reconciler.plan import Outcome
 from reconciler.policy import policy_of
 from reconciler.reconcile import House, Keeper, Tick, Verdict
+from reconciler.resolving import desired_state
 from reconciler.store import Store
 
 SITE = "11111111-2222-4333-8444-555555555555"

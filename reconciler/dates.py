@@ -13,3 +13,8 @@ def day_of(moment: float) -> date:
 def iso(moment: float) -> str:
     """`2026-11-21T09:14:03Z`."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> float:
+    """The moment that `iso` writes so, in seconds since 1970."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()

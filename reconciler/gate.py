@@ -11,10 +11,11 @@ from analyzer.finding import Finding
 from analyzer.report import Report
 from analyzer.snapshot import SnapshotError
 from reconciler.dates import day_of
-from reconciler.desired import DesiredState, desired_state
+from reconciler.desired import DesiredState
 from reconciler.history import Event
 from reconciler.policy import DAY, policy_of
 from reconciler.reconcile import House
+from reconciler.resolving import desired_state
 from reconciler.source import GitSource
 from schemas.resources import Json
 

@@ -32,10 +32,11 @@ from backends.contract import (
     index,
 )
 from reconciler import identity
-from reconciler.desired import DesiredState, desired_state
+from reconciler.desired import DesiredState
 from reconciler.plan import Phase, Plan, Record
 from reconciler.planner import Owned, View, plan
 from reconciler.policy import policy_of
+from reconciler.resolving import desired_state
 from schemas.resources import ResourceKey
 
 MIB = 1 << 20

@@ -6,17 +6,10 @@ import errno
 from collections.abc import Mapping
 from typing import Final
 
-from backends.spdk.simulator.errors import (
-    failed,
-    internal_error,
-    invalid_parameters,
-)
+from backends.spdk.simulator.errors import failed, internal_error, invalid_parameters
 from backends.spdk.simulator.keyring import Key, Keyring
 from backends.spdk.simulator.keyring_methods import is_psk
-from backends.spdk.simulator.nvmf import (
-    Host,
-    is_nqn,
-)
+from backends.spdk.simulator.nvmf import Host, is_nqn
 from backends.spdk.simulator.nvmf_lookups import find_nvmf, find_pausable, find_subsystem
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target

@@ -7,20 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from backends.spdk.simulator.errors import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-    RpcError,
-    TargetCrashed,
-    invalid_parameters,
-)
+from backends.spdk.simulator.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError, TargetCrashed, invalid_parameters
 from backends.spdk.simulator.listeners import Endpoint
-from backends.spdk.simulator.nvmf import (
-    MAX_LISTENERS,
-    Address,
-    Listener,
-    Port,
-)
+from backends.spdk.simulator.nvmf import MAX_LISTENERS, Address, Listener, Port
 from backends.spdk.simulator.nvmf_lookups import address_of, find_nvmf, find_pausable, find_subsystem
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target

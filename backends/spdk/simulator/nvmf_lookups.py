@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from backends.spdk.simulator.errors import (
-    INTERNAL_ERROR,
-    RpcError,
-    internal_error,
-    invalid_parameters,
-)
-from backends.spdk.simulator.nvmf import (
-    Address,
-    Nvmf,
-    Subsystem,
-)
+from backends.spdk.simulator.errors import INTERNAL_ERROR, RpcError, internal_error, invalid_parameters
+from backends.spdk.simulator.nvmf import Address, Nvmf, Subsystem
 from backends.spdk.simulator.target import Target
 
 FAMILIES: Final = {"ipv4": "IPv4", "ipv6": "IPv6", "ib": "IB", "fc": "FC"}

@@ -10,13 +10,7 @@ import errno
 from collections.abc import Mapping
 from typing import Any, Final
 
-from backends.spdk.simulator.errors import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-    RpcError,
-    failed,
-    invalid_parameters,
-)
+from backends.spdk.simulator.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError, failed, invalid_parameters
 from backends.spdk.simulator.nvmf import (
     DEFAULT_NAMESPACES,
     DEFAULT_SUBSYSTEMS,

@@ -6,14 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from backends.spdk.simulator.errors import (
-    invalid_parameters,
-)
-from backends.spdk.simulator.nvmf import (
-    Namespace,
-    Subsystem,
-    is_nqn,
-)
+from backends.spdk.simulator.errors import invalid_parameters
+from backends.spdk.simulator.nvmf import Namespace, Subsystem, is_nqn
 from backends.spdk.simulator.nvmf_lookups import find_pausable
 from backends.spdk.simulator.steps import Handler, Pause, Steps
 from backends.spdk.simulator.target import Target

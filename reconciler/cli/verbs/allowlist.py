@@ -76,8 +76,8 @@ def _desired(arguments: argparse.Namespace) -> DesiredState:
     """What the manifests want. Which site it is for does not matter: names differ, methods do not."""
     from analyzer.analyze import analyze  # noqa: PLC0415  # see above
     from reconciler.clock import today  # noqa: PLC0415  # see above
-    from reconciler.desired import desired_state  # noqa: PLC0415  # see above
     from reconciler.policy import BUILT_IN  # noqa: PLC0415  # see above
+    from reconciler.resolving import desired_state  # noqa: PLC0415  # see above
 
     with reading():
         report = analyze(snapshot_of(arguments), as_of=today())
