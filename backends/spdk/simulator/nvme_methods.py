@@ -85,6 +85,7 @@ def attach(  # noqa: PLR0913  # the method's parameters
 ) -> Steps:
     """Observed: an address that nobody listens on is EIO; a device that cannot be registered is left out."""
     way = Address(trtype.upper(), adrfam, traddr, trsvcid)
+    hostnqn = hostnqn or target.host_nqn
     known = target.controllers.get(name)
     if known and multipath == "disable":
         raise RpcError(-errno.EALREADY, f"A controller named {name} already exists and multipath is disabled")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from backends.spdk.simulator.bdevs import Bdev, Bdevs
@@ -72,6 +73,11 @@ class Target:
     def permits(self, method: str) -> bool:
         """Whether there is such a method for those who ask: to the others it does not exist."""
         return self.rpcs_allowed is None or method in self.rpcs_allowed
+
+    @cached_property
+    def host_nqn(self) -> str:
+        """What the process calls itself towards other targets, where a call does not say; another one in each life."""
+        return f"nqn.2014-08.org.nvmexpress:uuid:{self.mint()}"
 
     def __post_init__(self) -> None:
         self.bdevs = Bdevs(self.notifications, self.mint)
