@@ -145,6 +145,7 @@ class Bdev:
     strip_size: int | None = None  # KiB
     key_name: str | None = None  # of a crypto device; tells one key from another
     sealed: str | None = None  # fingerprint of its key, where the name does not tell it; cannot be read back
+    sha256: str | None = None  # of an image's file, in hex digits; cannot be read back
     latency: Latency | None = None
     policy: str | None = None  # how a multipath device chooses among its paths
     claimed: bool = fact(default=False)

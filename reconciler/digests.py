@@ -27,7 +27,10 @@ def _aside(work: Callable[[], None]) -> None:
 
 @dataclass
 class Digests:
-    """Remembers digests by what a file is: its path, length, time of change and inode. Asked by any target's thread."""
+    """Remembers digests by what a file is: its path, length, times of change and inode. Asked by any target's thread.
+
+    Of a disk nothing tells that it was written since, so that is read again by every daemon.
+    """
 
     ledger: Ledger
     aside: Callable[[Callable[[], None]], None] = _aside
@@ -73,7 +76,7 @@ class Digests:
             found = None  # another file by now
         except OSError as error:
             found = Digest(why=f"{path} cannot be read: {error.strerror}")
-        if found and found.sha256:
+        if found and found.sha256 and not Path(path).is_block_device():
             self.ledger.set(f"digest/{name}", found.sha256)
         with self._lock:
             del self._running[name]
@@ -97,4 +100,4 @@ class Digests:
 
 
 def _identity(path: str, about: os.stat_result) -> str:
-    return f"{path}:{about.st_size}:{about.st_mtime_ns}:{about.st_ino}"
+    return f"{path}:{about.st_size}:{about.st_mtime_ns}:{about.st_ctime_ns}:{about.st_ino}"

@@ -50,6 +50,12 @@ def kept_for_clones(view: View) -> tuple[DeviceWish, ...]:
     return tuple(_from_record(view, record) for record in orphans if record.applied.get("uuid") in held)
 
 
+def _is_built_on(view: View, uuid: str | None) -> bool:
+    """Whether bytes lie on an image, or may."""
+    kept = any(r.applied.get("image") == uuid and _may_be_there(view, r) for r in view.owned.records)
+    return kept or any(lvol.image == uuid for lvol in view.lvols.values())
+
+
 def _may_be_there(view: View, record: Record) -> bool:
     """Whether bytes are there, or cannot be told to be gone, because their pool is not loaded or was not read."""
     told = view.tells_lvols(record.key.name.partition("/")[0])
@@ -78,7 +84,10 @@ def _unproven(view: View, wish: DeviceWish) -> tuple[str, str] | None:
     """Why the file is not known to be the one that was declared; its clones show its bytes."""
     if not wish.sha256:
         return None
-    path = wish.bdev.path or ""
+    path, known = wish.bdev.path or "", _proven(_record(view, wish))
+    if known and known != wish.sha256 and (wish.bdev.key in view.live or _is_built_on(view, wish.bdev.uuid)):
+        found = f"{path} is used as the file with sha256 {known}, not {wish.sha256}"
+        return "ImageChanged", f"{found}, which volumes cannot come to lie on; declare another Image"
     match view.owned.digests.get(path, Digest()):
         case Digest(sha256=wish.sha256):
             return None
@@ -113,7 +122,7 @@ def _record(view: View, wish: DeviceWish) -> Record | None:
 
 def _missing(view: View, draft: Draft, wish: DeviceWish) -> Standing:
     record, key = _record(view, wish), wish.wish.key
-    wanted = dataclasses.replace(wish.bdev, size=_seen(record))
+    wanted = dataclasses.replace(wish.bdev, size=_seen(record), sha256=wish.sha256 or _proven(record))
     cause = view.cause(record)
     drift = missing_drift(wanted.key, key, cause, "spec")
     proposal = Proposal(created(wanted), key, cause, absent("the image", cause), drift=drift)
@@ -142,12 +151,12 @@ def _missing(view: View, draft: Draft, wish: DeviceWish) -> Standing:
 
 def _present(view: View, draft: Draft, wish: DeviceWish, live: Bdev) -> Standing:
     """The same file, as long as it was when it was first seen: clones show its bytes."""
-    seen = _seen(_record(view, wish))
-    wanted = dataclasses.replace(wish.bdev, size=seen or live.size)
+    record, unproven = _record(view, wish), _unproven(view, wish)
+    sha256 = _proven(record) or (wish.sha256 if not unproven else None)
+    wanted = dataclasses.replace(wish.bdev, size=_seen(record) or live.size, sha256=sha256 or None)
     found = differences(wanted, live, _PATHS)  # all of it is identity, which nobody may ignore
     if not found:
         draft.own(wanted, wish.wish)
-        unproven = _unproven(view, wish)
         if unproven:
             draft.remark(wish.wish.key, *unproven, stalled=unproven[0] == "ImageChanged" or bool(_why_not(view, wish)))
         return Standing(why=unproven[1]) if unproven else Standing(live=live)
@@ -161,6 +170,12 @@ def _seen(record: Record | None) -> int | None:
     """How long the file was when it was first seen."""
     size = record.applied.get("size") if record else None
     return size if isinstance(size, int) else None
+
+
+def _proven(record: Record | None) -> str | None:
+    """The SHA-256 of the file that volumes were cloned from, where it was compared."""
+    found = record.applied.get("sha256") if record else None
+    return found if isinstance(found, str) else None
 
 
 def _words(found: tuple[Difference, ...]) -> str:

@@ -79,6 +79,55 @@ def test_a_file_that_was_written_since_is_not_cloned_from(site: World) -> None:
     assert not any(name.endswith("-second") for name in site.lvols())
 
 
+def test_a_file_that_was_replaced_together_with_its_checksum_is_not_put_under_clones(site: World) -> None:
+    """Guards clones against a new golden image in the old one's place: they keep what they lie on, or stand still."""
+    path = golden(site)
+    first = digest(path)
+    site.commit(image(path, first), root(), subsystem("s", {1: "root"}))
+    settled(site)
+    path.rename(path.with_name("first.raw"))
+    other = digest(golden(site, b"another"))
+    wanted = [image(path, other), root(), subsystem("s", {1: "root"})]
+    site.commit(*wanted, volume("second", source={"imageRef": "golden"}))
+    assert "ImageChanged" in site.reasons(site.converge())
+    assert not any(name.endswith("-second") for name in site.lvols())
+    site.commit(*wanted)
+    site.restart_target()
+    assert "ImageChanged" in site.reasons(site.converge())
+    assert degraded(site)
+    path.with_name("first.raw").rename(path)
+    site.commit(image(path, first), *wanted[1:])
+    settled(site)
+    assert not degraded(site)
+
+
+def test_an_image_on_which_nothing_lies_any_more_may_be_another(site: World) -> None:
+    """Guards the way on: once nothing lies on it, a file that replaced it counts, opened anew."""
+    path = golden(site)
+    site.commit(image(path, digest(path)))
+    settled(site)
+    path.unlink()
+    site.commit(image(path, digest(golden(site, b"another"))))
+    assert "ImageChanged" in site.reasons(site.converge())  # the one before is still open
+    site.restart_target()
+    settled(site)
+    site.commit(image(path, digest(path)), root())
+    settled(site)
+    assert not degraded(site)
+
+
+def test_a_file_whose_time_was_put_back_is_read_again() -> None:
+    """Guards the cache: who writes a file in place and puts its time of change back has another file."""
+    with world() as site:
+        path = golden(site)
+        before, digests = path.stat(), Digests(site.house.ledger)
+        assert digests.of(str(path)) == Digest(digest(path))
+        with path.open("r+b") as file:
+            file.write(b"GOLDEN")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert digests.of(str(path)) == Digest(digest(path))
+
+
 def test_an_image_whose_file_cannot_be_read_is_not_used(site: World) -> None:
     """Guards remote targets: what nobody here can read is said, and never taken for granted."""
     path = golden(site)
