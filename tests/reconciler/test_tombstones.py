@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stacking import settled
-from world import GENEROUS, NQN, World, host, subsystem, volume
+from world import GENEROUS, NQN, World, host, manifest, subsystem, volume
 
 from backends.contract import Action
 from reconciler.reconcile import Verdict
@@ -71,3 +71,27 @@ def test_the_same_bytes_come_back_under_their_nsid(site: World) -> None:
     shop(site, {1: "a"})
     settled(site)
     assert site.exports() == {("s", 1): site.uid("a")}
+
+
+def test_memory_does_not_take_the_place_of_a_disk(site: World) -> None:
+    """Guards devices in memory: that their bytes change with each life of the target is no leave to show them."""
+    memory = manifest("BlockDevice", "memory", {"targetRef": "n1", "malloc": {"size": "16Mi"}})
+    shown = subsystem("s", {})
+    shown["spec"]["namespaces"] = [{"nsid": 1, "deviceRef": "memory"}]
+    shop(site, {1: "a"})
+    settled(site)
+    shop(site, {})
+    settled(site)
+    assert not site.commit(volume("a"), volume("b"), host("web"), memory, shown, policy=LENIENT).blocks
+
+    tick = site.converge()
+
+    assert (tick.verdict, site.exports()) == (Verdict.HELD, {})
+    site.house.ledger.approve(tick.plan.approval_id, "test", site.clock.now(), site.clock.now() + 60)
+    settled(site)
+    before = site.subsystems()[S]["namespaces"]
+    site.restart_target()
+    settled(site)
+    after = site.subsystems()[S]["namespaces"]
+    assert [ns["bdev_name"] for ns in after] == [ns["bdev_name"] for ns in before]
+    assert after[0]["uuid"] != before[0]["uuid"]
