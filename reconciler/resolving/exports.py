@@ -39,7 +39,9 @@ class Exports:
                 allow_any_host=spec["hosts"]["any"],
                 ana_reporting=spec["anaReporting"],
             ),
-            hosts=tuple(sorted(self._allowed(spec["hosts"], key.namespace) - self._itself(export))),
+            hosts=tuple(
+                sorted((self._allowed(spec["hosts"], key.namespace) | self._proven(spec)) - self._itself(export))
+            ),
             namespaces=tuple(
                 self._namespace(n, spec, "" if "attachAs" in export else key.namespace)
                 for n in sorted(spec["namespaces"], key=_nsid)
@@ -53,6 +55,16 @@ class Exports:
         named = {self._host(name) for name in hosts["refs"]}
         selector = hosts.get("selector")
         return named | {spec_of(host)["nqn"] for host in self._all.of("Host") if picks(selector, namespace, host)}
+
+    def _proven(self, spec: Mapping[str, Any]) -> set[str]:
+        """NQNs that any host could give as its own, but for the key that the Host of that name is to prove it by.
+
+        A host is asked for its key only where it is listed, also when every host may connect.
+        """
+        if not spec["hosts"]["any"]:
+            return set()
+        seeing = {name for entry in spec["namespaces"] for name in entry.get("visibleTo", ())}
+        return {self._host(name) for name in seeing if "dhchap" in self._all.get("Host", "", name).spec}
 
     def _itself(self, export: Mapping[str, Any]) -> set[str]:
         """The host NQN of a front target, which must not attach what it exports."""

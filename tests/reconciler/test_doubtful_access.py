@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hostkeys import dhchap, keyed, put
 from world import NQN, World, host, subsystem, volume
 
 from backends.spdk.simulator.faults import Deny, DropAfter, Fault, Hold, Refuse
@@ -165,3 +166,18 @@ def test_a_host_is_put_out_though_other_peoples_writes_fail(site: World) -> None
     site.tick()
 
     assert [entry["nqn"] for entry in site.subsystems()[S]["hosts"]] == [WEB]
+
+
+def test_a_host_that_is_to_prove_itself_does_so_where_any_host_may_connect(site: World) -> None:
+    """Guards masks where every host may connect: without its entry, whoever gives the NQN sees what only it may see."""
+    key = {"keyFrom": {"file": put(site, "web.key", dhchap(1))}}
+    found = subsystem("s", {1: "v", 2: "w"})
+    found["spec"]["hosts"] = {"any": True}
+    found["spec"]["namespaces"][0]["visibleTo"] = ["web", "db"]
+    assert not site.commit(keyed("web", **key), host("db"), volume("v"), volume("w"), found).blocks
+
+    assert site.converge().settled
+
+    shown = site.subsystems()[S]
+    assert shown["allow_any_host"]
+    assert [(entry["nqn"], "dhchap_key" in entry) for entry in shown["hosts"]] == [(WEB, True)]
