@@ -37,7 +37,7 @@ from reconciler.planner.portals import closed_first, shared
 from reconciler.planner.showing import shown_memory
 from reconciler.planner.tombstones import reused
 from reconciler.planner.view import View
-from reconciler.planner.visibility import exposed, intruders, late_guests, masks, renewed, shown_by, unmasked
+from reconciler.planner.visibility import exposed, intruders, late_guests, masks, renewed, shown_by, unmasked, unseen
 from schemas.resources import ResourceKey
 
 _PATHS = {
@@ -99,6 +99,8 @@ def plan_exports(
         if why := view.unread(ObjectKind.SUBSYSTEM, wish.subsystem.nqn):
             draft.remark(wish.wish.key, "Unknown", f"the subsystems could not be read: {why}")
             continue
+        if why := unseen(view, wish):
+            draft.remark(wish.wish.key, "Unknown", why)
         _plan_subsystem(view, draft, inside)
         for entry in wish.namespaces:
             if entry.volume:

@@ -60,6 +60,19 @@ def unmasked(view: View, wanted: Iterable[Namespace], thing: LiveObject) -> str:
     return f"whether {unknown.key} is masked cannot be read: {view.unread(ObjectKind.VISIBILITY)}" if unknown else ""
 
 
+def unseen(view: View, wish: SubsystemWish) -> str:
+    """That nobody knows whether what keeps hosts out is in force: only the configuration shows these of a subsystem."""
+    why = view.unread(ObjectKind.VISIBILITY)
+    keyed = {host.nqn for host in view.target.hosts if host.psk}
+    kept_out = {
+        "masks": any(entry.visible_to is not None for entry in wish.namespaces),
+        "TLS": any(listener.secure_channel for listener in wish.listeners),
+        "pre-shared keys": not keyed.isdisjoint(wish.hosts),
+    }
+    named = ", ".join(what for what, is_declared in kept_out.items() if is_declared)
+    return f"whether these are in force cannot be read: {named}: {why}" if why and named else ""
+
+
 def intruders(view: View, wish: SubsystemWish, host: AllowedHost, going: frozenset[ObjectKey]) -> tuple[ObjectKey, ...]:
     """What must go before a host is let in: entries by which it would see namespaces that are not meant for it."""
     wanted = {entry.key for namespace in wish.namespaces for entry in namespace.visible(host.nqn)}

@@ -359,3 +359,16 @@ def test_a_key_that_somebody_else_put_there_is_used(site: World) -> None:
     site.call("keyring_file_add_key", {"name": name, "path": put(site, "theirs", dhchap(1))})
     assert site.converge().settled
     assert shown(site) == {WEB: {"dhchap_key": name}}
+
+
+def test_what_keeps_hosts_out_is_not_said_to_be_in_force_while_it_cannot_be_read(secure: World) -> None:
+    """Guards unknown: TLS and pre-shared keys, of which only the configuration tells, are not taken for granted."""
+    secure.simulators["n1"].before("framework_get_config", lambda *_: Refuse(-32603, "Internal error"))
+
+    tick = secure.tick()
+
+    assert not tick.settled
+    (told,) = [remark for remark in tick.plan.remarks if remark.reason == "Unknown"]
+    assert "TLS, pre-shared keys" in told.message
+    secure.simulators["n1"].forget_hooks()
+    assert secure.converge().settled
