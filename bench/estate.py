@@ -25,9 +25,10 @@ from reconciler.demo.patience import until
 from reconciler.demo.processes import Child, target_command
 from reconciler.demo.witness import Witness
 from reconciler.desired import DesiredState
+from reconciler.house import House
 from reconciler.plan import Outcome
 from reconciler.policy import policy_of
-from reconciler.reconcile import House, Keeper, Tick, Verdict
+from reconciler.reconcile import Keeper, Tick, Verdict
 from reconciler.resolving import desired_state
 from reconciler.store import Store
 

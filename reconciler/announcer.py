@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.history import Event
-from reconciler.reconcile import House
+from reconciler.house import House
 from reconciler.telemetry import Log
 
 

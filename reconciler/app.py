@@ -19,9 +19,9 @@ from reconciler.clock import SystemClock, mint_uuid
 from reconciler.config import Config, ConfigError, read_secret
 from reconciler.daemon import Daemon
 from reconciler.desired import TargetWish
+from reconciler.house import House
 from reconciler.importing import Imported, import_target
 from reconciler.keyfiles import KeyFiles
-from reconciler.reconcile import House
 from reconciler.secrets import SecretError, Vault
 from reconciler.source import GitSource
 from reconciler.state import open_state

@@ -15,11 +15,12 @@ from reconciler.desired import TargetWish
 from reconciler.fleet import Fleet, Occupied
 from reconciler.gate import APPROVAL_LASTS, Gate, NotReady, SourceState
 from reconciler.history import Event
+from reconciler.house import House
 from reconciler.overview import Overview
 from reconciler.peers import target_usage
 from reconciler.plan import Plan
 from reconciler.policy import DAY
-from reconciler.reconcile import House, Tick
+from reconciler.reconcile import Tick
 from reconciler.scheduler import Scheduler
 from reconciler.source import GitSource, SourceError
 from reconciler.telemetry import Log, span

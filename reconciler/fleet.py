@@ -16,9 +16,10 @@ from reconciler.config import Config
 from reconciler.desired import DesiredState, TargetWish
 from reconciler.gate import Gate, NotReady
 from reconciler.history import Event
+from reconciler.house import House
 from reconciler.peers import paths_elsewhere
 from reconciler.plan import Plan, Record
-from reconciler.reconcile import House, Keeper, Tick, Verdict
+from reconciler.reconcile import Keeper, Tick, Verdict
 from reconciler.scheduler import Scheduler
 from reconciler.telemetry import Log, span
 from schemas.resources import canonical

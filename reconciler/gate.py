@@ -13,8 +13,8 @@ from analyzer.snapshot import SnapshotError
 from reconciler.dates import day_of
 from reconciler.desired import DesiredState
 from reconciler.history import Event
+from reconciler.house import House
 from reconciler.policy import DAY, policy_of
-from reconciler.reconcile import House
 from reconciler.resolving import desired_state
 from reconciler.source import GitSource
 from schemas.resources import Json

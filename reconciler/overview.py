@@ -9,8 +9,9 @@ from reconciler.config import Config
 from reconciler.dates import iso
 from reconciler.fleet import Fleet, Kept
 from reconciler.gate import Gate
+from reconciler.house import House
 from reconciler.plan import held_json, plan_json, result_json
-from reconciler.reconcile import House, Tick
+from reconciler.reconcile import Tick
 from reconciler.tasks import DONE_FOR, schedule_json, tasks_json
 from schemas.resources import Json
 

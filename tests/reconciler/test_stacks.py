@@ -291,7 +291,7 @@ def test_no_secret_is_ever_written_down(site: World, capfd: pytest.CaptureFixtur
     """Guards secrets: key material is in no ledger, journal, event, plan, error or log, also when things go wrong."""
     key = key_file(site)
     logged: list[str] = []
-    site.keepers["n1"]._log = lambda *words, **more: logged.append(repr((words, more)))
+    site.keepers["n1"]._books._log = lambda *words, **more: logged.append(repr((words, more)))
     crypto = {"deviceRef": "a", "keyFrom": {"file": key}}
     site.commit(file(site, "a"), device("vault", crypto=crypto))
     ticks = [site.converge()]

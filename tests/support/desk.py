@@ -24,9 +24,10 @@ from reconciler.daemon import Daemon
 from reconciler.desired import DesiredState, TargetWish
 from reconciler.fleet import Kept
 from reconciler.gate import Rejected, SourceState
+from reconciler.house import House
 from reconciler.plan import Difference, Drift, DriftClass, Held, Plan
 from reconciler.policy import BUILT_IN
-from reconciler.reconcile import House, Keeper, Tick, Verdict
+from reconciler.reconcile import Keeper, Tick, Verdict
 from reconciler.serve.application import application
 from reconciler.serve.server import Server, hosts_of, listen
 from reconciler.source import GitSource

@@ -27,10 +27,11 @@ from backends.spdk.transport import connect_unix
 from reconciler.address import connection_of
 from reconciler.config import SecretsConfig
 from reconciler.desired import DesiredState, TargetWish
+from reconciler.house import House
 from reconciler.keyfiles import KeyFiles
 from reconciler.peers import paths_elsewhere
 from reconciler.policy import policy_of
-from reconciler.reconcile import House, Keeper, Tick, Verdict
+from reconciler.reconcile import Keeper, Tick, Verdict
 from reconciler.resolving import desired_state
 from reconciler.secrets import Vault
 from reconciler.store import Store
