@@ -22,10 +22,10 @@ from backends.contract import (
 )
 from reconciler.backoff import LONGEST
 from reconciler.plan import Cause, Drift, DriftClass, Hazard
+from reconciler.planner.children import nqns
 from reconciler.planner.circuit import through_circuit
 from reconciler.planner.doubts import in_doubt
 from reconciler.planner.draft import TOLERATED, Draft, Proposal
-from reconciler.planner.exports import nqns
 from reconciler.planner.hold import Hold
 from reconciler.planner.inuse import certain, interlocked
 from reconciler.planner.sole import not_alone
