@@ -93,6 +93,7 @@ def field_json(kind: Kind, field: Field) -> dict[str, Json]:
             {"direction": direction, "update": meaning.update, "hazard": meaning.hazard, "reason": meaning.reason}
             for direction, meaning in transitions(field)
         ],
+        "always": field.always,
         "unobservable": kind.unobservable(field.path) or None,
         "fields": [str(child) for child in children(kind, field.path)],
     }

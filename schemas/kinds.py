@@ -18,7 +18,6 @@ the field they speak of:
                  the namespace: this one depends on them
     x-whole      what it means that a list comes or goes as a whole: {update, hazard, reason}
     x-always     compared with the live state even when nobody declares it
-    x-secret     never shown
     x-format     quantity | duration | percent | date | date-time | ip | cron | time-zone
     x-unit, x-expects  words for people
 
@@ -92,6 +91,11 @@ class Field:
     def list_key(self) -> str | None:
         """Field that identifies an item; "" when items identify themselves; None for anything but such a list."""
         return self.schema.get("x-list-key")
+
+    @property
+    def always(self) -> bool:
+        """Whether what is live counts also where nobody declares the field."""
+        return bool(self.schema.get("x-always", False))
 
     @property
     def alone(self) -> bool:

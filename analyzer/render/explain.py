@@ -156,6 +156,8 @@ def _facts(kind: Kind, field: Field) -> Iterator[tuple[str, str]]:
         yield "refers to", _target(reference)
     if field.path[0] == "spec" and (why := kind.unobservable(field.path)):
         yield "drift", f"cannot be seen: {why}"
+    elif field.always:
+        yield "drift", "also of what nobody declares here"
 
 
 def _target(reference: Reference) -> str:

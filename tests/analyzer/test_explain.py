@@ -73,6 +73,11 @@ When it changes
     )
 
 
+def test_text_of_what_counts_undeclared() -> None:
+    """Guards x-always: a host that nobody lists is a drift, and people read so."""
+    assert "  drift      also of what nobody declares here" in text.render(find("Subsystem.hosts.refs")).splitlines()
+
+
 def test_text_of_a_reference() -> None:
     """A reference says what it names, and within what."""
     found = text.render(find("Subsystem.exports.portals"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import schemas
+import schemas.kinds as kinds_module
 from analyzer.analyze import analyze
 from analyzer.hazards import HAZARDS
 from analyzer.snapshot import Blob, Snapshot, blob_id
@@ -100,6 +102,17 @@ def test_annotations_are_known(kind: Kind, field: Field) -> None:
         item = kind.field((*field.path, ITEM, field.list_key))
         assert item
         assert item.required
+
+
+def test_every_annotation_is_documented_and_read() -> None:
+    """Guards against words that nobody heeds: what schemas say, the head of kinds.py explains, and code reads."""
+    said = set(re.findall(r'"(x-[a-z-]+)":', "".join(path.read_text() for path in FILES)))
+    explained = set(re.findall(r"x-[a-z-]+", kinds_module.__doc__ or ""))
+    code = "".join(
+        path.read_text() for folder in ("schemas", "analyzer") for path in ROOT.parent.glob(f"{folder}/**/*.py")
+    )
+    assert said == explained
+    assert said - set(re.findall(r'"(x-[a-z-]+)"', code)) == set()
 
 
 @each_kind
