@@ -46,10 +46,11 @@ def held(site: Premises, daemon: Daemon) -> str:
 
 
 def answer(holdfast: Holdfast, *words: str) -> tuple[int, Any]:
-    """Exit code and the JSON on stdout, of which there is exactly one document; stderr is empty."""
+    """Exit code and the JSON on stdout: exactly one document, and as its schema says; stderr is empty."""
     code, out, err = holdfast(*words, "-o", "json")
     assert err == ""
-    return code, json.loads(out)
+    published = {"apply": "ticks", "events": "events", "drift": "drift", "plan": "plan", "status": "status"}
+    return code, valid(published[words[0]], out) if words[0] in published else json.loads(out)
 
 
 def narrow(text: str) -> bool:
@@ -241,6 +242,7 @@ def test_events_oldest_first(holdfast: Holdfast, shop: str) -> None:
     assert narrow(out)
     [line] = holdfast("events", "--limit", "1")[1].splitlines()
     assert line == out.splitlines()[-1]
+    assert answer(holdfast, "events")[1]["items"][0]["reason"] == "Converged"
     _, found = answer(holdfast, "events", "--limit", "1", "--target", "n1")
     assert (found["kind"], [event["target"] for event in found["items"]]) == ("EventList", ["n1"])
 

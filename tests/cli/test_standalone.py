@@ -34,7 +34,7 @@ def test_the_whole_way_without_a_daemon(holdfast: Holdfast, site: Premises) -> N
     planned = {step["id"] for step in valid("plan", out)["items"][0]["steps"]}
     code, out, err = holdfast("apply", "--standalone", "-o", "json")
     assert (code, err) == (0, "")
-    assert {result["step"] for result in json.loads(out)["items"][0]["results"]} == planned
+    assert {result["step"] for result in valid("ticks", out)["items"][0]["results"]} == planned
     assert f"{NQN}s" in {found["nqn"] for found in site.call("nvmf_get_subsystems")}
     code, out, err = holdfast("plan", "--standalone", "--detailed-exitcode")
     assert (code, out.splitlines()[0].endswith(": 0 steps, 0 held"), err) == (0, True, "")
