@@ -33,6 +33,7 @@ from analyzer.rules import (
     open_subsystem,
     pool_on_raid5f,
     pool_overcommitted,
+    portal_without_transport,
     qos_conflict,
     quota_exceeded,
     readable_after_delete,
@@ -76,6 +77,7 @@ RULES = (
     # what a target could not do, or hosts would misunderstand
     duplicate_connection.RULE,
     listener_conflict.RULE,
+    portal_without_transport.RULE,
     duplicate_uid.RULE,
     duplicate_nqn.RULE,
     duplicate_host_nqn.RULE,

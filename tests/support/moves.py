@@ -136,6 +136,12 @@ def selected(_: Grand, manifests: Manifests) -> None:
     quick["poolSelector"] = {"matchLabels": {"tier": "fast"}}
 
 
+def remoted(_: Grand, manifests: Manifests) -> None:
+    target = found(manifests, "Target", "n1")["spec"]
+    target["transports"].append({"type": "RDMA"})
+    target["portals"][0]["transport"] = "RDMA"
+
+
 def consented(subsystem: str, place: int, move: Move) -> Move:
     """A change that lets hosts meet other bytes under an id that they know, and says so."""
     path = f"namespaces.{place}.reuses"
@@ -269,7 +275,6 @@ def _moves() -> dict[str, Move]:
         "Target.transports, one more": ("n1", "transports.1", {"type": "RDMA"}),
         "Target.portals, one less": ("n1", "portals.4", GONE),
         "Target.portals, one more": ("n1", "portals.5", {"name": "new", "address": "127.0.0.7"}),
-        "Target.portals.transport": ("n1", "portals.0.transport", "RDMA"),
         "Target.portals.address": ("n1", "portals.0.address", "127.0.0.7"),
         "Target.portals.port": ("n1", "portals.0.port", 4444),
         "Target.portals.secureChannel": ("n1", "portals.3.secureChannel", False),
@@ -329,6 +334,7 @@ MOVES = _moves() | {
     "StorageClass.poolSelector": selected,
     "Subsystem.namespaces.volumeRef": consented("s", 4, to("Subsystem", "s", "namespaces.4.volumeRef", "spare")),
     "Subsystem.namespaces.deviceRef": consented("t", 1, to("Subsystem", "t", "namespaces.1.deviceRef", "memory")),
+    "Target.portals.transport": remoted,
     "Volume.uid": consented("s", 1, to("Volume", "b", "uid", OTHER)),
 }
 
