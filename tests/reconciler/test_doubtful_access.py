@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hostkeys import dhchap, keyed, put
-from world import NQN, World, host, subsystem, volume
+from world import NQN, World, host, manifest, subsystem, volume
 
 from backends.spdk.simulator.faults import Deny, DropAfter, Fault, Hold, Refuse
 from reconciler.reconcile import Tick
@@ -46,14 +44,19 @@ def test_a_stranger_who_stayed_is_told_of_whatever_became_of_the_answer(site: Wo
     assert "SessionsNotAllowed" in remarked(tick)
 
 
-def test_a_stranger_who_stayed_is_told_of_after_the_daemon_was_killed(site: World, monkeypatch: Any) -> None:
+def test_a_stranger_who_stayed_is_told_of_after_the_daemon_was_killed(
+    site: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Guards sessions from when any host could connect, over a crash between closing and writing that down."""
     site.commit(host("web"), subsystem("s", {}, hosts=["web"]))
     site.converge()
     site.call("nvmf_subsystem_allow_any_host", {"nqn": S, "allow_any_host": True})
     site.simulators["n1"].connect(S, STRANGER, FRONT)
-    keeper = site.keepers["n1"]
-    monkeypatch.setattr(keeper, "_after", lambda *_: (_ for _ in ()).throw(SystemExit))
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(site.keepers["n1"].backend, "seen", killed)  # asked once all is sent
     with pytest.raises(SystemExit):
         site.tick()
     site.die()
@@ -181,3 +184,18 @@ def test_a_host_that_is_to_prove_itself_does_so_where_any_host_may_connect(site:
     shown = site.subsystems()[S]
     assert shown["allow_any_host"]
     assert [(entry["nqn"], "dhchap_key" in entry) for entry in shown["hosts"]] == [(WEB, True)]
+
+
+def test_a_device_of_another_tenant_is_not_exported(site: World) -> None:
+    """Guards whole devices: as with pools and hosts, the Block Device says which tenants may use it."""
+    device = manifest("BlockDevice", "memory", {"targetRef": "n1", "malloc": {"size": "16Mi"}})
+    device["spec"]["allowedNamespaces"] = ["finance"]
+    found = subsystem("s", {})
+    found["spec"]["namespaces"] = [{"nsid": 1, "deviceRef": "memory"}]
+
+    report = site.commit(device, found)
+
+    assert report.blocks
+    assert "namespace-not-allowed" in {finding.rule for finding in report.findings}
+    device["spec"]["allowedNamespaces"] = ["team"]
+    assert not site.commit(device, found).blocks
