@@ -49,12 +49,13 @@ def _losses(
     anew: frozenset[str],
 ) -> Iterator[HostLoss]:
     before, after = base.manifests.get(key), head.manifests.get(key)
-    gone = _nsids(before, after) if before and after else ()
+    useless = _listeners(before, base, usable=False) if before else frozenset()
     allowed = _allowed(after, head) if after else frozenset()
     for host, paths in sorted(hosts.items()):
         listening = _listeners(after, head) if after and (allowed is None or host in allowed) else frozenset()
         kept = [path for path in paths if path in listening and not anew & {"", path.target}]
-        lost = [path for path in paths if path not in kept]
+        lost = [path for path in paths if path not in kept and path not in useless]
+        gone = _nsids(before, after, _seer(host, base), _seer(host, head)) if before and after else ()
         if lost or gone:
             yield HostLoss(key, host, tuple(map(str, lost)), tuple(map(str, kept)), gone)
 
@@ -68,11 +69,12 @@ def _anew(key: ResourceKey, changes: list[ResourceChange]) -> frozenset[str]:
     return frozenset(whole | exports)
 
 
-def _listeners(subsystem: Manifest, graph: ResourceGraph) -> frozenset[Path]:
-    """Where a revision declares that a subsystem listens."""
+def _listeners(subsystem: Manifest, graph: ResourceGraph, *, usable: bool = True) -> frozenset[Path]:
+    """Where a revision declares that a subsystem listens: where namespaces can be reached, or where none can."""
     return frozenset(
         Path(export["targetRef"], f"{portal['transport']}:{portal['address']}:{portal['port']}")
         for export in subsystem.spec["exports"]
+        if _is_usable(subsystem.spec, export) is usable
         for portal in _portals(graph, export["targetRef"])
         if portal["name"] in export["portals"]
     )
@@ -96,11 +98,28 @@ def _allowed(subsystem: Manifest, graph: ResourceGraph) -> frozenset[str] | None
     )
 
 
-def _nsids(before: Manifest, after: Manifest) -> tuple[int, ...]:
-    """Namespaces that go, or become another disk."""
-    old, new = _disks(before), _disks(after)
+def _is_usable(spec: Any, export: Any) -> bool:  # noqa: ANN401  # JSON
+    """Whether ANA lets hosts reach any namespace over an export."""
+    own = {entry["group"]: entry["state"] for entry in export["anaGroups"]}
+    states = [own.get(n.get("anaGroup", n["nsid"]), export["anaState"]) for n in spec["namespaces"]]
+    return not spec["anaReporting"] or any(state != "inaccessible" for state in states or [export["anaState"]])
+
+
+def _seer(host: str, graph: ResourceGraph) -> str:
+    """The name by which a revision says what a host sees; empty where no Host has its NQN."""
+    return next((found.key.name for found in graph.sound("Host") if found.spec["nqn"] == host), "")
+
+
+def _nsids(before: Manifest, after: Manifest, was: str, now: str) -> tuple[int, ...]:
+    """Namespaces that a host sees and that go, become another disk, or are added anew; by its name before and now."""
+    old, new = _disks(before, was), _disks(after, now)
     return tuple(sorted(nsid for nsid, disk in old.items() if new.get(nsid) != disk))
 
 
-def _disks(subsystem: Manifest) -> dict[int, tuple[Any, Any]]:
-    return {n["nsid"]: (n.get("volumeRef"), n.get("deviceRef")) for n in subsystem.spec["namespaces"]}
+def _disks(subsystem: Manifest, host: str) -> dict[int, tuple[Any, ...]]:
+    """What a host sees. SPDK fixes whether everybody does when a namespace is added."""
+    return {
+        n["nsid"]: (n.get("volumeRef"), n.get("deviceRef"), "visibleTo" in n)
+        for n in subsystem.spec["namespaces"]
+        if host in n.get("visibleTo", [host])
+    }

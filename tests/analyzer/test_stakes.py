@@ -47,7 +47,24 @@ def lost(found: Live) -> list[tuple[str, tuple[str, ...], tuple[str, ...], tuple
 
 
 def on_both(house: House) -> dict[str, str]:
-    return {**house, "db.yaml": house["db.yaml"].replace("portals: [front]", BOTH)}
+    both = (
+        house["db.yaml"].replace("portals: [front]", BOTH).replace("spec:\n  nqn", "spec:\n  anaReporting: true\n  nqn")
+    )
+    return {**house, "db.yaml": both}
+
+
+def test_a_host_that_is_taken_off_a_mask_loses_that_namespace_alone(lint: Lint, house: House) -> None:
+    """Guards masks: who does not see a namespace any more is told of it, and nobody else."""
+    mask = "volumeRef: db, visibleTo: [web-1, guest]}"
+    guest = house["host.yaml"].replace("name: web-1", "name: guest").replace(WEB, GUEST)
+    both = on_both(house)
+    base = {**both, "guest.yaml": guest, "db.yaml": both["db.yaml"].replace("volumeRef: db}", mask)}
+    base["db.yaml"] = base["db.yaml"].replace("refs: [web-1]", "refs: [web-1, guest]")
+    head = {**base, "db.yaml": base["db.yaml"].replace("visibleTo: [web-1, guest]", "visibleTo: [guest]")}
+
+    found = told(lint, base, head, document(web=[FRONT], guest=[FRONT]))
+
+    assert lost(found) == [(WEB, (), (f"node-1/{FRONT}",), (1,))]
 
 
 CHANGES: dict[str, tuple[tuple[str, str, str], tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]] = {
@@ -64,7 +81,7 @@ CHANGES: dict[str, tuple[tuple[str, str, str], tuple[tuple[str, ...], tuple[str,
         ((f"node-1/{FRONT}", f"node-1/{BACK}"), (), ()),
     ),
     "made anew": (
-        ("db.yaml", "spec:\n  nqn", "spec:\n  serialNumber: OTHER\n  nqn"),
+        ("db.yaml", "spec:\n  ana", "spec:\n  serialNumber: OTHER\n  ana"),
         ((f"node-1/{FRONT}", f"node-1/{BACK}"), (), ()),
     ),
     "the export made anew": (
@@ -74,6 +91,14 @@ CHANGES: dict[str, tuple[tuple[str, str, str], tuple[tuple[str, ...], tuple[str,
     "a namespace goes": (
         ("db.yaml", "namespaces: [{nsid: 1, volumeRef: db}]", "namespaces: []"),
         ((), (f"node-1/{FRONT}", f"node-1/{BACK}"), (1,)),
+    ),
+    "a namespace is masked": (
+        ("db.yaml", "volumeRef: db}", "volumeRef: db, visibleTo: [web-1]}"),
+        ((), (f"node-1/{FRONT}", f"node-1/{BACK}"), (1,)),
+    ),
+    "it cannot be reached any more": (
+        ("db.yaml", BOTH, f"{BOTH}, anaState: inaccessible"),
+        ((f"node-1/{FRONT}", f"node-1/{BACK}"), (), ()),
     ),
 }
 
