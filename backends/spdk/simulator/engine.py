@@ -24,6 +24,7 @@ from backends.spdk.simulator import (
     nvmf_listener_methods,
     nvmf_methods,
     nvmf_namespace_methods,
+    raid_assembly,
     raid_methods,
     volumes,
     wire,
@@ -56,10 +57,10 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 WAITING: Final[tuple[Examiner, ...]] = (
     layer_methods.wait_for,
     crypto_methods.wait_for,
-    raid_methods.wait_for,
+    raid_assembly.wait_for,
 )
 REVIVING: Final[tuple[Reviver, ...]] = (volumes.revive,)
-READING: Final[tuple[Reader, ...]] = (raid_methods.examine, volumes.load)
+READING: Final[tuple[Reader, ...]] = (raid_assembly.examine, volumes.load)
 
 TOO_EARLY: Final = "Method may only be called after framework is initialized using framework_start_init RPC."
 TOO_LATE: Final = (
