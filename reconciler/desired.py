@@ -130,6 +130,7 @@ class Placement:
     pool: ResourceKey
     thin: bool
     key_from: str = ""  # where the key of its bytes is
+    sealed: bool = False  # whether they are encrypted
 
 
 @dataclass(frozen=True, slots=True)

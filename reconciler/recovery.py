@@ -167,14 +167,15 @@ def lies_on(observed: Observed, lvol: Lvol) -> Iterator[Lvol]:
 
 
 def _with_key(observed: Observed, lvol: Lvol, owner: VolumeWish | SnapshotWish | None) -> Lvol:
-    """With where its key is: as it is declared, or as its source's is; and the key that is in use, where one is."""
+    """With where its key is: as it is declared, or as its source's is; and the key that is in use, where one is.
+
+    A key in use counts also where no manifest says so any more, as when the class of a volume was changed since.
+    """
     declared = _declared_key(owner)
     above = (d for d in observed.objects.values() if isinstance(d, Bdev) and d.driver == "crypto")
     used = next((d.key_name or "" for d in above if d.bases == (lvol.uuid,)), "")
-    if not declared:
-        return lvol
     fingerprint = used.rpartition("-")[2] if identity.site_of(used) else None
-    return dataclasses.replace(lvol, key_from=declared, sealed=fingerprint)
+    return dataclasses.replace(lvol, key_from=declared or None, sealed=fingerprint)
 
 
 def _declared_key(owner: VolumeWish | SnapshotWish | DeviceWish | None) -> str:

@@ -146,7 +146,9 @@ class Records(Book):
         pools = {(where, r.key.name): r.resource for where, r in known if r.key.kind is ObjectKind.LVOL_STORE}
         made = ((r, pools.get((where, r.key.name.partition("/")[0]))) for where, r in known)
         return {
-            r.resource: Placement(pool, r.applied.get("thin") is True, str(r.applied.get("key_from") or ""))
+            r.resource: Placement(
+                pool, r.applied.get("thin") is True, str(r.applied.get("key_from") or ""), "sealed" in r.applied
+            )
             for r, pool in made
             if pool
         }

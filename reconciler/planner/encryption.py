@@ -35,6 +35,8 @@ def secured(
     if source and source.key_from:
         wrong = _other_key(view, wish.key_from, source.sealed) if wish.keyed_by == "spec" else None
         return wrong or dataclasses.replace(wanted, key_from=source.key_from, sealed=source.sealed)
+    if source and source.sealed:
+        return "KeyUnavailable", _why_lost(view, "")
     if not wish.key_from:
         return wanted
     if origin is not None:
@@ -67,14 +69,29 @@ def _word(record: Record, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def kept_sealed(view: View, wish: VolumeWish, lvol: Lvol) -> Lvol:
+def kept_sealed(view: View, wish: VolumeWish, lvol: Lvol, live: Lvol) -> Lvol:
     """The lvol as it is recorded again: the place of its key may move, the key may not."""
-    if not lvol.key_from:
+    if not (lvol.key_from or lvol.sealed):
         return lvol
-    here = wish.key_from if wish.keyed_by == "spec" else lvol.key_from
+    here = _source_of(wish, lvol)
     fingerprint = view.owned.keys.get(here)
-    fits = fingerprint is not None and lvol.sealed in (None, fingerprint)
+    fits = fingerprint is not None and fingerprint == (lvol.sealed or _key_in_use(view, live))
     return dataclasses.replace(lvol, key_from=here, sealed=fingerprint) if fits else lvol
+
+
+def _source_of(wish: VolumeWish, lvol: Lvol) -> str:
+    """Where the key of an encrypted volume is: as it says itself, else as is recorded; else as its class says now."""
+    return wish.key_from if wish.keyed_by == "spec" or not lvol.key_from else lvol.key_from
+
+
+def _key_in_use(view: View, live: Lvol) -> str | None:
+    """The fingerprint of the key with which a device of ours shows an lvol."""
+    names = (device.key_name or "" for device in stacked_on(view, live) if device.driver == "crypto")
+    return next((name.rpartition("-")[2] for name in names if _is_our_own(view, name)), None)
+
+
+def _is_our_own(view: View, name: str) -> bool:
+    return identity.site_of(name) == identity.site_mark(view.owned.site)
 
 
 def _other_key(view: View, source: str, sealed: str | None) -> tuple[str, str] | None:
@@ -89,6 +106,8 @@ def _other_key(view: View, source: str, sealed: str | None) -> tuple[str, str] |
 
 
 def _why_lost(view: View, source: str) -> str:
+    if not source:
+        return "the bytes are encrypted, and nothing says where their key is: have spec.encryption of the class say it"
     return view.owned.lost_keys.get(source, f"{source}: not read yet")
 
 
@@ -109,7 +128,7 @@ def plan_encryption(
 
 
 def _shown(view: View, draft: Draft, wish: VolumeWish, lvol: Lvol, standing: Standing) -> Standing:
-    if not lvol.key_from:
+    if not (lvol.key_from or lvol.sealed):
         return _plain(view, draft, wish, lvol, standing) if wish.keyed_by == "spec" and wish.key_from else standing
     if standing.making:
         return Standing(why="its encrypting device is made once the volume is there")
@@ -127,10 +146,10 @@ def _plain(view: View, draft: Draft, wish: VolumeWish, lvol: Lvol, standing: Sta
 
 
 def _device(view: View, draft: Draft, wish: VolumeWish, lvol: Lvol) -> Standing:
-    name, uid, source = _name(view, wish, lvol), lvol.uuid or "", lvol.key_from or ""
+    name, uid = _name(view, wish, lvol), lvol.uuid or ""
     _forget_former(view, draft, wish, name)
     live = view.devices.get(crypto_uuid(uid))
-    here = wish.key_from if wish.keyed_by == "spec" else source
+    here = _source_of(wish, lvol)
     if refusal := _other_key(view, here, lvol.sealed):
         draft.remark(wish.wish.key, *refusal, stalled=refusal[0] == "WrongKey")
         own = live is not None and live.name == name
@@ -152,8 +171,7 @@ def _name(view: View, wish: VolumeWish, lvol: Lvol) -> str:
     record = view.record_of(wish.wish, ObjectKind.BDEV)
     if record and record.applied.get("bases") == [lvol.uuid]:
         return record.key.name
-    ours = identity.site_mark(view.owned.site)
-    standing = (d.name for d in stacked_on(view, lvol) if d.driver == "crypto" and identity.site_of(d.name) == ours)
+    standing = (d.name for d in stacked_on(view, lvol) if d.driver == "crypto" and _is_our_own(view, d.name))
     return next(standing, f"{identity.object_name(view.owned.site, wish.wish.key)[:NAME]}-{(lvol.uuid or '')[:8]}")
 
 
@@ -186,6 +204,7 @@ def _missing(view: View, draft: Draft, wish: VolumeWish, lvol: Lvol, wanted: Bde
         return Standing(why=message)
     cause = view.cause(view.records.get(wanted.key))
     raw = view.exported.get(lvol.uuid or "")  # somebody shows the bytes as they are
+    doubt = None if lvol.sealed else ("KeyUnproven", _why_unproven(wanted.key_from))
     draft.propose(
         Proposal(
             created(wanted),
@@ -197,9 +216,18 @@ def _missing(view: View, draft: Draft, wish: VolumeWish, lvol: Lvol, wanted: Bde
             gone=(raw.key, ObjectKey(ObjectKind.SUBSYSTEM, raw.nqn)) if raw else (),
             touches=(lvol.key,),
             drift=missing_drift(wanted.key, key, cause, "spec.encryption"),
+            doubt=doubt,
         )
     )
+    if doubt:
+        draft.remark(key, *doubt)
+        return Standing(why=doubt[1])
     return Standing(making=wanted, shows=lvol.uuid or "")
+
+
+def _why_unproven(source: str) -> str:
+    lost = "the ledger was lost, and nothing that is left tells with which key the bytes were written"
+    return f"{lost}; with another one than {source} holds they would be noise: approve if you know that it is this"
 
 
 # --- for those that export it
@@ -208,7 +236,7 @@ def _missing(view: View, draft: Draft, wish: VolumeWish, lvol: Lvol, wanted: Bde
 def device_of(view: View, wish: VolumeWish, record: Record | None) -> ObjectKey | None:
     """The device that stands for an encrypted volume; None for one that is not encrypted."""
     lvol = view.lvols.get(record.uid) if record else None
-    if record is None or lvol is None or "key_from" not in record.applied:
+    if record is None or lvol is None or not {"key_from", "sealed"} & record.applied.keys():
         return None
     return ObjectKey(ObjectKind.BDEV, _name(view, wish, lvol))
 

@@ -205,7 +205,7 @@ def _known_volume(view: View, draft: Draft, wish: VolumeWish, record: Record, po
     elif lvol.thin != wish.thin and not work and not _thinned(view, lvol) and not wish.wish.ignores("spec.thin"):
         difference = Difference("spec.thin", wish.thin, lvol.thin)
         draft.drifts.append(Drift(lvol.key, wish.wish.key, DriftClass.MODIFIED, (difference,), "Held"))
-    applied = kept_sealed(view, wish, as_copied(wish, record, _with_origin(wanted, record), lvol))
+    applied = kept_sealed(view, wish, as_copied(wish, record, _with_origin(wanted, record), lvol), lvol)
     draft.own(_as_applied(applied, lvol, _applied_size(record, wanted, lvol)), wish.wish, uid=record.uid)
     return Standing(live=lvol)
 

@@ -155,7 +155,7 @@ class Storage:
     def _key_from(self, resource: Resource, spec: Mapping[str, Any]) -> str:
         """Its own word counts; a class's does when the volume is created, and then stays with the bytes."""
         placed = self._all.placed(resource.key)
-        if placed and "encryption" not in resource.spec:
+        if placed and "encryption" not in resource.spec and (placed.key_from or not placed.sealed):
             return placed.key_from
         return devices.source_of(spec["encryption"]["keyFrom"]) if "encryption" in spec else ""
 

@@ -315,8 +315,79 @@ def test_after_the_ledger_was_lost_nothing_is_shown_without_its_key(site: World)
     assert not raw(site)
     assert site.desired
     site.keepers["n1"].confirm(site.desired)
-    settled(site)
+    approved(site)
     assert [shown(site, nsid) for nsid in (1, 2)] == before
+
+
+def approved(site: World) -> None:
+    """A person says that the keys are the ones with which the bytes were written."""
+    held = site.converge()
+    assert {item.reason for item in held.plan.held} == {"KeyUnproven"}
+    assert not raw(site)
+    site.house.ledger.approve(held.plan.approval_id, "me", site.clock.now(), site.clock.now() + 3600)
+    settled(site)
+
+
+def forgotten(site: World) -> None:
+    """The daemon is gone, and so is its ledger."""
+    site.die()
+    for file in site.folder.glob("holdfast.db*"):
+        file.unlink()
+
+
+def recovered(site: World, *wanted: dict[str, Any]) -> None:
+    """Another daemon, and a person who confirms what it found."""
+    site.wake()
+    site.commit(*wanted)
+    site.converge()
+    assert site.desired
+    site.keepers["n1"].confirm(site.desired)
+
+
+def test_after_the_ledger_was_lost_a_key_is_not_taken_for_the_one_that_it_replaced(site: World) -> None:
+    """Guards against noise: where nothing tells the key of the bytes, a person does, and it binds from then on."""
+    wanted = [sealed(site), export("a")]
+    site.commit(*wanted)
+    settled(site)
+    before = shown(site)
+    forgotten(site)
+    site.restart_target()
+    key_file(site, OTHER_KEY)
+    recovered(site, *wanted)
+    assert "KeyUnproven" in site.reasons(site.converge())
+    assert not device(site)
+    assert not raw(site)
+    key_file(site)
+    approved(site)
+    assert shown(site) == before
+    site.restart_target()
+    key_file(site, OTHER_KEY)
+    assert "WrongKey" in site.reasons(site.converge())
+
+
+def test_what_a_class_encrypted_stays_shown_when_the_ledger_and_the_class_are_lost(site: World) -> None:
+    """Guards exports: the device that is there says that the bytes are encrypted; only where their key is, is asked."""
+    spec = {"poolRef": "n1-pool", "thin": True}
+    plain = manifest("StorageClass", "sc", spec)
+    secret = manifest("StorageClass", "sc", spec | {"encryption": {"keyFrom": {"file": key_file(site)}}})
+    made = manifest("Volume", "a", {"storageClassName": "sc", "size": "8Mi"}, "team")
+    site.commit(secret, made, export("a"))
+    settled(site)
+    site.commit(plain, made, export("a"))
+    settled(site)
+    before = shown(site)
+    forgotten(site)
+    recovered(site, plain, made, export("a"))
+    assert "KeyUnavailable" in site.reasons(site.converge())
+    assert shown(site) == before
+    site.restart_target()
+    site.converge()
+    assert not raw(site)
+    site.commit(secret, made, export("a"))
+    settled(site)
+    site.commit(plain, made, export("a"))
+    settled(site)
+    assert shown(site) == before
 
 
 @pytest.mark.spdk
