@@ -17,7 +17,7 @@ from wire import Tap
 
 from analyzer.analyze import analyze
 from analyzer.snapshot import Blob, Snapshot, blob_id
-from backends.contract import ObjectKind
+from backends.objects import ObjectKind
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.transport import Transport, connect_unix
 from reconciler.clock import SystemClock, today

@@ -21,7 +21,8 @@ import yaml
 from estate import BenchError, Estate, estate, exported, node
 from wire import Bare, request, writes
 
-from backends.contract import Interest, ObjectKey, ObjectKind
+from backends.contract import Interest
+from backends.objects import ObjectKey, ObjectKind
 from reconciler.demo.processes import HOLDFAST
 
 

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends.contract import Backend, BackendError, Interest, Subsystem, Terminal
+from backends.contract import Backend, BackendError, Interest, Terminal
+from backends.objects import Subsystem
 from reconciler import telemetry
 from reconciler.cli.exits import CommandError, Exit
 from reconciler.clock import SystemClock, mint_uuid

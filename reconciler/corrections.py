@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from backends.contract import Action, Change, ObjectKey, ObjectKind
+from backends.contract import Action, Change
+from backends.objects import ObjectKey, ObjectKind
 from reconciler.plan import Drift, DriftClass, Execution, Outcome
 from schemas.resources import ResourceKey
 

@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from backends.contract import Bdev, Listener, NvmePath, QosLimits, Referral, Subsystem, Transport, VisibleHost
+from backends.objects import Bdev, Listener, NvmePath, QosLimits, Referral, Subsystem, Transport, VisibleHost
 from reconciler import devices
 from reconciler.moments import Moment
 from reconciler.policy import BUILT_IN, Policy

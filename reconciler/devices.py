@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backends.contract import Bdev, Latency, NvmePath
+from backends.objects import Bdev, Latency, NvmePath
 from schemas.quantity import parse_bytes
 
 DRIVERS = ("aio", "uring", "nvme", "malloc", "null", "raid", "crypto", "passthru", "delay")

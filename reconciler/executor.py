@@ -11,21 +11,9 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backends.contract import (
-    Action,
-    Applied,
-    Backend,
-    BackendError,
-    Bdev,
-    GuardMismatch,
-    Namespace,
-    ObjectKey,
-    ObjectKind,
-    Transient,
-    Unknown,
-    Unsent,
-    fields_of,
-)
+from backends.contract import Action, Applied, Backend, BackendError, GuardMismatch, Transient, Unknown, Unsent
+from backends.fields import fields_of
+from backends.objects import Bdev, Namespace, ObjectKey, ObjectKind
 from reconciler.clock import Clock
 from reconciler.journal import Journal
 from reconciler.ledger import Ledger

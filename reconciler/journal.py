@@ -42,18 +42,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backends.contract import (
-    Action,
-    Change,
-    LiveObject,
-    Lvol,
-    ObjectKey,
-    ObjectKind,
-    Observed,
-    Qos,
-    fields_of,
-    provisioning_of,
-)
+from backends.contract import Action, Change, Observed
+from backends.fields import fields_of
+from backends.objects import LiveObject, Lvol, ObjectKey, ObjectKind, Qos, provisioning_of
 from reconciler.store import Store, text_of
 from schemas.resources import Json, JsonObject
 

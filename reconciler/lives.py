@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from backends.contract import ObjectKind, Observed
+from backends.contract import Observed
+from backends.objects import ObjectKind
 from reconciler import identity
 from reconciler.address import address_of, place_of
 from reconciler.clock import Clock

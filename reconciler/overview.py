@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.contract import ObjectKind, Provisioning
+from backends.objects import ObjectKind, Provisioning
 from reconciler.config import Config
 from reconciler.dates import iso
 from reconciler.fleet import Fleet, Kept

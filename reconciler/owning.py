@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from backends.contract import ObjectKey, ObjectKind, Observed
+from backends.contract import Observed
+from backends.objects import ObjectKey, ObjectKind
 from reconciler.desired import DesiredState, Secret, TargetWish
 from reconciler.executor import Executor
 from reconciler.house import House

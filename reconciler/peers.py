@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from backends.contract import Backend, BackendError, Lvol, LvolStore, Observed
+from backends.contract import Backend, BackendError, Observed
+from backends.objects import Lvol, LvolStore
 from reconciler.desired import DesiredState, TargetWish
 from reconciler.plan import Record
 from schemas.resources import Json

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.contract import Action, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
+from backends.contract import Action, Change, Guard
+from backends.fields import fields_of
+from backends.objects import LiveObject, ObjectKey, ObjectKind
 from reconciler.retention import Retain
 from schemas.resources import Json, JsonObject, ResourceKey, digest
 

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast, get_args
 
-from backends.contract import LiveObject, ObjectKind, feature_of
+from backends.fields import feature_of
+from backends.objects import LiveObject, ObjectKind
 from reconciler.desired import (
     Consent,
     DesiredState,

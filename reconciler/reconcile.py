@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from backends.contract import Backend, BackendError, Interest, LvolStore, ObjectKind, Observed, Terminal
+from backends.contract import Backend, BackendError, Interest, Observed, Terminal
+from backends.objects import LvolStore, ObjectKind
 from reconciler.backoff import delay
 from reconciler.bookkeeping import Bookkeeper
 from reconciler.breaker import CLOSED

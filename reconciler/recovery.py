@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
-from backends.contract import Bdev, Lvol, LvolStore, ObjectKey, ObjectKind, Observed, Subsystem, fields_of
+from backends.contract import Observed
+from backends.fields import fields_of
+from backends.objects import Bdev, Lvol, LvolStore, ObjectKey, ObjectKind, Subsystem
 from reconciler import identity
 from reconciler.desired import (
     DesiredState,

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from backends.contract import KeyringKey, Terminal
+from backends.contract import Terminal
+from backends.objects import KeyringKey
 from reconciler.config import ConfigError, SecretsConfig, read_secret
 from reconciler.keyfiles import KeyFiles
 from schemas.keys import NO_KEY, halves

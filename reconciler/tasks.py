@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from backends.contract import ObjectKey
+from backends.objects import ObjectKey
 from reconciler.dates import iso
 from reconciler.ledger.attempts import Failure
 from reconciler.plan import ScheduleState, Task, TaskState

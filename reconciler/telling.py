@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backends.contract import Action, ObjectKey, fields_of
+from backends.contract import Action
+from backends.fields import fields_of
+from backends.objects import ObjectKey
 from reconciler.history import Event
 from reconciler.ledger.attempts import Failure
 from reconciler.moments import moment_of

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
-from backends.contract import Listener, LiveObject, ObjectKey, ana_states, ana_text
+from backends.ana_states import ana_states, ana_text
+from backends.objects import Listener, LiveObject, ObjectKey
 from backends.spdk import methods, model
 from backends.spdk.client import Call
 from backends.spdk.shape import items, mapping, objects, shape, text

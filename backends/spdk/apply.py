@@ -12,14 +12,11 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TypeAlias
 
-from backends.contract import (
-    Action,
+from backends.contract import Action, BackendError, Change, Guard, GuardMismatch, Secrets, Terminal, Transient, Unknown
+from backends.fields import fields_of
+from backends.objects import (
     AllowedHost,
-    BackendError,
     Bdev,
-    Change,
-    Guard,
-    GuardMismatch,
     KeyringKey,
     Listener,
     LiveObject,
@@ -31,14 +28,9 @@ from backends.contract import (
     Provisioning,
     Qos,
     Referral,
-    Secrets,
     Subsystem,
-    Terminal,
-    Transient,
     Transport,
-    Unknown,
     VisibleHost,
-    fields_of,
 )
 from backends.spdk import ana, keyring, methods, model, provisioning, stacks
 from backends.spdk.client import Call

@@ -8,25 +8,9 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backends.contract import (
-    Applied,
-    BackendError,
-    Bdev,
-    Change,
-    Guard,
-    GuardMismatch,
-    Interest,
-    KeyringKey,
-    Lvol,
-    LvolStore,
-    ObjectKey,
-    ObjectKind,
-    Observed,
-    Secrets,
-    Terminal,
-    fields_of,
-    index,
-)
+from backends.contract import Applied, BackendError, Change, Guard, GuardMismatch, Interest, Observed, Secrets, Terminal
+from backends.fields import fields_of
+from backends.objects import Bdev, KeyringKey, Lvol, LvolStore, ObjectKey, ObjectKind, index
 from backends.spdk import methods, model, shape, stacks
 from backends.spdk.apply import Conversation, apply
 from backends.spdk.client import Call, Client, Reply

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from backends.contract import Action, ObjectKind
+from backends.contract import Action
+from backends.objects import ObjectKind
 
 
 @dataclass(frozen=True, slots=True)

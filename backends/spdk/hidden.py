@@ -9,16 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from backends.contract import (
-    AllowedHost,
-    Listener,
-    LiveObject,
-    Namespace,
-    ObjectKey,
-    ObjectKind,
-    Subsystem,
-    VisibleHost,
-)
+from backends.objects import AllowedHost, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, Subsystem, VisibleHost
 from backends.spdk.model import listener
 from backends.spdk.shape import Raw, flag, mapping, number, objects, shape, text, typed
 from schemas.resources import Json

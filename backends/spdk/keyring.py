@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from backends.contract import AllowedHost, KeyringKey, LiveObject
+from backends.objects import AllowedHost, KeyringKey, LiveObject
 from backends.spdk.client import Call
 from backends.spdk.shape import Raw, flag, number, objects, optional, shape, text
 from schemas.resources import Json

@@ -7,11 +7,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from backends.contract import (
+from backends.contract import BackendError, Change
+from backends.fields import fields_of
+from backends.objects import (
     AllowedHost,
-    BackendError,
     Bdev,
-    Change,
     KeyringKey,
     Listener,
     LiveObject,
@@ -25,7 +25,6 @@ from backends.contract import (
     Referral,
     Subsystem,
     VisibleHost,
-    fields_of,
     index,
 )
 from backends.spdk import ana, keyring, methods, model, provisioning, stacks

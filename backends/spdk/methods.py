@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from backends.contract import (
-    ANA_STATES,
-    Bdev,
-    Listener,
-    LvolStore,
-    Namespace,
-    QosLimits,
-    Subsystem,
-    Transport,
-    VisibleHost,
-)
+from backends.ana_states import ANA_STATES
+from backends.objects import Bdev, Listener, LvolStore, Namespace, QosLimits, Subsystem, Transport, VisibleHost
 from backends.spdk.client import Call
 from schemas.resources import Json
 

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from backends.contract import (
+from backends.objects import (
     AllowedHost,
     Bdev,
     Listener,

@@ -13,22 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
-from backends.contract import (
-    OWNER_MARKER,
-    BackendError,
-    Bdev,
-    Gap,
-    Incarnation,
-    Interest,
-    LiveObject,
-    Lvol,
-    LvolStore,
-    NvmePath,
-    ObjectKey,
-    ObjectKind,
-    Observed,
-    index,
-)
+from backends.contract import BackendError, Gap, Incarnation, Interest, Observed
+from backends.objects import OWNER_MARKER, Bdev, LiveObject, Lvol, LvolStore, NvmePath, ObjectKey, ObjectKind, index
 from backends.spdk import ana, features, keyring, methods, model, stacks
 from backends.spdk.blank import is_blank
 from backends.spdk.client import Call, Client, Reply

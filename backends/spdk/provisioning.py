@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from backends.contract import GuardMismatch, ObjectKey, Provisioning
+from backends.contract import GuardMismatch
+from backends.objects import ObjectKey, Provisioning
 from backends.spdk import methods, model
 from backends.spdk.client import Call
 from schemas.resources import Json

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from backends.contract import (
+from backends.contract import Gap, Incarnation, Observed
+from backends.objects import (
     DISCOVERY,
     AllowedHost,
     Bdev,
-    Gap,
-    Incarnation,
     Latency,
     Listener,
     LiveObject,
@@ -27,7 +26,6 @@ from backends.contract import (
     NvmePath,
     ObjectKey,
     ObjectKind,
-    Observed,
     QosLimits,
     Referral,
     Subsystem,

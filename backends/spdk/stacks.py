@@ -10,7 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from backends.contract import Bdev, Latency, NvmePath, ObjectKey, Rebuild, Referral, Secrets, Terminal
+from backends.contract import Secrets, Terminal
+from backends.objects import Bdev, Latency, NvmePath, ObjectKey, Rebuild, Referral
 from backends.spdk.client import Call
 from backends.spdk.shape import Raw, flag, items, mapping, number, objects, shape, text, typed
 from schemas.keys import NO_KEY, halves

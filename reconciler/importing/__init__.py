@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from backends.contract import ObjectKey, Observed
+from backends.contract import Observed
+from backends.objects import ObjectKey
 from reconciler.importing.devices import devices
 from reconciler.importing.exports import hosts, subsystems, target
 from reconciler.importing.site import Manifest, Site

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backends.contract import OWNER_MARKER, Bdev, NvmePath, QosLimits
+from backends.objects import OWNER_MARKER, Bdev, NvmePath, QosLimits
 from reconciler.importing.site import Manifest, Site, given, manifest
 from schemas.quantity import format_bytes
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backends.contract import (
-    DISCOVERY,
-    AllowedHost,
-    Listener,
-    Namespace,
-    Referral,
-    Subsystem,
-    Transport,
-    VisibleHost,
-    ana_states,
-)
+from backends.ana_states import ana_states
+from backends.objects import DISCOVERY, AllowedHost, Listener, Namespace, Referral, Subsystem, Transport, VisibleHost
 from reconciler import identity
 from reconciler.importing.site import Manifest, Site, given, manifest
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from backends.contract import Bdev, LiveObject, Lvol, LvolStore, Observed
+from backends.contract import Observed
+from backends.objects import Bdev, LiveObject, Lvol, LvolStore
 from reconciler.desired import ADOPT
 from schemas.kinds import our_kinds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backends.contract import Lvol, LvolStore, Namespace, QosLimits
+from backends.objects import Lvol, LvolStore, Namespace, QosLimits
 from reconciler.importing.site import Manifest, Site, given, manifest
 from schemas.kinds import our_kinds
 from schemas.quantity import format_bytes

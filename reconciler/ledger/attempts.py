@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from backends.contract import ObjectKey, ObjectKind
+from backends.objects import ObjectKey, ObjectKind
 from reconciler.breaker import CLOSED, Breaker, breaker_of
 from reconciler.ledger.book import Book
 from reconciler.plan import Memory

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from backends.contract import ObjectKey, ObjectKind
+from backends.objects import ObjectKey, ObjectKind
 from reconciler.address import machine_of
 from reconciler.desired import Placement
 from reconciler.ledger.book import Book

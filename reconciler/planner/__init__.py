@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from backends.contract import OWNER_MARKER, Action, ObjectKey, ObjectKind
+from backends.contract import Action
+from backends.objects import OWNER_MARKER, ObjectKey, ObjectKind
 from reconciler.plan import Difference, Drift, DriftClass, Hazard, Held, Plan
 from reconciler.planner.capacity import tell_capacity
 from reconciler.planner.devices import plan_devices, plan_transports

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.contract import Lvol
+from backends.objects import Lvol
 from reconciler import identity
 from reconciler.planner.draft import Draft
 from reconciler.planner.view import View

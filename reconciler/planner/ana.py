@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from backends.contract import ANA_STATES, Listener, LiveObject, Namespace, ObjectKey, ana_states, fields_of
+from backends.ana_states import ANA_STATES, ana_states
+from backends.fields import fields_of
+from backends.objects import Listener, LiveObject, Namespace, ObjectKey
 from reconciler.desired import SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, deleted, updated
 from reconciler.planner.draft import Draft, Proposal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from backends.contract import LvolStore, ObjectKind
+from backends.objects import LvolStore, ObjectKind
 from reconciler.desired import PoolWish, QuotaWish
 from reconciler.plan import Phase
 from reconciler.planner.draft import Draft

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from backends.contract import (
+from backends.contract import Guard
+from backends.fields import fields_of
+from backends.objects import (
     AllowedHost,
-    Guard,
     Listener,
     LiveObject,
     Namespace,
@@ -16,7 +17,6 @@ from backends.contract import (
     Subsystem,
     Transport,
     VisibleHost,
-    fields_of,
 )
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, created, deleted

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from backends.contract import Action, Namespace, ObjectKind, Subsystem
+from backends.contract import Action
+from backends.objects import Namespace, ObjectKind, Subsystem
 from reconciler.plan import Hazard
 from reconciler.planner.draft import Draft, Proposal
 from reconciler.planner.hold import Hold

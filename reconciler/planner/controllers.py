@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.contract import Bdev, NvmePath, ObjectKind
+from backends.objects import Bdev, NvmePath, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
 from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift

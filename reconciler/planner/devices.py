@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from backends.contract import Bdev, Guard, LiveObject, ObjectKey, ObjectKind
+from backends.contract import Guard
+from backends.objects import Bdev, LiveObject, ObjectKey, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Record, created, updated
 from reconciler.planner.controllers import plan_namespace, plan_paths

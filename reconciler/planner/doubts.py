@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from backends.contract import Action, Bdev, Lvol, NvmePath, ObjectKey, ObjectKind, fields_of
+from backends.contract import Action
+from backends.fields import fields_of
+from backends.objects import Bdev, Lvol, NvmePath, ObjectKey, ObjectKind
 from reconciler.dates import iso
 from reconciler.identity import nguid_of
 from reconciler.planner.controllers import is_namespace_of

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from backends.contract import Action, Bdev, Change, Guard, LiveObject, ObjectKey, ObjectKind, fields_of
+from backends.contract import Action, Change, Guard
+from backends.fields import fields_of
+from backends.objects import Bdev, LiveObject, ObjectKey, ObjectKind
 from reconciler.desired import Wish
 from reconciler.plan import (
     AtStake,

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from backends.contract import Bdev, Guard, LiveObject, Lvol, ObjectKey, ObjectKind
+from backends.contract import Guard
+from backends.objects import Bdev, LiveObject, Lvol, ObjectKey, ObjectKind
 from reconciler import identity
 from reconciler.desired import VolumeWish
 from reconciler.devices import crypto_uuid

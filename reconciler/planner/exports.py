@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from backends.contract import ObjectKind, Subsystem
+from backends.objects import ObjectKind, Subsystem
 from reconciler import identity
 from reconciler.desired import SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Record, created, deleted, updated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.contract import OWNER_MARKER, Bdev, LiveObject, Lvol, LvolStore, ObjectKey, Subsystem
+from backends.objects import OWNER_MARKER, Bdev, LiveObject, Lvol, LvolStore, ObjectKey, Subsystem
 from reconciler.plan import Difference, Drift, DriftClass
 from reconciler.planner.controllers import is_namespace_of
 from reconciler.planner.draft import Draft

@@ -7,7 +7,7 @@ and the owner shows no other bytes there before every front has let go.
 
 from __future__ import annotations
 
-from backends.contract import Bdev, Namespace, ObjectKey, ObjectKind
+from backends.objects import Bdev, Namespace, ObjectKey, ObjectKind
 from reconciler import identity
 from reconciler.desired import DeviceWish, NamespaceWish, SubsystemWish
 from reconciler.plan import Phase, Record

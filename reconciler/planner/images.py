@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from backends.contract import Bdev, ObjectKind
+from backends.objects import Bdev, ObjectKind
 from reconciler.desired import DeviceWish, Wish
 from reconciler.plan import Difference, Drift, DriftClass, Phase, Record, created
 from reconciler.planner.devices import not_ours

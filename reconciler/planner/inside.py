@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.contract import Bdev, LiveObject, Lvol, Namespace, ObjectKey
+from backends.objects import Bdev, LiveObject, Lvol, Namespace, ObjectKey
 from reconciler import identity
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause

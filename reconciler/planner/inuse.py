@@ -10,17 +10,8 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from backends.contract import (
-    AllowedHost,
-    Guard,
-    Listener,
-    LiveObject,
-    Namespace,
-    ObjectKey,
-    ObjectKind,
-    Subsystem,
-    VisibleHost,
-)
+from backends.contract import Guard
+from backends.objects import AllowedHost, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, Subsystem, VisibleHost
 from reconciler.plan import AtStake, Hazard
 from reconciler.planner.draft import Proposal
 from reconciler.planner.hold import Hold

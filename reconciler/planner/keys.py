@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from backends.contract import AllowedHost, Guard, KeyringKey, LiveObject, ObjectKey, ObjectKind
+from backends.contract import Guard
+from backends.objects import AllowedHost, KeyringKey, LiveObject, ObjectKey, ObjectKind
 from reconciler import identity
 from reconciler.desired import HostWish, Secret, SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted, updated

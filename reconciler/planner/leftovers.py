@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, NvmePath, ObjectKey, ObjectKind, Subsystem
+from backends.contract import Guard
+from backends.objects import Bdev, LiveObject, Lvol, LvolStore, NvmePath, ObjectKey, ObjectKind, Subsystem
 from reconciler.dates import day_of
 from reconciler.desired import Consent
 from reconciler.moments import moment_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.contract import Bdev, Lvol, ObjectKey, ObjectKind, Qos, QosLimits
+from backends.objects import Bdev, Lvol, ObjectKey, ObjectKind, Qos, QosLimits
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause, Drift, DriftClass, created, updated
 from reconciler.planner.draft import Draft, Proposal, Standing, differences, drifted

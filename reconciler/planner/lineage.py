@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backends.contract import ObjectKind
+from backends.objects import ObjectKind
 from reconciler.desired import PoolWish, SnapshotWish, VolumeWish, source_snapshot
 from reconciler.plan import Phase
 from reconciler.planner.draft import Draft, Ground, Standing

@@ -6,9 +6,9 @@ import heapq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from backends.contract import (
+from backends.contract import Action
+from backends.objects import (
     OWNER_MARKER,
-    Action,
     AllowedHost,
     Bdev,
     Listener,

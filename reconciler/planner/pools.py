@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from backends.contract import Bdev, Guard, LiveObject, LvolStore, ObjectKind
+from backends.contract import Guard
+from backends.objects import Bdev, LiveObject, LvolStore, ObjectKind
 from reconciler import identity
 from reconciler.dates import day_of
 from reconciler.desired import Initialize, PoolWish

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backends.contract import Listener, ObjectKey
+from backends.objects import Listener, ObjectKey
 from reconciler.planner.view import View
 
 

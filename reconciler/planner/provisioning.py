@@ -12,7 +12,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from backends.contract import Bdev, Guard, Lvol, LvolStore, ObjectKey, ObjectKind, Provisioning, provisioning_of
+from backends.contract import Guard
+from backends.objects import Bdev, Lvol, LvolStore, ObjectKey, ObjectKind, Provisioning, provisioning_of
 from reconciler.desired import VolumeWish
 from reconciler.plan import Cause, Record, Task, TaskState, updated
 from reconciler.planner.draft import Draft, Proposal

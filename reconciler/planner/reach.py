@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from backends.contract import Listener, LiveObject, Namespace, ObjectKey, VisibleHost, ana_states
+from backends.ana_states import ana_states
+from backends.objects import Listener, LiveObject, Namespace, ObjectKey, VisibleHost
 from reconciler.desired import SubsystemWish
 from reconciler.planner.view import View
 

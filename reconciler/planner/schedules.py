@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from backends.contract import Lvol
+from backends.objects import Lvol
 from reconciler.dates import iso
 from reconciler.desired import ScheduleWish, SnapshotWish, VolumeWish, Wish
 from reconciler.moments import Moment, moment_of

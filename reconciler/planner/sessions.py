@@ -6,7 +6,7 @@ the subsystem is not as declared; who is connected is asked for as long as that 
 
 from __future__ import annotations
 
-from backends.contract import ObjectKind
+from backends.objects import ObjectKind
 from reconciler.planner.draft import Draft
 from reconciler.planner.view import View
 

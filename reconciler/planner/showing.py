@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from backends.contract import Bdev, fields_of
+from backends.fields import fields_of
+from backends.objects import Bdev
 from reconciler import identity
 from reconciler.desired import DeviceWish
 from reconciler.planner.view import View

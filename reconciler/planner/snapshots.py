@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from backends.contract import Guard, Lvol, LvolStore, ObjectKey, ObjectKind
+from backends.contract import Guard
+from backends.objects import Lvol, LvolStore, ObjectKey, ObjectKind
 from reconciler.dates import iso
 from reconciler.desired import SnapshotWish
 from reconciler.moments import Moment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backends.contract import Bdev
+from backends.objects import Bdev
 from reconciler.desired import DeviceWish
 from reconciler.plan import Phase
 from reconciler.planner.draft import Draft, Proposal

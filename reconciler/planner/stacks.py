@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from backends.contract import Bdev, Guard, Lvol
+from backends.contract import Guard
+from backends.objects import Bdev, Lvol
 from reconciler.desired import DeviceWish
 from reconciler.devices import crypto_uuid
 from reconciler.plan import (

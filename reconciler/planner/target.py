@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backends.contract import DISCOVERY, Listener, LiveObject, ObjectKind, Referral, Transport, fields_of
+from backends.fields import fields_of
+from backends.objects import DISCOVERY, Listener, LiveObject, ObjectKind, Referral, Transport
 from reconciler.dates import iso
 from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
 from reconciler.planner.draft import Draft, Proposal, absent, missing_drift

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.contract import LiveObject, Namespace
+from backends.objects import LiveObject, Namespace
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.planner.view import View
 

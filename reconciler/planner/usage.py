@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from backends.contract import LiveObject, ObjectKind
+from backends.objects import LiveObject, ObjectKind
 from reconciler.plan import Plan
 from reconciler.planner.pools import low
 from reconciler.planner.view import View

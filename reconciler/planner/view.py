@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, TypeVar
 
-from backends.contract import (
-    Action,
+from backends.contract import Action, Observed
+from backends.objects import (
     AllowedHost,
     Bdev,
     KeyringKey,
@@ -22,7 +22,6 @@ from backends.contract import (
     NvmePath,
     ObjectKey,
     ObjectKind,
-    Observed,
     Referral,
     Subsystem,
     VisibleHost,

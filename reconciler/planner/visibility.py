@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from backends.contract import AllowedHost, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, VisibleHost
+from backends.objects import AllowedHost, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, VisibleHost
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.planner.view import View
 

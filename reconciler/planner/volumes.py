@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from backends.contract import Bdev, Guard, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind
+from backends.contract import Guard
+from backends.objects import Bdev, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind
 from reconciler.desired import VolumeWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Phase, Record, created, updated
 from reconciler.planner.adoption import cloned_of, owner_of

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from backends.contract import (
-    Action,
+from backends.contract import Action, Change
+from backends.fields import feature_of
+from backends.objects import (
     AllowedHost,
     Bdev,
-    Change,
     Listener,
     LiveObject,
     LvolStore,
@@ -18,7 +18,6 @@ from backends.contract import (
     ObjectKey,
     ObjectKind,
     Subsystem,
-    feature_of,
 )
 from reconciler.backoff import LONGEST
 from reconciler.plan import Cause, Drift, DriftClass, Hazard

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from backends.contract import DISCOVERY, Listener, Subsystem, ana_text
+from backends.ana_states import ana_text
+from backends.objects import DISCOVERY, Listener, Subsystem
 from reconciler import devices, identity
 from reconciler.desired import FrontWish, HostWish, NamespaceWish, Secret, SubsystemWish, Wish
 from reconciler.resolving.catalogue import Catalogue, spec_of

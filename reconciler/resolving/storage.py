@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from backends.contract import Bdev, QosLimits
+from backends.objects import Bdev, QosLimits
 from reconciler import devices, identity
 from reconciler.dates import moment
 from reconciler.desired import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backends.contract import DISCOVERY, Referral, Transport
+from backends.objects import DISCOVERY, Referral, Transport
 from reconciler.dates import moment
 from reconciler.desired import DeviceWish, Suspension, TargetWish
 from reconciler.resolving.catalogue import Catalogue, spec_of

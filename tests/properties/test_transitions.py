@@ -15,7 +15,8 @@ from moves import KEPT, MOVES, base, moved
 
 from analyzer.hazards import FieldChange, changes, worst
 from analyzer.report import Report
-from backends.contract import Action, ObjectKind
+from backends.contract import Action
+from backends.objects import ObjectKind
 from reconciler.plan import Step
 from reconciler.reconcile import Tick, Verdict
 from schemas.kinds import our_kinds

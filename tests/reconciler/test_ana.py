@@ -12,7 +12,7 @@ from live_world import KINDS, LiveTarget
 from stacking import settled
 from world import NQN, World, subsystem, volume, world
 
-from backends.contract import ANA_STATES, ana_states, ana_text
+from backends.ana_states import ANA_STATES, ana_states, ana_text
 from reconciler.plan import Hazard
 
 S = f"{NQN}s"

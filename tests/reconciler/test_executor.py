@@ -17,16 +17,12 @@ from backends.contract import (
     Guard,
     GuardMismatch,
     Interest,
-    LiveObject,
-    Namespace,
-    ObjectKey,
-    ObjectKind,
     Observed,
-    Subsystem,
     Terminal,
     Transient,
     Unknown,
 )
+from backends.objects import LiveObject, Namespace, ObjectKey, ObjectKind, Subsystem
 from reconciler.executor import IN_FLIGHT, Executor
 from reconciler.journal import Journal
 from reconciler.ledger import Ledger

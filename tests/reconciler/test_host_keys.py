@@ -9,7 +9,7 @@ import pytest
 from hostkeys import dhchap, keyed, psk, put
 from world import NQN, World, manifest, subsystem, volume
 
-from backends.contract import ObjectKind
+from backends.objects import ObjectKind
 from backends.spdk.simulator import Refuse
 from reconciler.plan import Hazard, Outcome
 

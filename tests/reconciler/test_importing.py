@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from world import NQN, World, removal, world
 
-from backends.contract import Bdev, Incarnation, Interest, Observed, index
+from backends.contract import Incarnation, Interest, Observed
+from backends.objects import Bdev, index
 from reconciler.importing import Imported, import_target
 from reconciler.plan import DriftClass
 from schemas.kinds import our_kinds

@@ -13,13 +13,10 @@ import pytest
 from planning import disk, key, lvol, marker, record, store, uid_of
 from world import NQN, START, device_uuid
 
-from backends.contract import (
-    Action,
+from backends.contract import Action, Change, Gap, Incarnation, Observed
+from backends.objects import (
     AllowedHost,
     Bdev,
-    Change,
-    Gap,
-    Incarnation,
     Latency,
     Listener,
     LiveObject,
@@ -28,7 +25,6 @@ from backends.contract import (
     NvmePath,
     ObjectKey,
     ObjectKind,
-    Observed,
     Qos,
     QosLimits,
     Referral,

@@ -13,7 +13,8 @@ from live_world import KINDS, LiveTarget
 from planning import Case, base, held, lvol, reasons, record, records, steps, uid_of
 from world import DISK, SITE, START, World, host, manifest, removal, subsystem, volume, world
 
-from backends.contract import Action, Bdev, LiveObject
+from backends.contract import Action
+from backends.objects import Bdev, LiveObject
 from backends.spdk.simulator import DropBefore, Simulator
 from reconciler import identity
 from reconciler.demo.initiator import Initiator

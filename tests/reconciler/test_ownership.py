@@ -8,7 +8,7 @@ import pytest
 from planning import Case, base, key, lvol, reasons, record, records, steps
 from world import GENEROUS, NQN, SITE, World, host, manifest, removal, subsystem, volume, world
 
-from backends.contract import ObjectKind
+from backends.objects import ObjectKind
 from backends.spdk.simulator.faults import Refuse
 from reconciler import identity
 from reconciler.plan import Phase

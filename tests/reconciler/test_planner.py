@@ -29,7 +29,7 @@ from planning import (
 )
 from world import FOREVER, SITE, device_uuid, manifest, subsystem, volume
 
-from backends.contract import Bdev, LvolStore, ObjectKind
+from backends.objects import Bdev, LvolStore, ObjectKind
 from reconciler import identity
 from reconciler.plan import Phase, plan_json
 from reconciler.planner import Owned, Writer

@@ -8,7 +8,7 @@ from planned import shop
 from planning import Case, base, held, lvol, marker, reasons, records, steps, uid_of
 from world import GENEROUS, NQN, START, subsystem, volume
 
-from backends.contract import AllowedHost, Namespace, ObjectKind, QosLimits
+from backends.objects import AllowedHost, Namespace, ObjectKind, QosLimits
 from reconciler.plan import Hazard
 
 

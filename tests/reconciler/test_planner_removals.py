@@ -10,7 +10,8 @@ from planned import leaving
 from planning import POOL_NAME, STORE_UID, Case, base, held, live_subsystem, lvol, reasons, records, steps, uid_of
 from world import NQN, START, host, removal
 
-from backends.contract import Action, ObjectKey, ObjectKind
+from backends.contract import Action
+from backends.objects import ObjectKey, ObjectKind
 from reconciler.plan import Hazard, Phase
 from reconciler.planner import Doubt
 

@@ -12,7 +12,8 @@ from stacking import device
 from world import SITE, node, removal, snapshot
 
 from analyzer.analyze import analyze
-from backends.contract import Bdev, Gap, LiveObject, ObjectKind, Rebuild, Referral
+from backends.contract import Gap
+from backends.objects import Bdev, LiveObject, ObjectKind, Rebuild, Referral
 from backends.spdk import features
 from reconciler import identity
 from reconciler.devices import crypto_uuid

@@ -10,7 +10,8 @@ from planned import leaving, shop
 from planning import Case, base, held, key, live_subsystem, lvol, marker, reasons, records, steps, uid_of
 from world import GENEROUS, NQN, START, removal, subsystem, volume
 
-from backends.contract import Action, AllowedHost, Gap, Listener, Namespace, ObjectKey, ObjectKind, QosLimits
+from backends.contract import Action, Gap
+from backends.objects import AllowedHost, Listener, Namespace, ObjectKey, ObjectKind, QosLimits
 from reconciler.planner import Doubt, Spending, Writer
 from reconciler.policy import BUILT_IN, Budget, Policy
 

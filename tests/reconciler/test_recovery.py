@@ -12,7 +12,7 @@ from planning import Case, base, key, lvol, record, records, steps, uid_of
 from stacking import device, key_file
 from world import SITE, World, manifest, removal, subsystem, volume
 
-from backends.contract import Bdev, LiveObject, Lvol, NvmePath, ObjectKind
+from backends.objects import Bdev, LiveObject, Lvol, NvmePath, ObjectKind
 from reconciler import identity
 from reconciler.plan import Phase, Record
 from reconciler.planner.view import attaching

@@ -11,7 +11,7 @@ from live_world import KINDS, LiveTarget
 from stacking import bdevs, come_true, device, settled
 from world import NQN, World, manifest, node, volume, world
 
-from backends.contract import DISCOVERY
+from backends.objects import DISCOVERY
 from reconciler.reconcile import Verdict
 
 SUBSYSTEM = f"{NQN}array"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from planning import FOLDER, MIB, Case, base, live_subsystem, lvol, store
 from world import World, node, subsystem, volume
 
-from backends.contract import LiveObject, Lvol, LvolStore, QosLimits
+from backends.objects import LiveObject, Lvol, LvolStore, QosLimits
 from reconciler.planner import View, plan
 from reconciler.planner.usage import only_usage_changed
 

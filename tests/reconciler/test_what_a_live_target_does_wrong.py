@@ -18,7 +18,8 @@ from planning import key as resource
 from stacking import KEY, bdevs, device, file, pool
 from world import NQN, World, manifest, removal, subsystem, volume, world
 
-from backends.contract import Action, Bdev, ObjectKey, ObjectKind
+from backends.contract import Action
+from backends.objects import Bdev, ObjectKey, ObjectKind
 from backends.spdk.features import NEEDED, allowlist
 from reconciler.executor import IN_FLIGHT
 from reconciler.plan import Phase

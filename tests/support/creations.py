@@ -9,7 +9,9 @@ from typing import TypeAlias
 
 from lab import DISK_UUID, MIB, NQN, LiveLab, SimulatedLab, free_port
 
-from backends.contract import (
+from backends.contract import Observed
+from backends.fields import fields_of
+from backends.objects import (
     AllowedHost,
     Bdev,
     Latency,
@@ -21,7 +23,6 @@ from backends.contract import (
     NvmePath,
     ObjectKey,
     ObjectKind,
-    Observed,
     Provisioning,
     Qos,
     QosLimits,
@@ -29,7 +30,6 @@ from backends.contract import (
     Subsystem,
     Transport,
     VisibleHost,
-    fields_of,
     provisioning_of,
 )
 

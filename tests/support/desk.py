@@ -17,7 +17,8 @@ from typing import Any
 from world import SITE, Clock
 
 from analyzer.finding import Finding
-from backends.contract import Backend, Incarnation, ObjectKey, ObjectKind, Observed
+from backends.contract import Backend, Incarnation, Observed
+from backends.objects import ObjectKey, ObjectKind
 from reconciler import telemetry
 from reconciler.config import Config, SourceConfig
 from reconciler.daemon import Daemon

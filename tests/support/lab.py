@@ -14,22 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backends.contract import (
-    Action,
-    Applied,
-    Bdev,
-    Change,
-    Guard,
-    Interest,
-    KeyringKey,
-    LiveObject,
-    Lvol,
-    LvolStore,
-    ObjectKey,
-    ObjectKind,
-    Observed,
-    Terminal,
-)
+from backends.contract import Action, Applied, Change, Guard, Interest, Observed, Terminal
+from backends.objects import Bdev, KeyringKey, LiveObject, Lvol, LvolStore, ObjectKey, ObjectKind
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import Call, Client
 from backends.spdk.errors import Disconnected

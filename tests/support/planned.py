@@ -8,7 +8,7 @@ from typing import Any
 from planning import Case, base, live_subsystem, lvol, records
 from world import host, subsystem, volume
 
-from backends.contract import ObjectKind
+from backends.objects import ObjectKind
 from reconciler.plan import Phase
 
 

@@ -11,12 +11,12 @@ from typing import Any
 from world import GENEROUS, NQN, SITE, START, device_uuid, node, snapshot
 
 from analyzer.analyze import analyze
-from backends.contract import (
+from backends.contract import Gap, Incarnation, Observed
+from backends.fields import fields_of
+from backends.objects import (
     OWNER_MARKER,
     AllowedHost,
     Bdev,
-    Gap,
-    Incarnation,
     Listener,
     LiveObject,
     Lvol,
@@ -24,11 +24,9 @@ from backends.contract import (
     Namespace,
     ObjectKey,
     ObjectKind,
-    Observed,
     QosLimits,
     Subsystem,
     Transport,
-    fields_of,
     index,
 )
 from reconciler import identity

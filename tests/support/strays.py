@@ -9,7 +9,7 @@ from typing import Any
 from stacking import bdevs
 from world import NQN, World
 
-from backends.contract import DISCOVERY
+from backends.objects import DISCOVERY
 
 S = f"{NQN}s"
 

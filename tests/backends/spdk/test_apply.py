@@ -6,7 +6,9 @@ import pytest
 from creations import BEARS_DATA, CASES, DELETED, STATELESS, UPDATES, S, Target, limits, live_of, shows, state
 from lab import created, deleted, simulated, updated
 
-from backends.contract import ObjectKind, Qos, QosLimits, Transient, fields_of
+from backends.contract import Transient
+from backends.fields import fields_of
+from backends.objects import ObjectKind, Qos, QosLimits
 
 
 def test_every_kind_has_a_case() -> None:

@@ -8,20 +8,8 @@ import pytest
 from creations import HOST, OTHER_UUID, S, Target, state
 from lab import MIB, NQN, SimulatedLab, deleted, guard
 
-from backends.contract import (
-    AllowedHost,
-    BackendError,
-    Bdev,
-    Guard,
-    GuardMismatch,
-    Lvol,
-    LvolStore,
-    Namespace,
-    ObjectKey,
-    ObjectKind,
-    Subsystem,
-    Transient,
-)
+from backends.contract import BackendError, Guard, GuardMismatch, Transient
+from backends.objects import AllowedHost, Bdev, Lvol, LvolStore, Namespace, ObjectKey, ObjectKind, Subsystem
 from backends.spdk.simulator import DropBefore, Fault, Refuse
 
 

@@ -9,13 +9,10 @@ import pytest
 from creations import HOST, OTHER_UUID, Case, S, Target, a_clone_that_is_detached, a_masked_namespace, state
 from lab import DISK_UUID, MIB, SimulatedLab, created, deleted, updated
 
-from backends.contract import (
-    Action,
+from backends.contract import Action, BackendError, Change, GuardMismatch, Terminal, Transient
+from backends.objects import (
     AllowedHost,
-    BackendError,
     Bdev,
-    Change,
-    GuardMismatch,
     Listener,
     LiveObject,
     Lvol,
@@ -26,8 +23,6 @@ from backends.contract import (
     Qos,
     QosLimits,
     Subsystem,
-    Terminal,
-    Transient,
     Transport,
 )
 from backends.spdk.simulator import Refuse

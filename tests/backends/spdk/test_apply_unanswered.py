@@ -9,7 +9,8 @@ from creations import CASES, DELETED, OTHER_UUID, UPDATES, S, Target, live_of, s
 from lab import MIB, SimulatedLab, created, deleted, guard, updated
 from peers import Moments, Script, line, refusal
 
-from backends.contract import Applied, BackendError, Bdev, Change, Lvol, Namespace, Transient, Unknown
+from backends.contract import Applied, BackendError, Change, Transient, Unknown
+from backends.objects import Bdev, Lvol, Namespace
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.simulator import DropAfter, DropBefore, Fault, Hold, Refuse
 

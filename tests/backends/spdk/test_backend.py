@@ -13,20 +13,8 @@ from hypothesis import strategies as st
 from lab import MIB, NQN, LiveLab, SimulatedLab, created, deleted, guard, simulated
 from peers import Moments, Script, line
 
-from backends.contract import (
-    Applied,
-    Bdev,
-    GuardMismatch,
-    Interest,
-    LiveObject,
-    Lvol,
-    LvolStore,
-    Subsystem,
-    Terminal,
-    Transient,
-    Unknown,
-    Unsent,
-)
+from backends.contract import Applied, GuardMismatch, Interest, Terminal, Transient, Unknown, Unsent
+from backends.objects import Bdev, LiveObject, Lvol, LvolStore, Subsystem
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import READ_TIMEOUT
 from backends.spdk.errors import Denied, Disconnected

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lab import MIB, SimulatedLab, created, free_port, guard
 
-from backends.contract import GuardMismatch, Interest, LvolStore
+from backends.contract import GuardMismatch, Interest
+from backends.objects import LvolStore
 from backends.spdk.blank import is_blank
 from backends.spdk.simulator import Simulator
 from backends.spdk.transport import connect_tcp

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import backends.spdk
-from backends.contract import ObjectKind
+from backends.objects import ObjectKind
 from backends.spdk.features import ALWAYS, NEEDED, allowlist
 from backends.spdk.simulator.methods import METHODS
 

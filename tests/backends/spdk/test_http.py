@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from lab import MIB, NQN, SimulatedLab, created, deleted, free_port, updated
 
-from backends.contract import Bdev, Interest, Lvol, Qos, QosLimits, Terminal, Transient, Unknown, Unsent
+from backends.contract import Interest, Terminal, Transient, Unknown, Unsent
+from backends.objects import Bdev, Lvol, Qos, QosLimits
 from backends.spdk import transport
 from backends.spdk.backend import SpdkBackend
 from backends.spdk.client import Call, Client

@@ -11,7 +11,8 @@ import lab as labs
 import pytest
 from lab import MIB, Lab, created, deleted, guard, updated
 
-from backends.contract import Bdev, GuardMismatch, Lvol, LvolStore, Terminal
+from backends.contract import GuardMismatch, Terminal
+from backends.objects import Bdev, Lvol, LvolStore
 
 IMAGE_UUID = "33333333-3333-4333-8333-333333333333"
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.contract import (
+from backends.objects import (
     DISCOVERY,
     AllowedHost,
     Bdev,

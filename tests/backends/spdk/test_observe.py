@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from lab import MIB, NQN, LaidDown, LiveLab, SimulatedLab, simulated
 from peers import Script, line
 
-from backends.contract import (
+from backends.contract import Gap, Interest, Observed, Terminal, Transient
+from backends.objects import (
     OWNER_MARKER,
     AllowedHost,
     Bdev,
-    Gap,
-    Interest,
     Listener,
     LiveObject,
     Lvol,
@@ -24,12 +23,9 @@ from backends.contract import (
     Namespace,
     ObjectKey,
     ObjectKind,
-    Observed,
     QosLimits,
     Referral,
     Subsystem,
-    Terminal,
-    Transient,
     Transport,
     VisibleHost,
     index,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from desk import REVISION, Client, Desk, desk
 
-from backends.contract import Subsystem
+from backends.objects import Subsystem
 from reconciler.plan import Hazard, Held, approval_id, deleted
 from reconciler.serve.render import STATIC
 from reconciler.serve.server import ListenError, listen

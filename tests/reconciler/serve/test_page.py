@@ -14,7 +14,7 @@ import pytest
 from desk import REVISION, Answer, Desk, drift, ready, volume
 
 from analyzer.finding import Finding, Location, Severity
-from backends.contract import Lvol, ObjectKey, ObjectKind
+from backends.objects import Lvol, ObjectKey, ObjectKind
 from reconciler.gate import SourceState
 from reconciler.history import Event
 from reconciler.ledger.attempts import Failure

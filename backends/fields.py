@@ -1,0 +1,69 @@
+"""What of live objects is declared and compared, and what a target must offer for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from backends.objects import AllowedHost, Bdev, Latency, Listener, LiveObject, Lvol, Namespace, QosLimits
+from schemas.resources import Json
+
+
+def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
+    """The declared fields that have a value, in declaration order, as JSON."""
+    if thing is None:
+        return {}
+    found: dict[str, Json] = {}
+    names, values = _declared(type(thing))
+    for name, value in zip(names, values(thing), strict=True):
+        if type(value) in _PLAIN:
+            found[name] = value
+        elif isinstance(value, QosLimits):
+            found |= fields_of(value)
+        elif isinstance(value, Latency):
+            found |= {name: getattr(value, name) for name in Latency.__slots__}
+        elif isinstance(value, tuple):
+            found[name] = [*value]
+        elif value is not None:
+            found[name] = value
+    return found
+
+
+def feature_of(thing: LiveObject) -> str:  # noqa: PLR0911  # one arm per kind
+    """What a target must offer for an object of this kind, as `Observed.unsupported` names it."""
+    match thing:
+        case Bdev():
+            return f"{thing.kind}/{thing.driver}"
+        case Lvol(snapshot_of=str()):
+            return f"{thing.kind}/snapshot"
+        case Lvol(clone_of=str()):
+            return f"{thing.kind}/clone"
+        case Lvol(image=str()):
+            return f"{thing.kind}/image"
+        case Namespace(masked=True):
+            return f"{thing.kind}/masked"
+        case AllowedHost(dhchap_key=key) if key:
+            return f"{thing.kind}/dhchap"
+        case AllowedHost(psk=str(psk)) if psk:
+            return f"{thing.kind}/psk"
+        case Listener(ana=str()):
+            return f"{thing.kind}/ana"
+    return str(thing.kind)
+
+
+_PLAIN = frozenset({str, int, bool})
+_Fields: TypeAlias = "tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]"
+_DECLARED: dict[type[LiveObject | QosLimits], _Fields] = {}
+
+
+def _declared(kind: type[LiveObject | QosLimits]) -> _Fields:
+    """The fields of a kind that are no facts, two at least: their names, and their values of an object.
+
+    Asked for every object, so worked out once.
+    """
+    if kind not in _DECLARED:
+        names = tuple(f.name for f in dataclasses.fields(kind) if not f.metadata.get("fact"))
+        _DECLARED[kind] = names, operator.attrgetter(*names)
+    return _DECLARED[kind]
