@@ -58,6 +58,10 @@ class Reply:
         head = _head(self.id)
         return memoryview(self.line)[len(head) if self.line.startswith(head) else 0 :]
 
+    def repeats(self, body: bytes) -> bool:
+        """Whether the line says behind its id what another one said."""
+        return len(self.body) == len(body) and self.line.endswith(body)  # a copy of what may be megabytes is saved
+
     def result(self) -> Json:
         """The result. Raises RpcError, Transient (nothing happened) or Unknown (sent, no readable answer)."""
         self._check()
@@ -117,7 +121,8 @@ class Lines:
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._buffer += data
         end = self._buffer.rfind(b"\n", self._searched) + 1
-        whole = self._take(end)
+        whole = self._take(max(end - 1, 0))
+        self._take(min(end, 1))  # the newline; a single line in front of it is not copied once more
         cut_off = self._take(len(self._buffer) // ANSWER_LIMIT * ANSWER_LIMIT)
         self._searched = len(self._buffer)
         for line in (*whole.split(b"\n"), cut_off):

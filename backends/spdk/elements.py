@@ -28,8 +28,7 @@ class Elements(Generic[T]):
 
         Raises RpcError and BackendError, Malformed among them.
         """
-        body = bytes(reply.body)
-        if self._body and body == self._body:
+        if self._body and reply.repeats(self._body):
             return self._last
         pieces = reply.elements()
         with shape(reply.call.method):
@@ -39,7 +38,7 @@ class Elements(Generic[T]):
         found = tuple(self._known[piece] for piece in pieces)
         if len(found) != len(self._last) or any(a is not b for a, b in zip(found, self._last, strict=True)):
             self._last = found
-        self._body = body
+        self._body = bytes(reply.body)
         return self._last
 
     def _read(self, piece: bytes) -> T:
