@@ -27,9 +27,8 @@ class Attempts(Book):
 
     def schedules(self, target: str) -> Mapping[ResourceKey, Memory]:
         """What is remembered of the schedules on a target."""
-        prefix = f"schedule/{target}/"
-        rows = self._store.rows("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(prefix), prefix)
-        return {ResourceKey.of_text(key.removeprefix(prefix)): Memory.of_json(json.loads(told)) for key, told in rows}
+        found = self._under(f"schedule/{target}/")
+        return {ResourceKey.of_text(name): Memory.of_json(json.loads(told)) for name, told in found.items()}
 
     def remember_schedules(self, target: str, memories: Mapping[ResourceKey, Memory | None]) -> None:
         """Put down what is to be remembered; None forgets."""
@@ -44,9 +43,8 @@ class Attempts(Book):
         self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     def last_failures(self, target: str) -> Mapping[ResourceKey, Failure]:
-        prefix = f"failure/{target}/"
-        rows = self._store.rows("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(prefix), prefix)
-        return {ResourceKey.of_text(key.removeprefix(prefix)): Failure(*json.loads(told)) for key, told in rows}
+        found = self._under(f"failure/{target}/")
+        return {ResourceKey.of_text(name): Failure(*json.loads(told)) for name, told in found.items()}
 
     def held_under(self, target: str) -> Mapping[str, Policy]:
         rows = self._store.rows("SELECT step, policy FROM held WHERE target = ?", target)

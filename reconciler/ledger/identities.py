@@ -26,8 +26,7 @@ class Identities(Book):
 
     def sealed(self) -> Mapping[str, str]:
         """Uuids of crypto devices, each with the fingerprint of its key."""
-        rows = self._store.rows("SELECT key, value FROM meta WHERE key LIKE 'sealed/%'")
-        return {key.removeprefix("sealed/"): fingerprint for key, fingerprint in rows}
+        return self._under("sealed/")
 
 
 def seals(applied: Iterable[JsonObject]) -> dict[str, str]:

@@ -29,7 +29,15 @@ _INSIDE_A_SUBSYSTEM = (
 
 _OPENED = (
     "SELECT r.target, r.uid, r.applied, s.address FROM records r LEFT JOIN sessions s USING (target)"
-    " WHERE r.target != ? AND r.kind = 'bdev' AND r.phase != 'destroyed' ORDER BY r.target"
+    " WHERE (r.target < ?1 OR r.target > ?1) AND r.kind = 'bdev' AND r.phase != 'destroyed' ORDER BY r.target"
+)
+
+# One step for each target: what this one has itself, which is most, is not gone through.
+_WITH_NAMESPACES = (
+    "WITH RECURSIVE known (place) AS (SELECT min(target) FROM records UNION ALL"
+    " SELECT (SELECT min(target) FROM records WHERE target > known.place) FROM known WHERE known.place IS NOT NULL)"
+    " SELECT place FROM known WHERE place != ?"
+    " AND EXISTS (SELECT 1 FROM records WHERE target = known.place AND kind = 'namespace')"
 )
 
 _RECORD = (
@@ -118,9 +126,9 @@ class Records(Book):
 
     def elsewhere(self, target: str) -> Mapping[ResourceKey, str]:
         """What bears data on other targets, and on which."""
-        rows = self._store.rows(
+        rows = self._store.rows(  # also what is being created: nobody knows whether it was
             "SELECT resource_kind, resource_namespace, resource_name, target FROM records"
-            " WHERE target != ? AND kind IN (?, ?)",  # also what is being created: nobody knows whether it was
+            " WHERE (target < ?1 OR target > ?1) AND kind IN (?2, ?3)",
             target,
             *OUTLIVES_THE_PROCESS,
         )
@@ -129,10 +137,7 @@ class Records(Book):
     def siblings(self, target: str, nqns: Collection[str]) -> Mapping[ObjectKey, Mapping[str, Record]]:
         """Namespaces of these subsystems on other targets, each with the record of every target that has it."""
         found: dict[ObjectKey, dict[str, Record]] = {}
-        others = self._store.rows(
-            "SELECT DISTINCT target FROM records WHERE target != ? AND kind = 'namespace'", target
-        )
-        for (other,) in others:
+        for (other,) in self._store.rows(_WITH_NAMESPACES, target):
             known = self._all(str(other)).namespaces
             for nqn in known.keys() & nqns:
                 for record in known[nqn]:
@@ -199,8 +204,7 @@ class Records(Book):
         """Namespaces (`NQN#nsid`) that were ever shown, each with the uuid that hosts knew last; never forgotten."""
         with self._store.alone():
             if self._nsids is None:
-                rows = self._store.rows("SELECT key, value FROM meta WHERE key LIKE 'nsid/%'")
-                self._nsids = {key.removeprefix("nsid/"): uuid for key, uuid in rows}
+                self._nsids = self._under("nsid/")
             return self._nsids
 
     def _note_nsids(self, records: Iterable[Record]) -> None:

@@ -175,6 +175,22 @@ def test_what_bears_data_elsewhere_is_known(database: Store) -> None:
     assert ledger.elsewhere("n1") == {}
 
 
+def test_namespaces_on_any_other_target_are_known(database: Store) -> None:
+    """Guards that the same subsystem on targets before and behind this one by name is found, and its own is not."""
+    ledger = Ledger(database)
+    shown = Namespace(NQN, 1, uid_of("a"), uid_of("a"))
+    for target in ("n1", "n2", "n3"):
+        ledger.write(target, [record(shown, key("Subsystem", "a"))])
+    ledger.write("n0", [A])
+    ledger.write("n4", [record(replace(shown, nsid=2), key("Subsystem", "a"))])
+    found = ledger.siblings("n2", [NQN])
+    assert {str(at): sorted(others) for at, others in found.items()} == {
+        f"namespace {NQN}#1": ["n1", "n3"],
+        f"namespace {NQN}#2": ["n4"],
+    }
+    assert ledger.siblings("n2", ["nqn.2026-01.com.example:other"]) == {}
+
+
 def test_spending_counts_within_its_window_and_outlives_the_daemon(database: Store) -> None:
     """Guards the durable count of what was disturbed and destroyed."""
     spent = Spending(START, "disruptive", f"{NQN}s", "change")
