@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
+from collections.abc import Callable
 
 from backends.objects import LiveObject, ObjectKind
 from reconciler.plan import Plan
@@ -29,11 +32,15 @@ def only_usage_changed(before: View, todo: Plan, now: View) -> bool:
 
 def _differ_in_usage(was: LiveObject, now: LiveObject) -> bool:
     """Whether nothing but usage differs; facts count, which are left out when objects are compared."""
-    return type(was) is type(now) and _rest(was) == _rest(now)
+    kind: type = type(was)
+    rest = _rest(kind)
+    return type(now) is kind and rest(was) == rest(now)
 
 
-def _rest(thing: LiveObject) -> tuple[object, ...]:
-    return tuple(getattr(thing, f.name) for f in dataclasses.fields(thing) if f.name not in _COUNTED)
+@functools.cache
+def _rest(kind: type) -> Callable[[LiveObject], tuple[object, ...]]:
+    """What reads the other fields of an object, of which every kind has two at least."""
+    return operator.attrgetter(*(f.name for f in dataclasses.fields(kind) if f.name not in _COUNTED))
 
 
 def _shortages(view: View) -> list[str]:
