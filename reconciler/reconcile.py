@@ -15,6 +15,7 @@ from reconciler.bookkeeping import Bookkeeper
 from reconciler.breaker import CLOSED
 from reconciler.desired import DesiredState, TargetWish
 from reconciler.executor import Executor
+from reconciler.garbage import uncollected
 from reconciler.history import Event
 from reconciler.house import House
 from reconciler.ledger.identities import seals
@@ -93,12 +94,17 @@ class Keeper:
         self._down = ""  # why the target could not be reached the last time
         self._failures = 0
         self._troubles: list[str] = []  # with key files, as told the last time
+        self._open: tuple[Observed, list[str]] | None = None  # stores as they were seen last
         self._idle: tuple[View, Plan] | None = None  # of the last tick, when it left everything as it was
 
     # --- the tick
 
     def tick(self, desired: DesiredState) -> Tick:
         """Observe, plan, execute, and write down what happened."""
+        with uncollected():
+            return self._tick(desired)
+
+    def _tick(self, desired: DesiredState) -> Tick:
         try:
             found = self.look(desired)
         except BackendError as error:
@@ -135,11 +141,14 @@ class Keeper:
             self._books.emit(life.news)
         entries = self._owning.settled(observed) if life.is_certain else self.house.journal.open(self.target)
         if life.is_certain and not any(gap.kind is ObjectKind.LVOL_STORE for gap in observed.gaps):
-            self.house.ledger.note_stores(self.target, _stores(observed), self.house.clock.now())
+            if self._open is None or self._open[0] is not observed:
+                self._open = observed, _stores(observed)
+            self.house.ledger.note_stores(self.target, self._open[1], self.house.clock.now())
         owned = self._owning.owned(life, desired, entries, observed)
         view = View(wish, desired, observed, owned, self.house.clock.now())
         if self._idle and not self._late and _still_idle(*self._idle, view):
-            self._idle = view, self._idle[1]
+            if view.observed is not self._idle[0].observed:
+                self._idle = view, self._idle[1]
             return self._idle
         wanted = dataclasses.replace(asked, blank=unproven(view), keyed=unproven_keys(view))
         for _ in range(PLANS):
