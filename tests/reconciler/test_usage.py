@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from planning import FOLDER, MIB, Case, base, live_subsystem, lvol, store
 from world import World, node, subsystem, volume
@@ -49,7 +49,6 @@ def later(before: View, *others: LiveObject, free: int, **kind: bool) -> View:
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_the_plan_that_stays_is_the_plan_that_would_be_made(data: st.DataObject) -> None:
     """Guards that whenever a plan is kept because only usage changed, planning anew would give the very same."""
     copied = data.draw(st.booleans())
