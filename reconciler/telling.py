@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from backends.contract import Action
 from backends.fields import fields_of
-from backends.objects import ObjectKey
+from backends.objects import AllowedHost, ObjectKey, Subsystem
 from reconciler.history import Event
 from reconciler.ledger.attempts import Failure
 from reconciler.moments import moment_of
@@ -30,9 +30,9 @@ def rebound(before: Record | None, after: Record) -> Event | None:
 
 
 def step_events(execution: Execution) -> list[Event]:
-    """One event for everything that touched bytes or hosts, one summary for the rest."""
+    """One event for everything that touched bytes or hosts, or opened a way in; one summary for the rest."""
     done = execution.of(Outcome.OK)
-    told = [r for r in done if r.step.bears_data or r.step.takes_long or r.step.hazard is not Hazard.SAFE]
+    told = [r for r in done if _matters(r.step)]
     events = [_step_event(result) for result in told]
     if done:
         events.append(Event("Applied", _summary([result.step for result in done])))
@@ -44,6 +44,20 @@ def step_events(execution: Execution) -> list[Event]:
             for r in failed
         ),
     ]
+
+
+def _matters(step: Step) -> bool:
+    return step.bears_data or step.takes_long or step.hazard is not Hazard.SAFE or _opens(step)
+
+
+def _opens(step: Step) -> bool:
+    """Whether hosts get in afterwards without being listed, or without proving who they are."""
+    match step.change.before, step.change.after:
+        case Subsystem(allow_any_host=False), Subsystem(allow_any_host=True):
+            return True
+        case AllowedHost(dhchap_key=before), AllowedHost(dhchap_key=after):
+            return bool(before and not after)
+    return False
 
 
 def _summary(done: Sequence[Step]) -> str:
@@ -72,7 +86,7 @@ def _step_event(result: StepResult) -> Event:
         reason,
         f"{step.change.key}{uid}: {step.reason}{_felt_by(step)}",
         resource=str(step.resource),
-        warning=step.hazard is not Hazard.SAFE,
+        warning=step.hazard is not Hazard.SAFE or _opens(step),
     )
 
 

@@ -199,3 +199,20 @@ def test_a_device_of_another_tenant_is_not_exported(site: World) -> None:
     assert "namespace-not-allowed" in {finding.rule for finding in report.findings}
     device["spec"]["allowedNamespaces"] = ["team"]
     assert not site.commit(device, found).blocks
+
+
+def test_what_opens_a_way_in_is_an_event_of_its_own(site: World) -> None:
+    """Guards withdrawn keys and open subsystems: among a thousand safe steps each is told of, as a warning."""
+    key = {"keyFrom": {"file": put(site, "web.key", dhchap(1))}}
+    site.commit(keyed("web", **key), subsystem("s", {}, hosts=["web"]))
+    site.converge()
+    opened = subsystem("s", {}, hosts=["web"])
+    opened["spec"]["hosts"]["any"] = True
+    site.commit(host("web"), opened, *(volume(f"v{number}") for number in range(5)))
+
+    site.converge()
+
+    told = [event.message for event in site.house.history.events() if event.warning and event.reason == "Updated"]
+    assert {"the host need prove nothing any more", "any host may connect"} <= {
+        text.rpartition(": ")[2] for text in told
+    }
