@@ -305,14 +305,20 @@ class Execution:
         return tuple(result for result in self.results if result.outcome is outcome)
 
 
+APPROVAL_DIGITS = 32  # hex digits
+
+
 def approval_id(target: str, held: Sequence[Held]) -> str:
-    """Digest of the held changes, on which target and for which reason, without revision, time or counters."""
+    """Digest of the held changes, on which target and for which reason, without revision, time or counters.
+
+    So long that nobody who writes manifests finds two sets of changes, one to be approved and one to happen.
+    """
     named = sorted(
         [str(change.key), change.action, item.hazard, _object_json(change.before), _object_json(change.after), reason]
         for item in held
         for change, reason in [(item.change, item.reason)]
     )
-    return f"A-{digest([target, *named])[:12]}" if named else ""
+    return f"A-{digest([target, *named])[:APPROVAL_DIGITS]}" if named else ""
 
 
 def step_json(step: Step) -> dict[str, Json]:

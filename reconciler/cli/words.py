@@ -44,7 +44,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     if notes:
         parts += ["  notes:", *(_remark(remark) for remark in notes)]
     if plan["approvalID"]:
-        parts.append(f"  to let the held changes through: holdfast approve {plan['approvalID']}")
+        parts.append(f"  to let this through: holdfast approve {plan['approvalID']}")
     return "\n".join(parts)
 
 

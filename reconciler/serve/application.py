@@ -46,7 +46,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_APPROVAL = re.compile(r"A-[0-9a-f]{12}")
+_APPROVAL = re.compile(r"A-[0-9a-f]{32}")
 _PORT = re.compile(r":\d*$")
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -258,7 +258,7 @@ async def _approve(request: Request) -> Response:
     daemon, name = _daemon(request), request.path_params["id"]
     by = request.query_params.get("by", "an operator")[:100]
     if not _APPROVAL.fullmatch(name):
-        return JSONResponse({"error": "that is no approval id; one looks like A-3f9c2b1d0e4a"}, 400)
+        return JSONResponse({"error": "that is no approval id; one looks like A-3f9c2b1d0e4a7c58b6d1f2e390a4c7d5"}, 400)
 
     def act() -> Json:
         daemon.approve(name, by)

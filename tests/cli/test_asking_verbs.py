@@ -174,7 +174,7 @@ def test_what_is_held_is_let_through_by_its_id(holdfast: Holdfast, held: str, si
         code, out, _ = holdfast(verb)
         assert code == 4, verb
         assert narrow(out)
-    assert f"  to let the held changes through: holdfast approve {held}\n" in holdfast("plan")[1]
+    assert f"  to let this through: holdfast approve {held}\n" in holdfast("plan")[1]
     assert holdfast("approve", held) == (0, f"approved {held}; it holds for 24 hours and is used once\n", "")
     assert holdfast("apply")[0] == 0
     assert set(_exports(site)) == {f"{NQN}s"}
@@ -182,9 +182,9 @@ def test_what_is_held_is_let_through_by_its_id(holdfast: Holdfast, held: str, si
 
 def test_approving_what_nobody_holds(holdfast: Holdfast, held: str, site: Premises) -> None:
     """Guards a slip in the id: it is refused, and nothing goes through."""
-    code, out, err = holdfast("approve", "A-000000000000")
+    code, out, err = holdfast("approve", "A-00000000000000000000000000000000")
     assert (code, out) == (3, "")
-    assert err.startswith("holdfast approve: nothing waits for approval A-000000000000; ")
+    assert err.startswith("holdfast approve: nothing waits for approval A-00000000000000000000000000000000; ")
     assert answer(holdfast, "approve", held) == (
         0, {"apiVersion": "holdfast.dev/v1alpha1", "kind": "Approval", "id": held},
     )  # fmt: skip

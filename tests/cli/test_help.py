@@ -80,7 +80,7 @@ def test_version(holdfast: Holdfast) -> None:
         (["events", "--limit", "0"], "'0' is not a number from 1 to 1000"),
         (["events", "--limit", "00000001001"], "is not a number from 1 to 1000"),
         (["approve"], "ID"),
-        (["approve", "A-1"], "'A-1' is no approval id; one looks like A-3f9c2b1d0e4a"),
+        (["approve", "A-1"], "'A-1' is no approval id; one looks like A-3f9c2b1d0e4a7c58b6d1f2e390a4c7d5"),
         (["import"], "then say --confirm"),
         (["demo", "--port", "65536"], "'65536' is not a port from 0 to 65535"),
         (["demo", "--port", "-1"], "'-1' is not a port from 0 to 65535"),

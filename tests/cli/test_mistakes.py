@@ -239,7 +239,7 @@ def test_a_webhook_secret_that_cannot_be_used(holdfast: Holdfast, site: Premises
 
 @pytest.mark.parametrize(
     "words",
-    [["plan"], ["apply"], ["status"], ["events"], ["drift"], ["approve", "A-000000000000"], ["import", "--confirm"]],
+    [["plan"], ["apply"], ["status"], ["events"], ["drift"], ["approve", f"A-{0:032x}"], ["import", "--confirm"]],
     ids=lambda words: words[0],
 )
 def test_a_daemon_that_does_not_run(holdfast: Holdfast, site: Premises, words: list[str]) -> None:

@@ -20,7 +20,7 @@ from reconciler.serve.application import PLACES, application
 from reconciler.serve.server import Server, hosts_of, listen
 
 MEANT = {"X_Holdfast": "1"}
-ASKED = "A-0123456789ab"
+ASKED = "A-0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from reconciler import gate
 from reconciler.gate import NotReady
 
 DAY = 86400.0
-IDS = ("A-000000000001", "A-000000000002", "A-000000000003", "A-000000000004")
+IDS = tuple(f"A-{number:032x}" for number in range(1, 5))
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_an_approval_is_granted_anew(here: Station) -> None:
 def test_only_what_waits_can_be_approved(here: Station) -> None:
     """Guards people against typing errors: an id that no plan asks for is refused, now and for later."""
     asked = here.hold_something()
-    with pytest.raises(NotReady, match="nothing waits for approval A-000000000001"):
+    with pytest.raises(NotReady, match=f"nothing waits for approval {IDS[0]}"):
         here.daemon.approve(IDS[0], "ada")
     assert here.world.house.ledger.approvals(here.world.clock.now()) == frozenset()
     here.daemon.approve(asked, "ada")

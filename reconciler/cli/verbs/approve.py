@@ -15,7 +15,7 @@ from reconciler.cli.screen import show, show_json
 HELP = "let held changes through, once"
 EXAMPLES = """\
 example:
-  holdfast approve A-3f9c2b1d0e4a  the id that `holdfast plan` shows
+  holdfast approve A-3f9c2b1d0e4a7c58b6d1f2e390a4c7d5  the id that a plan shows
 
 exit codes: 0 approved, 2 usage or a broken configuration, 3 the daemon is
 unreachable, or nothing waits for it"""
@@ -38,8 +38,8 @@ def run(arguments: Namespace) -> Exit:
 
 
 def _id(text: str) -> str:
-    if not re.fullmatch(r"A-[0-9a-f]{12}", text):
-        raise ArgumentTypeError(f"{text!r} is no approval id; one looks like A-3f9c2b1d0e4a")
+    if not re.fullmatch(r"A-[0-9a-f]{32}", text):
+        raise ArgumentTypeError(f"{text!r} is no approval id; one looks like A-3f9c2b1d0e4a7c58b6d1f2e390a4c7d5")
     return text
 
 

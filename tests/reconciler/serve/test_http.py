@@ -135,7 +135,7 @@ def test_a_unix_socket_is_its_owners_and_knows_its_names(site: Desk, tmp_path: P
         assert client.ask("/healthz", Host="evil.example.com").status == 421
 
 
-@pytest.mark.parametrize("path", ["/apply", "/reconcile", "/confirm", "/approve/A-0123456789ab"])
+@pytest.mark.parametrize("path", ["/apply", "/reconcile", "/confirm", "/approve/A-0123456789abcdef0123456789abcdef"])
 def test_a_write_must_be_meant(site: Desk, client: Client, path: str) -> None:
     """Guards against forms of other sites: without our header nothing is done."""
     assert client.ask(path, "POST").status == 403
@@ -151,7 +151,7 @@ def test_an_approval_is_granted_by_its_id(site: Desk, client: Client) -> None:
     asked = approval_id("node-1", [back])
     assert client.ask(f"/approve/{asked}?by=ada", "POST", **MEANT).json == {"approved": asked}
     assert client.ask("/approve/everything", "POST", **MEANT).status == 400
-    assert client.ask("/approve/A-0123456789ab", "POST", **MEANT).status == 409
+    assert client.ask("/approve/A-0123456789abcdef0123456789abcdef", "POST", **MEANT).status == 409
     assert site.house.ledger.approvals(site.clock.now()) == {asked}
     assert site.house.history.events(1)[0].message.startswith(f"{asked} by ada")
 
