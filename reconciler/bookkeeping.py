@@ -14,8 +14,8 @@ from reconciler.house import House
 from reconciler.ledger.identities import seals
 from reconciler.owning import Owning
 from reconciler.plan import Execution, Outcome, Plan
-from reconciler.planner import View
 from reconciler.planner.showing import identities
+from reconciler.planner.view import View
 from reconciler.status import conditions
 from reconciler.telling import corrected, ends, rebound, step_events, told_failures
 

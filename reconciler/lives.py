@@ -17,7 +17,7 @@ from reconciler.journal import Journal
 from reconciler.ledger import Ledger
 from reconciler.ledger.sessions import Session
 from reconciler.plan import Phase
-from reconciler.planner import Writer
+from reconciler.planner.view import Writer
 
 
 @dataclass(frozen=True, slots=True)

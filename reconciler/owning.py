@@ -14,8 +14,8 @@ from reconciler.house import House
 from reconciler.journal import Entry, Patience, is_seen, settle
 from reconciler.lives import Life
 from reconciler.plan import Phase, Record
-from reconciler.planner import BEARS_DATA, Doubt, Owned
-from reconciler.planner.view import Digest
+from reconciler.planner.draft import BEARS_DATA
+from reconciler.planner.view import Digest, Doubt, Owned
 from reconciler.policy import DAY
 from reconciler.secrets import SecretError
 from schemas.resources import ResourceKey

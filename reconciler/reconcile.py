@@ -22,9 +22,11 @@ from reconciler.ledger.identities import seals
 from reconciler.lives import Lives
 from reconciler.owning import Owning
 from reconciler.plan import Execution, Outcome, Phase, Plan, Record, StepResult
-from reconciler.planner import View, plan, unproven, unproven_keys
+from reconciler.planner import plan, unproven
 from reconciler.planner.keys import wanted_keys
+from reconciler.planner.stacks import unproven_keys
 from reconciler.planner.usage import only_usage_changed
+from reconciler.planner.view import View
 from reconciler.recovery import recovered
 from reconciler.status import unreachable
 

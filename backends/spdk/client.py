@@ -20,7 +20,6 @@ from backends.spdk.transport import ANSWER_LIMIT, Transport
 from schemas.resources import Json
 
 READ_TIMEOUT = 30.0  # seconds
-WRITE_TIMEOUT = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,6 @@ from reconciler.importing.exports import hosts, subsystems, target
 from reconciler.importing.site import Manifest, Site
 from reconciler.importing.volumes import pools, volumes
 
-__all__ = ["Imported", "import_target"]
-
 
 @dataclass(frozen=True)
 class Imported:

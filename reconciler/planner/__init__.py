@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from backends.contract import Action
 from backends.objects import OWNER_MARKER, ObjectKey, ObjectKind
-from reconciler.plan import Difference, Drift, DriftClass, Hazard, Held, Plan
+from reconciler.plan import Difference, Drift, DriftClass, Held, Plan
 from reconciler.planner.capacity import tell_capacity
 from reconciler.planner.devices import plan_devices, plan_transports
 from reconciler.planner.doubts import remark_doubts
-from reconciler.planner.draft import BEARS_DATA, Draft
+from reconciler.planner.draft import Draft
 from reconciler.planner.encryption import plan_encryption
 from reconciler.planner.exports import plan_exports
 from reconciler.planner.foreign import plan_foreign
@@ -24,12 +24,10 @@ from reconciler.planner.provisioning import settle_tasks
 from reconciler.planner.schedules import plan_schedules
 from reconciler.planner.sessions import plan_sessions
 from reconciler.planner.sole import remark_company
-from reconciler.planner.stacks import unproven_keys, unproven_members
+from reconciler.planner.stacks import unproven_members
 from reconciler.planner.target import plan_target
-from reconciler.planner.view import Doubt, Owned, Spending, View, Writer
+from reconciler.planner.view import View
 from reconciler.planner.withhold import used_drift, withhold
-
-__all__ = ["BEARS_DATA", "Doubt", "Hazard", "Owned", "Spending", "View", "Writer", "plan", "unproven", "unproven_keys"]
 
 
 def unproven(view: View) -> frozenset[str]:

@@ -20,7 +20,6 @@ POINTS: Mapping[str, str] = {  # events that are a moment: reason → how it is 
     "Applied": "applied",
     "TargetRestarted": "restart",
 }
-SITE = ""  # the lane of what is about no target
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from reconciler.journal import SETTLE, Journal, Patience, settle
 from reconciler.ledger import Ledger
 from reconciler.ledger.sessions import Session
 from reconciler.plan import Phase, Record, created, deleted, updated
-from reconciler.planner import Spending
+from reconciler.planner.view import Spending
 from reconciler.policy import BUILT_IN, Budget, Policy
 from reconciler.store import StateError, Store
 from schemas.resources import ResourceKey

@@ -20,8 +20,7 @@ from reconciler import identity
 from reconciler.demo.initiator import Initiator
 from reconciler.demo.witness import Witness
 from reconciler.plan import Phase
-from reconciler.planner import Doubt
-from reconciler.planner.view import reading
+from reconciler.planner.view import Doubt, reading
 from reconciler.reconcile import Verdict
 from schemas.resources import ResourceKey
 

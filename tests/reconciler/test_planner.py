@@ -32,7 +32,7 @@ from world import FOREVER, SITE, device_uuid, manifest, subsystem, volume
 from backends.objects import Bdev, LvolStore, ObjectKind
 from reconciler import identity
 from reconciler.plan import Phase, plan_json
-from reconciler.planner import Owned, Writer
+from reconciler.planner.view import Owned, Writer
 from reconciler.policy import BUILT_IN
 
 

@@ -13,7 +13,7 @@ from world import NQN, START, host, removal
 from backends.contract import Action
 from backends.objects import ObjectKey, ObjectKind
 from reconciler.plan import Hazard, Phase
-from reconciler.planner import Doubt
+from reconciler.planner.view import Doubt
 
 
 def test_a_withdrawn_volume_loses_its_export_and_keeps_its_bytes() -> None:

@@ -12,7 +12,7 @@ from world import GENEROUS, NQN, START, removal, subsystem, volume
 
 from backends.contract import Action, Gap
 from backends.objects import AllowedHost, Listener, Namespace, ObjectKey, ObjectKind, QosLimits
-from reconciler.planner import Doubt, Spending, Writer
+from reconciler.planner.view import Doubt, Spending, Writer
 from reconciler.policy import BUILT_IN, Budget, Policy
 
 

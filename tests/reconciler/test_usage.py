@@ -12,8 +12,9 @@ from planning import FOLDER, MIB, Case, base, live_subsystem, lvol, store
 from world import World, node, subsystem, volume
 
 from backends.objects import LiveObject, Lvol, LvolStore, QosLimits
-from reconciler.planner import View, plan
+from reconciler.planner import plan
 from reconciler.planner.usage import only_usage_changed
+from reconciler.planner.view import View
 
 CHANGES: dict[str, Any] = {
     "size": 16 * MIB,

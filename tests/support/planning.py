@@ -32,7 +32,8 @@ from backends.objects import (
 from reconciler import identity
 from reconciler.desired import DesiredState
 from reconciler.plan import Phase, Plan, Record
-from reconciler.planner import Owned, View, plan
+from reconciler.planner import plan
+from reconciler.planner.view import Owned, View
 from reconciler.policy import policy_of
 from reconciler.resolving import desired_state
 from schemas.resources import ResourceKey
