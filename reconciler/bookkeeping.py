@@ -11,6 +11,7 @@ from reconciler.breaker import noted
 from reconciler.corrections import changes, corrections
 from reconciler.history import Event
 from reconciler.house import House
+from reconciler.ledger.attempts import Setback
 from reconciler.ledger.identities import seals
 from reconciler.owning import Owning
 from reconciler.plan import Execution, Outcome, Plan
@@ -53,7 +54,7 @@ class Bookkeeper:
         self._close_drifts(todo, execution)
         if not todo.strayed:
             self._clean = view.now
-        self._note_failures(execution, now)
+        self._note_failures(execution, now, todo.revision)
         house.ledger.handle(self.target, self._owning.asked_for(view.target))
         house.ledger.corrected(self.target, corrected(todo, execution), now)
         house.history.note_conditions(self.target, conditions([*view.wishes], todo, execution), now, todo.revision)
@@ -71,15 +72,15 @@ class Bookkeeper:
         closed = [correction.drift for correction in done if correction.is_among(seen)]
         self.house.history.close_drifts(self.target, closed, self.house.clock.now())
 
-    def _note_failures(self, execution: Execution, now: float) -> None:
+    def _note_failures(self, execution: Execution, now: float, revision: str) -> None:
         ledger = self.house.ledger
         known = ledger.failures(self.target)
-        failed = {result.step.resource for result in execution.of(Outcome.FAILED)}
-        for resource in sorted(failed):
+        failed = {result.step.resource: result.message for result in execution.of(Outcome.FAILED)}
+        for resource, message in sorted(failed.items()):
             count = known.get(resource, (0, 0.0))[0] + 1
-            ledger.failed(self.target, resource, count, now + delay(count))
+            ledger.failed(self.target, resource, count, now + delay(count), Setback(message, revision))
         ledger.note_failures(self.target, told_failures(execution, now))
-        fine = {result.step.resource for result in execution.of(Outcome.OK)} - failed
+        fine = {result.step.resource for result in execution.of(Outcome.OK)} - failed.keys()
         ledger.succeeded(self.target, fine & known.keys())
         self._note_circuit(execution, now)
 

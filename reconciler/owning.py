@@ -77,7 +77,8 @@ class Owning:
             marker=life.session.owner,
             alive_since=life.session.since,
             quarantined={entry.key: self._doubt(entry, observed) for entry in entries},
-            not_before=self._not_before(desired.targets[self.target]),
+            not_before=self._not_before(desired),
+            setbacks={key: setback.message for key, setback in ledger.setbacks(self.target).items()},
             corrections=ledger.corrections(self.target, now - desired.policy.contested_within),
             elsewhere=ledger.elsewhere(self.target),
             opened=ledger.opened(self.target, life.session.address),
@@ -108,11 +109,12 @@ class Owning:
             policy=ledger.policy_in_force(),
         )
 
-    def _not_before(self, wish: TargetWish) -> dict[ResourceKey, float]:
-        """Back-off of each resource; none for one that somebody asks a run for."""
-        asked = self.asked_for(wish)
-        failures = self.house.ledger.failures(self.target)
-        return {key: not_before for key, (_, not_before) in failures.items() if key not in asked}
+    def _not_before(self, desired: DesiredState) -> dict[ResourceKey, float]:
+        """Back-off of each resource: none for one that somebody asks a run for, over when another revision came."""
+        ledger, asked = self.house.ledger, self.asked_for(desired.targets[self.target])
+        setbacks, failures = ledger.setbacks(self.target), ledger.failures(self.target)
+        latest = {key for key, setback in setbacks.items() if setback.revision == desired.revision}
+        return {key: at if key in latest else 0.0 for key, (_, at) in failures.items() if key not in asked}
 
     def asked_for(self, wish: TargetWish) -> dict[ResourceKey, str]:
         """Resources whose manifest asks for a run (holdfast.dev/requestedAt) that has not been made."""

@@ -19,6 +19,8 @@ class Ledger(Sessions, Consents, Identities, Hosts, Attempts, Revisions):
             ("spending", "at"), ("corrections", "at"), ("approvals", "expires"), ("failures", "not_before"),
         ):  # fmt: skip
             self._store.write(f"DELETE FROM {table} WHERE {moment} < ?", [(before,)])  # noqa: S608  # names from above
+        told = "SELECT 'setback/' || target || '/' || resource FROM failures"
+        self._store.write(f"DELETE FROM meta WHERE key LIKE 'setback/%' AND key NOT IN ({told})", [()])  # noqa: S608  # constant
         old = [(f"paths/{nqn}",) for nqn, taken in self.paths_taken().items() if taken.at < before]
         self._store.write("DELETE FROM meta WHERE key = ?", old)
         in_use = (self.accepted(), self.converged()[0])

@@ -22,6 +22,13 @@ class Failure(NamedTuple):
     message: str
 
 
+class Setback(NamedTuple):
+    """How an attempt came to nothing, and what was declared then."""
+
+    message: str
+    revision: str
+
+
 class Attempts(Book):
     """What is remembered of attempts from one tick to the next."""
 
@@ -83,16 +90,26 @@ class Attempts(Book):
     def set_breaker(self, target: str, breaker: Breaker) -> None:
         self.set(f"breaker/{target}", canonical(breaker.to_json()))
 
-    def failed(self, target: str, resource: ResourceKey, count: int, not_before: float) -> None:
-        self._store.write(
-            "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", [(target, resource.text, count, not_before)]
-        )
+    def failed(self, target: str, resource: ResourceKey, count: int, not_before: float, how: Setback) -> None:
+        """An attempt came to nothing: so many in a row, and none before a time, in seconds since 1970."""
+        with self._store.writing() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", (target, resource.text, count, not_before)
+            )
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_setback(target, resource), canonical([*how])))
+
+    def setbacks(self, target: str) -> Mapping[ResourceKey, Setback]:
+        """How the last attempt at each resource came to nothing."""
+        prefix = f"setback/{target}/"
+        rows = self._store.rows("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(prefix), prefix)
+        return {ResourceKey.of_text(key.removeprefix(prefix)): Setback(*json.loads(told)) for key, told in rows}
 
     def succeeded(self, target: str, resources: Iterable[ResourceKey]) -> None:
+        gone = sorted(set(resources))
         self._store.write(
-            "DELETE FROM failures WHERE target = ? AND resource = ?",
-            [(target, r.text) for r in sorted(set(resources))],
+            "DELETE FROM failures WHERE target = ? AND resource = ?", [(target, key.text) for key in gone]
         )
+        self._store.write("DELETE FROM meta WHERE key = ?", [(_setback(target, key),) for key in gone])
 
     def failures(self, target: str) -> Mapping[ResourceKey, tuple[int, float]]:
         """Failed attempts in a row and the time before which there is no next one."""
@@ -112,3 +129,7 @@ class Attempts(Book):
         ):
             found[ObjectKey(ObjectKind(kind), name), path].append(at)
         return {field: tuple(times) for field, times in found.items()}
+
+
+def _setback(target: str, resource: ResourceKey) -> str:
+    return f"setback/{target}/{resource.text}"

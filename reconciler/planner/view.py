@@ -109,6 +109,7 @@ class Owned:
     alive_since: float = 0.0  # when this life of the target was first met, seconds since 1970
     quarantined: Mapping[ObjectKey, Doubt] = field(default_factory=dict)  # what an unanswered request may be at
     not_before: Mapping[ResourceKey, float] = field(default_factory=dict)  # back-off, seconds since 1970
+    setbacks: Mapping[ResourceKey, str] = field(default_factory=dict)  # how the last attempt came to nothing
     corrections: Mapping[tuple[ObjectKey, str], tuple[float, ...]] = field(default_factory=dict)
     elsewhere: Mapping[ResourceKey, str] = field(default_factory=dict)  # what bears data on other targets → which
     opened: Mapping[str, str] = field(

@@ -155,7 +155,8 @@ def _backing_off(view: View, proposal: Proposal) -> Hold | None:
     left = view.owned.not_before.get(proposal.resource, 0.0) - view.now
     if not 0 < left <= LONGEST:  # longer: the clock was put back
         return None
-    return Hold("BackingOff", f"failed before; next attempt in {left:.0f} s", waiting=True)
+    how = view.owned.setbacks.get(proposal.resource, "")
+    return Hold("BackingOff", f"failed before{how and f' ({how})'}; next attempt in {left:.0f} s", waiting=True)
 
 
 def _contested(view: View, proposal: Proposal) -> Hold | None:

@@ -157,6 +157,25 @@ def test_a_contested_field_has_a_record_of_that_class(site: World) -> None:
 # --- asked for
 
 
+def test_what_backs_off_says_how_it_failed_and_another_commit_is_tried_at_once(site: World) -> None:
+    """Guards a person who has mended the cause against waiting out the pause, and against not knowing the cause."""
+    site.simulators["n1"].before("bdev_lvol_create", lambda *_: Refuse(-12, "no memory"))
+    site.commit(volume("a"))
+    for _ in range(6):
+        site.tick()
+        site.clock.advance(1.5)
+    site.tick()
+    pause = next(held for held in site.tick().plan.held if held.reason == "BackingOff")
+    assert "no memory" in pause.message
+    tries = site.simulators["n1"].calls["bdev_lvol_create"]
+
+    site.commit(volume("a"), volume("b"))
+    site.tick()
+    site.tick()
+
+    assert site.simulators["n1"].calls["bdev_lvol_create"] == tries + 2  # a again and b, once each
+
+
 def test_a_run_that_a_manifest_asks_for_is_made_at_once_and_echoed(site: World) -> None:
     """Guards requestedAt: what backs off is tried again, once for each request."""
     site.simulators["n1"].before("bdev_lvol_create", lambda *_: Refuse(-12, "no memory"))

@@ -36,6 +36,7 @@ from reconciler.address import address_of, machine_of
 from reconciler.desired import Placement
 from reconciler.journal import SETTLE, Journal, Patience, settle
 from reconciler.ledger import Ledger
+from reconciler.ledger.attempts import Setback
 from reconciler.ledger.sessions import Session
 from reconciler.plan import Phase, Record, created, deleted, updated
 from reconciler.planner.view import Spending
@@ -474,8 +475,10 @@ def test_old_matters_are_forgotten_and_what_is_in_force_is_not(database: Store) 
         ledger.accept(f"r{number}", "subject", Policy(budget=Budget(disruptive=number)), START + number)
     ledger.converge("r1", START)
     ledger.approve("A-1", "me", START, START + 1)
-    ledger.failed("n1", key("Volume", "a"), 3, START)
+    ledger.failed("n1", key("Volume", "a"), 3, START, Setback("no memory", "r0"))
+    ledger.failed("n1", key("Volume", "b"), 3, START + 200, Setback("no space", "r3"))
     ledger.prune(START + 100)
     assert database.rows("SELECT revision FROM revisions") == [("r1",), ("r3",)]
     assert ledger.policy_in_force().budget.disruptive == 1
-    assert (ledger.approver("A-1"), ledger.failures("n1")) == (None, {})
+    assert (ledger.approver("A-1"), [*ledger.failures("n1")]) == (None, [key("Volume", "b")])
+    assert ledger.setbacks("n1") == {key("Volume", "b"): Setback("no space", "r3")}

@@ -11,6 +11,7 @@ from world import World, manifest, removal, volume, world
 
 from backends.spdk.simulator import DropAfter
 from reconciler.breaker import Breaker
+from reconciler.ledger.attempts import Setback
 from reconciler.plan import Memory, Served
 
 HOUR, DAY = 3600.0, 86400.0
@@ -112,7 +113,7 @@ def test_a_failure_before_the_clock_was_put_back_is_not_waited_for(site: World) 
     site.commit()
     assert site.desired
     disk = site.desired.targets["n1"].devices[0].wish.key
-    site.house.ledger.failed("n1", disk, 3, site.clock.now() + 60)
+    site.house.ledger.failed("n1", disk, 3, site.clock.now() + 60, Setback("refused", site.desired.revision))
     assert "BackingOff" in site.reasons(site.tick())
     site.clock.advance(-1000 * DAY)
     assert "BackingOff" not in site.reasons(site.tick())
