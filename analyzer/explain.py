@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from analyzer.rule import Rule
 from analyzer.rules import RULES
+from schemas.annotations import Annotation, annotations
 from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Reference, Settings, Transition, our_kinds, settings
 from schemas.reasons import Reason, reasons
 from schemas.resources import Json
@@ -25,7 +26,7 @@ class FieldTopic:
     field: Field
 
 
-Topic: TypeAlias = "Kind | FieldTopic | Rule | Reason | Settings"
+Topic: TypeAlias = "Kind | FieldTopic | Rule | Reason | Settings | Annotation"
 
 
 class UnknownTopic(Exception):
@@ -33,7 +34,10 @@ class UnknownTopic(Exception):
 
 
 def find(subject: str) -> Topic:
-    """What a subject means: `Volume`, `vol`, `Volume.size`, `dangling-reference`, `KeptLarger`. Raises UnknownTopic."""
+    """What a subject means: `Volume`, `vol`, `Volume.size`, `dangling-reference`, `KeptLarger`, an annotation.
+
+    Raises UnknownTopic.
+    """
     rules = {rule.id: rule for rule in RULES}
     if subject in rules:
         return rules[subject]
@@ -41,12 +45,19 @@ def find(subject: str) -> Topic:
         return reason
     if subject in settings():
         return settings()[subject]
+    if subject in (notes := {short(name): name for name in annotations()} | {name: name for name in annotations()}):
+        return annotations()[notes[subject]]
     name, _, path = subject.partition(".")
     kind = _kind_names().get(name.casefold())
     if kind is None:
-        known = [*rules, *reasons(), *(kind.name for kind in our_kinds().values())]
-        raise UnknownTopic(f"no kind, rule or reason is called {quoted(name)}{did_you_mean(name, known)}")
+        known = [*rules, *reasons(), *(kind.name for kind in our_kinds().values()), *notes]
+        raise UnknownTopic(f"no kind, rule, reason or annotation is called {quoted(name)}{did_you_mean(name, known)}")
     return FieldTopic(kind, _field(kind, path)) if path else kind
+
+
+def short(annotation: str) -> str:
+    """`adopt` of `holdfast.dev/adopt`."""
+    return annotation.rpartition("/")[2]
 
 
 def children(whole: Kind | Settings, path: FieldPath) -> tuple[Field, ...]:
@@ -63,6 +74,8 @@ def to_json(topic: Topic) -> dict[str, Json]:
             return {"file": topic.name, "fields": [_setting_json(field) for field in topic.fields.values()]}
         case Reason():
             return {"reason": topic.name, "meaning": topic.meaning, "act": topic.act}
+        case Annotation():
+            return {"annotation": topic.name, "meaning": topic.meaning, "value": topic.value, "example": topic.example}
         case FieldTopic():
             return field_json(topic.kind, topic.field)
     return kind_json(topic)
@@ -169,6 +182,12 @@ def _field(kind: Kind, path: str) -> Field:
 
 
 def index() -> dict[str, Json]:
-    """Every kind, rule, reason and configuration file by name."""
+    """Every kind, rule, reason, annotation and configuration file by name."""
     rules = sorted(rule.id for rule in RULES)
-    return {"kinds": [*our_kinds()], "rules": [*rules], "reasons": [*sorted(reasons())], "settings": [*settings()]}
+    return {
+        "kinds": [*our_kinds()],
+        "rules": [*rules],
+        "reasons": [*sorted(reasons())],
+        "annotations": [*annotations()],
+        "settings": [*settings()],
+    }

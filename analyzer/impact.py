@@ -200,7 +200,9 @@ def _destroyed(pair: Pair, fields: Sequence[FieldChange]) -> ResourceKey | None:
     """Whose bytes are gone afterwards: what a Removal names, or what was deleted itself."""
     if worst(field.hazard for field in fields) != "data-loss":
         return None
-    return removal_ref(pair.after) if pair.after and pair.key.kind == REMOVAL else pair.key
+    if pair.after is None:
+        return pair.key
+    return removal_ref(pair.after) if pair.key.kind == REMOVAL else None
 
 
 def _reach(pair: Pair, base: ResourceGraph, head: ResourceGraph, fields: Sequence[FieldChange]) -> tuple[Reached, ...]:

@@ -11,6 +11,7 @@ from analyzer.explain import FieldTopic, Topic, children, reference_of, transiti
 from analyzer.rule import Rule
 from analyzer.rules import RULES
 from analyzer.scalar import resolve
+from schemas.annotations import Annotation, annotations
 from schemas.kinds import ITEM, Field, FieldPath, Kind, Reference, Settings, Transition, our_kinds, settings
 from schemas.reasons import Reason, reasons
 from schemas.resources import Json
@@ -21,7 +22,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9/][-A-Za-z0-9_./]*(:[-A-Za-z0-9_./]+)*")
 
 
 def render(topic: Topic) -> str:
-    """Everything about a kind, a field, a rule, a reason or a configuration file."""
+    """Everything about a kind, a field, a rule, a reason, an annotation or a configuration file."""
     match topic:
         case Rule():
             return topic.page
@@ -29,13 +30,15 @@ def render(topic: Topic) -> str:
             return _text(_settings(topic))
         case Reason():
             return _text(_reason(topic))
+        case Annotation():
+            return _text(_annotation(topic))
         case FieldTopic():
             return _text(_field(topic.kind, topic.field))
     return _text(_kind(topic))
 
 
 def render_index() -> str:
-    """Every kind, every rule and every reason."""
+    """Every kind, rule, reason, annotation and configuration file."""
     kinds = [(f"{kind.name} ({', '.join(kind.short_names)})", kind.description) for kind in our_kinds().values()]
     rules = [(rule.id, f"{rule.severity}: {rule.summary}") for rule in sorted(RULES, key=lambda rule: rule.id)]
     words = textwrap.wrap(", ".join(sorted(reasons())), WIDTH - 2)
@@ -49,6 +52,9 @@ def render_index() -> str:
             "",
             "Reasons",
             *(f"  {line}" for line in words),
+            "",
+            "Annotations",
+            *_table((note.name, note.meaning) for note in annotations().values()),
             "",
             *_files(),
         ]
@@ -110,6 +116,14 @@ def _reason(reason: Reason) -> Iterator[str]:
     yield from _prose(reason.meaning)
     if reason.act:
         yield from ("", "What to do", *_prose(reason.act))
+
+
+def _annotation(note: Annotation) -> Iterator[str]:
+    yield note.name
+    yield ""
+    yield from _prose(note.meaning)
+    yield from ("", "What may be written", *_prose(note.value))
+    yield from ("", "Example", "  metadata:", "    annotations:", f"      {note.name}: {note.example}")
 
 
 def _deletions(kind: Kind) -> Iterator[tuple[str, str]]:

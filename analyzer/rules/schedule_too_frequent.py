@@ -18,7 +18,7 @@ def check(case: Case) -> Iterator[Hit]:
         runs = Calendar(schedule.spec["cron"], schedule.spec["timeZone"]).between(now, now + 8 * DAY, LOOKED_AT)
         gap = min((later - earlier for earlier, later in pairwise(runs)), default=DAY)
         if gap < SHORTEST:
-            message = f"{schedule.key} runs {gap / 60:.0f} minute(s) apart; 5 is the least that is sensible"
+            message = f"{schedule.key} runs every {gap / 60:.0f} min at times; 5 min is the least that is sensible"
             advice = "run it less often: every snapshot holds up the volume's I/O and adds a level to read through"
             yield hit(schedule, ("spec", "cron"), message, advice)
 

@@ -20,6 +20,7 @@ from backends.objects import (
     Subsystem,
 )
 from reconciler.backoff import LONGEST
+from reconciler.dates import iso
 from reconciler.plan import Cause, Drift, DriftClass, Hazard
 from reconciler.planner.children import nqns
 from reconciler.planner.circuit import through_circuit
@@ -125,7 +126,7 @@ def _suspended(view: View, _: Proposal) -> Hold | None:
     pause = view.target.suspension
     if pause is None or not view.is_suspended:
         return None
-    return Hold("Suspended", f"suspended: {pause.reason}", waiting=True)
+    return Hold("Suspended", f"nothing is changed until {iso(pause.until)}: {pause.reason}", waiting=True)
 
 
 def _recovering(view: View, proposal: Proposal) -> Hold | None:

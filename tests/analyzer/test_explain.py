@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+import schemas
 from analyzer.explain import FieldTopic, UnknownTopic, find, index, to_json
 from analyzer.render import explain as text
 from analyzer.rule import Rule
 from analyzer.rules import RULES
+from schemas.annotations import annotations
 from schemas.kinds import Kind, our_kinds, settings
 from schemas.reasons import reasons
+
+ROOT = Path(schemas.__file__).parent.parent
 
 
 @pytest.mark.parametrize("name", ["Volume", "volume", "volumes", "vol", "VOL"])
@@ -34,13 +39,16 @@ def test_names_of_fields(name: str) -> None:
 
 
 UNKNOWN = [
-    ("Volum", 'no kind, rule or reason is called "Volum"; did you mean "Volume"?'),
-    ("KeptLargest", 'no kind, rule or reason is called "KeptLargest"; did you mean "KeptLarger"?'),
-    ("dangling-refrence", 'no kind, rule or reason is called "dangling-refrence"; did you mean "dangling-reference"?'),
+    ("Volum", 'no kind, rule, reason or annotation is called "Volum"; did you mean "Volume"?'),
+    ("KeptLargest", 'no kind, rule, reason or annotation is called "KeptLargest"; did you mean "KeptLarger"?'),
+    (
+        "dangling-refrence",
+        'no kind, rule, reason or annotation is called "dangling-refrence"; did you mean "dangling-reference"?',
+    ),
     ("Volume.sise", 'Volume has no field "sise"; did you mean "size"?'),
     ("Volume.qos.iop", 'spec.qos has no field "iop"; did you mean "iops"?'),
     ("Volume.size.x", 'spec.size has no field "x"'),
-    ("", 'no kind, rule or reason is called ""'),
+    ("", 'no kind, rule, reason or annotation is called ""'),
 ]
 
 
@@ -156,3 +164,17 @@ What to do
   Declare the larger size, or move the data to a new volume.
 """
     )
+
+
+def test_text_of_an_annotation() -> None:
+    """An annotation is explained by its name with and without the prefix, with what may be written there."""
+    told = text.render(find("holdfast.dev/drift-ignore"))
+    assert told == text.render(find("drift-ignore"))
+    assert told.endswith("metadata:\n    annotations:\n      holdfast.dev/drift-ignore: spec.qos.readMBps\n")
+
+
+def test_every_annotation_is_explained() -> None:
+    """Whatever the program reads under holdfast.dev/ is in the table, and the table has nothing else."""
+    packages = ("analyzer", "reconciler", "schemas")
+    sources = [path.read_text("utf-8") for package in packages for path in (ROOT / package).rglob("*.py")]
+    assert set(re.findall(r'= "(holdfast\.dev/[A-Za-z-]+)"', "\n".join(sources))) == set(annotations())

@@ -1,4 +1,4 @@
-"""`holdfast explain`: what a kind, a field, a rule or a reason means."""
+"""`holdfast explain`: what a kind, a field, a rule, a reason or an annotation means."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import add_output
 from reconciler.cli.screen import show
 
-HELP = "explain a kind, a field, a rule or a reason; or list them"
+HELP = "explain a kind, field, rule, reason or annotation; or list them"
 EXAMPLES = """\
 examples:
-  holdfast explain                     every kind, rule and reason
+  holdfast explain                     every kind, rule, reason, annotation
   holdfast explain Volume              a kind (also: volumes, vol)
   holdfast explain Volume.size         a field, and what changing it means
   holdfast explain dangling-reference  a rule
   holdfast explain KeptLarger          a reason that status gives
+  holdfast explain drift-ignore        an annotation under holdfast.dev/
   holdfast explain .holdfast.yaml      a configuration file
 
 exit codes: 0 explained, 2 there is no such thing"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("subject", nargs="?", metavar="KIND[.FIELD]|RULE|REASON", help="what to explain")
+    parser.add_argument("subject", nargs="?", metavar="KIND[.FIELD]|RULE|REASON|ANNOTATION", help="what to explain")
     add_output(parser)
 
 
