@@ -136,6 +136,20 @@ def test_a_removal_destroys_what_it_names(lint: Lint, house: House) -> None:
     assert (withdrawn.hazard, withdrawn.changes[0].destroys) == ("safe", None)
 
 
+SCHEDULE = """\
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: SnapshotSchedule
+metadata: {name: nightly, namespace: team-a}
+spec: {selector: {matchLabels: {backup: nightly}}, cron: "0 2 * * *", timeZone: Etc/UTC, retain: {daily: %d}}
+"""
+
+
+def test_a_stricter_retention_loses_snapshots_and_not_the_schedule(lint: Lint, house: House) -> None:
+    """A schedule that keeps less is data-loss of what it took; it is not itself named as destroyed."""
+    [change] = compare(lint, house | {"s.yaml": SCHEDULE % 7}, house | {"s.yaml": SCHEDULE % 2}).changes
+    assert (change.hazard, change.destroys) == ("data-loss", None)
+
+
 def test_a_removal_together_with_its_volume(lint: Lint, house: House) -> None:
     """Consent and deletion in one commit destroy one volume, whose size and users are known."""
     base = house | {"db.yaml": house["db.yaml"].replace("size:", "reclaimPolicy: Delete, size:")}
