@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from analyzer.rule import Rule
 from analyzer.rules import RULES
-from schemas.annotations import Annotation, annotations
+from schemas.annotations import Annotation, known_annotations
 from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Reference, Settings, Transition, our_kinds, settings
 from schemas.reasons import Reason, reasons
 from schemas.resources import Json
@@ -45,8 +45,10 @@ def find(subject: str) -> Topic:
         return reason
     if subject in settings():
         return settings()[subject]
-    if subject in (notes := {short(name): name for name in annotations()} | {name: name for name in annotations()}):
-        return annotations()[notes[subject]]
+    if subject in (
+        notes := {short(name): name for name in known_annotations()} | {name: name for name in known_annotations()}
+    ):
+        return known_annotations()[notes[subject]]
     name, _, path = subject.partition(".")
     kind = _kind_names().get(name.casefold())
     if kind is None:
@@ -188,6 +190,6 @@ def index() -> dict[str, Json]:
         "kinds": [*our_kinds()],
         "rules": [*rules],
         "reasons": [*sorted(reasons())],
-        "annotations": [*annotations()],
+        "annotations": [*known_annotations()],
         "settings": [*settings()],
     }

@@ -20,7 +20,7 @@ class Annotation:
 
 
 @functools.cache
-def annotations() -> Mapping[str, Annotation]:
+def known_annotations() -> Mapping[str, Annotation]:
     """All of them by name."""
     told = json.loads((Path(__file__).parent / "annotations.json").read_text("utf-8"))
     return {name: Annotation(name, said["means"], said["value"], said["example"]) for name, said in told.items()}

@@ -11,7 +11,7 @@ from analyzer.explain import FieldTopic, Topic, children, reference_of, transiti
 from analyzer.rule import Rule
 from analyzer.rules import RULES
 from analyzer.scalar import resolve
-from schemas.annotations import Annotation, annotations
+from schemas.annotations import Annotation, known_annotations
 from schemas.kinds import ITEM, Field, FieldPath, Kind, Reference, Settings, Transition, our_kinds, settings
 from schemas.reasons import Reason, reasons
 from schemas.resources import Json
@@ -54,7 +54,7 @@ def render_index() -> str:
             *(f"  {line}" for line in words),
             "",
             "Annotations",
-            *_table((note.name, note.meaning) for note in annotations().values()),
+            *_table((note.name, note.meaning) for note in known_annotations().values()),
             "",
             *_files(),
         ]
