@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from backends.objects import Bdev, KeyringKey, LiveObject, ObjectKey, ObjectKind
 from schemas.resources import Json
+from schemas.values import value
 
 
 class Action(enum.StrEnum):
@@ -26,7 +27,7 @@ class Change(NamedTuple):
     after: LiveObject | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Guard:
     """Facts that must still hold right before a change is sent; re-read from the target, never from memory."""
 
@@ -103,7 +104,7 @@ class GuardMismatch(BackendError):
     """A guard no longer holds, so the change was not sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Applied:
     """The end of one change: `error` None means that it is so now. `uid`: the identity a created object was given."""
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+from schemas.values import value
 
 
 class ObjectKind(enum.StrEnum):
@@ -60,7 +62,7 @@ def fact(default: Any) -> Any:  # noqa: ANN401  # dataclasses.field is typed so
     return field(default=default, compare=False, metadata={"fact": True})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Transport:
     """nvmf transport. Nothing but its existence can be changed on a live target (observed.md, NVMe-oF)."""
 
@@ -80,7 +82,7 @@ class Transport:
         return ObjectKey(self.kind, self.type)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NvmePath:
     """One way to an NVMe controller that the target has attached. The controller is there as long as one of them is."""
 
@@ -102,7 +104,7 @@ class NvmePath:
         return ObjectKey(self.kind, f"{self.controller}#{self.transport}:{where}")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rebuild:
     """A raid that is filling a member."""
 
@@ -110,7 +112,7 @@ class Rebuild:
     percent: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Latency:
     """What a delay device adds, in microseconds."""
 
@@ -120,7 +122,7 @@ class Latency:
     p99_write: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bdev:
     """A base device, or one that is stacked on others: driver aio, uring, nvme, malloc, null, raid, crypto, passthru,
     delay, or another that only observing meets.
@@ -156,7 +158,7 @@ class Bdev:
         return ObjectKey(self.kind, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LvolStore:
     """An lvol store that is loaded. One that is on a disk but not loaded is not here: absent is never blank."""
 
@@ -177,7 +179,7 @@ class LvolStore:
         return ObjectKey(self.kind, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QosLimits:
     """The four limits of a bdev, always sent together; 0 is unlimited. IO/s in whole thousands, the others in MiB/s."""
 
@@ -187,7 +189,7 @@ class QosLimits:
     total_mbps: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Lvol:
     """A logical volume; its uuid is chosen by the target. `name` is unique within its store."""
 
@@ -222,7 +224,7 @@ class Lvol:
         return f"{self.store}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Provisioning:
     """Where an lvol has its bytes, as an object of its own: to change it copies bytes, which takes as long as it takes.
 
@@ -240,7 +242,7 @@ class Provisioning:
         return ObjectKey(self.kind, self.lvol)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Qos:
     """The limits in force on an exported bdev, as an object of its own so that they change in a step of their own."""
 
@@ -253,7 +255,7 @@ class Qos:
         return ObjectKey(self.kind, self.bdev)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Subsystem:
     """An NVMe subsystem without what it contains."""
 
@@ -272,7 +274,7 @@ class Subsystem:
         return ObjectKey(self.kind, self.nqn)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeyringKey:
     """A key in the target's ring: a name and the file that it is read from, never what is in it."""
 
@@ -288,7 +290,7 @@ class KeyringKey:
         return ObjectKey(self.kind, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AllowedHost:
     """A host NQN on a subsystem's list, with the names of the keys by which it proves who it is; "" for none."""
 
@@ -304,7 +306,7 @@ class AllowedHost:
         return ObjectKey(self.kind, f"{self.nqn}#{self.host}")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Namespace:
     """An NVMe namespace. `bdev` is the bdev's uuid where it is known, else a name or alias that will exist by then."""
 
@@ -322,7 +324,7 @@ class Namespace:
         return ObjectKey(self.kind, f"{self.nqn}#{self.nsid}")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class VisibleHost:
     """A host that sees a masked namespace; it may be one that the subsystem does not let in (observed on v26.05)."""
 
@@ -341,7 +343,7 @@ class VisibleHost:
         return ObjectKey(ObjectKind.NAMESPACE, f"{self.nqn}#{self.nsid}")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Listener:
     """An address on which a subsystem accepts connections."""
 
@@ -358,7 +360,7 @@ class Listener:
         return ObjectKey(self.kind, f"{self.nqn}#{self.transport}:{self.address}:{self.port}")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Referral:
     """Another discovery service that this one sends hosts to."""
 

@@ -24,6 +24,7 @@ from reconciler.planner.showing import identities
 from reconciler.planner.view import PathTaken, Spending
 from reconciler.store import Store
 from schemas.resources import ResourceKey
+from schemas.values import value
 
 IN_FLIGHT = 256  # calls at once; a store fails from 512 on (observed on v26.05)
 TOGETHER = 128  # steps that are written down and sent together, while the target works on those before
@@ -31,7 +32,7 @@ PATIENCE = 5.0  # seconds without any answer before the rest is left to a later 
 SEND_OFF = 0.1  # seconds for what takes long to be on its way, or to be refused
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Sent:
     step: Step
     entry: int  # in the journal
@@ -116,7 +117,7 @@ class Executor:
         made = [step.change.after for step in batch]
         self.ledger.seal(seals(fields_of(thing) for thing in made if isinstance(thing, Bdev)))
         self.ledger.show({n.uuid: n.bdev for n in made if isinstance(n, Namespace) and n.uuid and n.uuid != n.bdev})
-        self.ledger.show(identities(map(fields_of, made)))
+        self.ledger.show(identities(fields_of(thing) for thing in made if isinstance(thing, Bdev)))
         self.ledger.bear(self.target, {uuid: self.clock.mint().hex() for uuid in _memory(batch)})
         self.ledger.spend(self.target, plan.revision, [_spending(step, now) for step in batch if _counts(step)])
         for name in sorted({step.released_by for step in batch} - {""}):

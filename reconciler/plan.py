@@ -13,6 +13,7 @@ from backends.fields import fields_of
 from backends.objects import LiveObject, ObjectKey, ObjectKind
 from reconciler.retention import Retain
 from schemas.resources import Json, JsonObject, ResourceKey, digest
+from schemas.values import value
 
 
 class Hazard(enum.StrEnum):
@@ -44,7 +45,7 @@ class DriftClass(enum.StrEnum):
     FOREIGN = "Foreign"  # not ours; shown, never changed, and no reason not to be settled
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Difference:
     """One field that is not as it should be. `path` is where a manifest declares it."""
 
@@ -53,7 +54,7 @@ class Difference:
     have: Json
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Drift:
     """Live state that differs from what was applied."""
 
@@ -84,7 +85,7 @@ class AtStake:
         return {"host": self.host, "loses": [*self.loses], "keeps": [*self.keeps], "paths": self.paths}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Step:
     """One act of the plan."""
 
@@ -138,7 +139,7 @@ class Phase(enum.StrEnum):
     DESTROYED = "destroyed"  # bytes gone, by consent; remembered so that no blank disk takes the place
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Record:
     """What the ledger knows of one object that is ours."""
 
@@ -287,7 +288,7 @@ class Outcome(enum.StrEnum):
     RUNNING = "running"  # sent, still at work
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepResult:
     step: Step
     outcome: Outcome

@@ -18,11 +18,12 @@ from backends.contract import BackendError, Transient, Unknown
 from backends.spdk.errors import Disconnected, RpcError
 from backends.spdk.transport import ANSWER_LIMIT, Transport
 from schemas.resources import Json
+from schemas.values import value
 
 READ_TIMEOUT = 30.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Call:
     """One request. `mutates` decides what a missing answer means."""
 
@@ -42,7 +43,7 @@ class _List(msgspec.Struct):
 _SPLITTER = msgspec.json.Decoder(_List)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """The end of one call: an answer line, parsed only when asked, or an error."""
 

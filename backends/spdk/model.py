@@ -24,6 +24,7 @@ from backends.objects import (
 from backends.spdk import stacks
 from backends.spdk.shape import Raw, flag, items, mapping, number, objects, optional, shape, text, typed
 from schemas.resources import Json
+from schemas.values import value
 
 DRIVERS = {
     "AIO disk": "aio",
@@ -40,7 +41,7 @@ DRIVERS = {
 NO_LIMITS = QosLimits()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LvolBdev:
     """What `bdev_get_bdevs` knows of an lvol; `bdev_lvol_get_lvols` knows the rest."""
 
@@ -54,7 +55,7 @@ class LvolBdev:
     thin: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ListedLvol:
     """What `bdev_lvol_get_lvols` knows of an lvol."""
 

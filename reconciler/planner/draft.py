@@ -28,12 +28,13 @@ from reconciler.plan import (
     Task,
 )
 from schemas.resources import Json, ResourceKey
+from schemas.values import value
 
 TOLERATED = {"warn": "Warned", "ignore": "Ignored"}  # drift policy → what is done about drift that is not corrected
 BEARS_DATA = frozenset({ObjectKind.LVOL, ObjectKind.LVOL_STORE})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Proposal:
     """A change that would bring the target closer to its wish."""
 
@@ -73,7 +74,7 @@ def _writes_superblock(wanted: LiveObject | None) -> bool:
     return isinstance(wanted, Bdev) and bool(wanted.superblock)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Standing:
     """How something that others build on stands: there, being made by this plan, or absent (and why)."""
 
