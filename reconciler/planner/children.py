@@ -21,7 +21,7 @@ from backends.objects import (
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Hazard, Phase, created, deleted
 from reconciler.planner.ana import drain, in_place, propose_change
-from reconciler.planner.draft import Draft, Proposal, absent, missing_drift
+from reconciler.planner.draft import Draft, Proposal, absent, missing_drift, surplus
 from reconciler.planner.encryption import device_of, is_of
 from reconciler.planner.fronts import device_key, front_first
 from reconciler.planner.inside import Inside, nsids_of
@@ -177,8 +177,7 @@ def _why_anew(thing: LiveObject, fields: Sequence[str]) -> str:
 def _remove(view: View, draft: Draft, wish: SubsystemWish, thing: LiveObject) -> None:
     """Withdrawn from the manifest, or put there by somebody else: ours to remove, as a disruptive step."""
     path, record = _path(thing), view.records.get(thing.key)
-    cause = Cause.CHANGE if record else Cause.DRIFT
-    extra = Drift(thing.key, wish.wish.key, DriftClass.EXTRA, (Difference(path, "absent", "present"),), "Corrected")
+    cause, drift = surplus(thing.key, wish.wish.key, path, recorded=record is not None)
     draft.propose(
         Proposal(
             deleted(thing),
@@ -188,7 +187,7 @@ def _remove(view: View, draft: Draft, wish: SubsystemWish, thing: LiveObject) ->
             Hazard.DISRUPTIVE,
             _unchanged(thing),
             subject=_nqn(thing),
-            drift=None if record else extra,
+            drift=drift,
         )
     )
 

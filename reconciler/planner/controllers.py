@@ -5,7 +5,7 @@ from __future__ import annotations
 from backends.objects import Bdev, NvmePath, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
-from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
+from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift, surplus
 from reconciler.planner.sole import opened_elsewhere
 from reconciler.planner.view import View
 
@@ -75,17 +75,9 @@ def _attach(view: View, draft: Draft, wish: DeviceWish, path: NvmePath) -> None:
 def _detach(view: View, draft: Draft, wish: DeviceWish, path: NvmePath) -> None:
     """One way of several: I/O goes on over the others."""
     recorded = path.key in view.records
-    found = Difference(f"{ADDRESSES}[{path.address}]", "absent", "present")
-    extra = Drift(path.key, wish.wish.key, DriftClass.EXTRA, (found,), "Corrected")
-    draft.propose(
-        Proposal(
-            deleted(path),
-            wish.wish.key,
-            Cause.CHANGE if recorded else Cause.DRIFT,
-            f"{path.address} is no way that is declared",
-            drift=None if recorded else extra,
-        )
-    )
+    cause, drift = surplus(path.key, wish.wish.key, f"{ADDRESSES}[{path.address}]", recorded=recorded)
+    why = f"{path.address} is no way that is declared"
+    draft.propose(Proposal(deleted(path), wish.wish.key, cause, why, drift=drift))
 
 
 def plan_namespace(view: View, draft: Draft, wish: DeviceWish, live: Bdev | None) -> Standing | None:

@@ -213,6 +213,14 @@ def drifted(applied: dict[str, Json], wanted: LiveObject, found: tuple[Differenc
     return bool(found) and all(applied.get(names[difference.path]) == difference.want for difference in found)
 
 
+def surplus(key: ObjectKey, resource: ResourceKey, path: str, *, recorded: bool) -> tuple[Cause, Drift | None]:
+    """Why something goes that is not declared: it was withdrawn, or somebody else put it there, which is a drift."""
+    if recorded:
+        return Cause.CHANGE, None
+    found = Difference(path, "absent", "present")
+    return Cause.DRIFT, Drift(key, resource, DriftClass.EXTRA, (found,), "Corrected")
+
+
 def missing_drift(proposal_key: ObjectKey, resource: ResourceKey, cause: Cause, path: str) -> Drift | None:
     """The drift that an absent object is; None when it was never there."""
     if cause not in (Cause.DRIFT, Cause.RESTART):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from backends.fields import fields_of
 from backends.objects import DISCOVERY, Listener, LiveObject, ObjectKind, Referral, Transport
 from reconciler.dates import iso
-from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
-from reconciler.planner.draft import Draft, Proposal, absent, missing_drift
+from reconciler.plan import Difference, Drift, DriftClass, created, deleted
+from reconciler.planner.draft import Draft, Proposal, absent, missing_drift, surplus
 from reconciler.planner.view import View
 
 
@@ -73,15 +73,5 @@ def _put(view: View, draft: Draft, path: str, thing: Listener | Referral, live: 
 
 def _take(view: View, draft: Draft, path: str, thing: Listener | Referral) -> None:
     where = f"{path}[{thing.address}]"
-    recorded = thing.key in view.records
-    found = (Difference(where, "absent", "present"),)
-    extra = Drift(thing.key, view.target.key, DriftClass.EXTRA, found, "Corrected")
-    draft.propose(
-        Proposal(
-            deleted(thing),
-            view.target.key,
-            Cause.CHANGE if recorded else Cause.DRIFT,
-            f"{where} is not declared",
-            drift=None if recorded else extra,
-        )
-    )
+    cause, drift = surplus(thing.key, view.target.key, where, recorded=thing.key in view.records)
+    draft.propose(Proposal(deleted(thing), view.target.key, cause, f"{where} is not declared", drift=drift))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from crashing import crashing, settle
+from crashing import crashing, settle, tick_until_the_target_dies
 from world import World, host, manifest, removal, subsystem, volume, world
 
 from reconciler.reconcile import Verdict
@@ -105,17 +105,6 @@ def test_target_killed_while_building(at: int, built: tuple[Any, ...]) -> None:
     """Guards that a target killed at any change is built again when it is back."""
     with world() as site:
         site.commit(*shop(exports(1, 2, 3, 4)))
-        simulator, seen = site.simulators["n1"], 0
-
-        def ended(method: str, _: Any) -> None:
-            nonlocal seen
-            seen += "_get_" not in method
-            if seen == at:
-                simulator.end()
-
-        simulator.before("*", ended)
-        site.tick()
-        simulator.forget_hooks()
-        site.restart_target()
+        tick_until_the_target_dies(site, at)
         last = settle(site)
         assert (last.verdict, state(site)) == (Verdict.CONVERGED, built)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from crashing import crashing
+from crashing import crashing, tick_until_the_target_dies
 from hostkeys import dhchap, keyed, put
 from world import NQN, World, manifest, subsystem, volume
 
@@ -83,18 +83,7 @@ def test_killed_while_renewing_a_key(watched: World, at: int, ticks: int, where:
 def test_target_killed_while_letting_a_host_in(watched: World, at: int) -> None:
     """From a death of the target at any change: it is set up again, and the host proves itself from the first on."""
     commit(watched, 1)
-    simulator, seen = watched.simulators["n1"], 0
-
-    def ended(method: str, _: Any) -> None:
-        nonlocal seen
-        seen += "_get_" not in method
-        if seen == at:
-            simulator.end()
-
-    simulator.before("*", ended)
-    watched.tick()
-    simulator.forget_hooks()
-    watched.restart_target()
+    tick_until_the_target_dies(watched, at)
     watched.converge(limit=20)
     assert whole(watched)
 

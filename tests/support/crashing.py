@@ -45,6 +45,22 @@ def crashing(site: World, at: int, where: str) -> Iterator[None]:
     site.wake()
 
 
+def tick_until_the_target_dies(site: World, at: int) -> None:
+    """One tick, in which the target of `n1` ends at its n-th write; then there is another process."""
+    simulator, seen = site.simulators["n1"], 0
+
+    def ended(method: str, _: Any) -> None:
+        nonlocal seen
+        seen += "_get_" not in method
+        if seen == at:
+            simulator.end()
+
+    simulator.before("*", ended)
+    site.tick()
+    simulator.forget_hooks()
+    site.restart_target()
+
+
 def settle(site: World) -> Tick:
     """Ticks until nothing is left to do, with a person's help where only a person can help.
 
