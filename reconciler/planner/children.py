@@ -26,7 +26,7 @@ from reconciler.planner.encryption import device_of, is_of
 from reconciler.planner.fronts import device_key, front_first
 from reconciler.planner.inside import Inside, nsids_of
 from reconciler.planner.keys import hold_barred, set_keys
-from reconciler.planner.portals import closed_first, shared
+from reconciler.planner.portals import closed_first, opened_first, shared
 from reconciler.planner.tombstones import reused
 from reconciler.planner.view import View
 from reconciler.planner.visibility import exposed, intruders, late_guests, masks, renewed, shown_by, unmasked
@@ -186,6 +186,7 @@ def _remove(view: View, draft: Draft, wish: SubsystemWish, thing: LiveObject) ->
             f"{path} is no longer declared" if record else f"{path} was never declared",
             Hazard.DISRUPTIVE,
             _unchanged(thing),
+            requires=opened_first(view, wish.listeners, thing) if record else (),
             subject=_nqn(thing),
             drift=drift,
         )

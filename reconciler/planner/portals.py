@@ -6,9 +6,9 @@ they ask for, and hosts find out. So a socket changes only by closing every list
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from backends.objects import Listener, ObjectKey
+from backends.objects import Listener, LiveObject, ObjectKey
 from reconciler.planner.view import View
 
 
@@ -34,3 +34,12 @@ def shared(view: View, wanted: Listener) -> tuple[str, str] | None:
         "better open another port, and close this one when nobody uses it"
     )
     return "PortalShared", message
+
+
+def opened_first(view: View, wanted: Sequence[Listener], gone: LiveObject) -> tuple[ObjectKey, ...]:
+    """The listeners that must be open before the last one that hosts could reach is closed: an address may be wrong,
+    and SPDK refuses it.
+    """
+    if not isinstance(gone, Listener) or any(listener.key in view.live for listener in wanted):
+        return ()
+    return tuple(listener.key for listener in wanted if not closed_first(view, listener))
