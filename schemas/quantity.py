@@ -74,3 +74,10 @@ def parse_percent(text: str) -> float:
     if not match or int(match[1]) > 100:
         raise ValueError(f"{text!r} is not a percentage between 0% and 100%")
     return int(match[1]) / 100
+
+
+def parse_power_of_two(number: int) -> int:
+    """The number itself: 1, 2, 4, 8 … Raises ValueError for any other."""
+    if number < 1 or number & (number - 1):
+        raise ValueError(f"{number} is not a power of two")
+    return number

@@ -16,7 +16,14 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from schemas.calendar import parse_cron, parse_zone
-from schemas.quantity import parse_bytes, parse_interval, parse_percent, parse_seconds, quantities_near
+from schemas.quantity import (
+    parse_bytes,
+    parse_interval,
+    parse_percent,
+    parse_power_of_two,
+    parse_seconds,
+    quantities_near,
+)
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -33,6 +40,7 @@ _FORMATS: Mapping[str, Callable[[Any], object]] = {
     "ip": ipaddress.ip_address,
     "cron": parse_cron,
     "time-zone": parse_zone,
+    "power-of-two": parse_power_of_two,
 }
 _TYPE_NAMES = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number",
                "number": "a number", "boolean": "true or false", "null": "null"}  # fmt: skip
