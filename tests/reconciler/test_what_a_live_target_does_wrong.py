@@ -45,7 +45,7 @@ ELSEWHERE = {
         "reconciler/test_lies.py",
         "test_bytes_that_were_said_to_be_destroyed_and_are_there",
     ),
-    "an unexported lvol is shrunk": ("backends/spdk/test_apply.py", "test_an_lvol_never_shrinks"),
+    "an unexported lvol is shrunk": ("backends/spdk/test_apply_refused.py", "test_an_lvol_never_shrinks"),
     "a late grow shrinks what was grown further": ("reconciler/test_doubts.py", "test_a_late_grow_never_shrinks"),
     "a snapshot with clones is deleted or merged away": (
         "reconciler/test_lineage.py",
@@ -56,7 +56,7 @@ ELSEWHERE = {
         "test_a_snapshot_of_a_volume_that_has_grown_is_kept",
     ),
     "a populated store is overwritten by another": (
-        "backends/spdk/test_apply.py",
+        "backends/spdk/test_apply_refused.py",
         "test_a_store_is_not_made_over_one_that_is_loading",
     ),
     "two stores are made on one device at once": (
@@ -64,11 +64,11 @@ ELSEWHERE = {
         "test_only_one_of_two_takes_a_device",
     ),
     "a namespace vanishes with its bdev and stays away": (
-        "backends/spdk/test_apply.py",
+        "backends/spdk/test_apply_unanswered.py",
         "test_a_namespace_that_was_removed_frees_its_bdev",
     ),
     "limits are changed on a bdev that nobody has open": (
-        "reconciler/test_planner.py",
+        "reconciler/test_planner_exports.py",
         "test_limits_are_set_on_exported_volumes_only_and_all_at_once",
     ),
     "a crypto, passthru or delay device waits unseen for its base": (

@@ -199,6 +199,7 @@ def _moves() -> dict[str, Move]:
         "BlockDevice.uuid": ("plain", "uuid", OTHER),
         "BlockDevice.reclaimPolicy": ("plain", "reclaimPolicy", "Retain"),
         "BlockDevice.driftPolicy": ("plain", "driftPolicy", "warn"),
+        "BlockDevice.allowedNamespaces": ("plain", "allowedNamespaces", ["team"]),
         "Host.nqn": ("guest", "nqn", f"{NQN}host-guest-2"),
         "Host.dhchap": ("web", "dhchap", GONE),
         "Host.dhchap.keyFrom": ("web", "dhchap.keyFrom.file", another_file("web2.key", dhchap(1))),
