@@ -29,7 +29,7 @@ from reconciler.planner.keys import hold_barred, set_keys
 from reconciler.planner.portals import closed_first, opened_first, shared
 from reconciler.planner.tombstones import reused
 from reconciler.planner.view import View
-from reconciler.planner.visibility import exposed, intruders, late_guests, masks, renewed, shown_by, unmasked
+from reconciler.planner.visibility import exposed, intruders, late_guests, masks, renewed, shown_by, unfit, unmasked
 
 _HIDDEN = frozenset({"masked", "anagrpid", "ana", "psk", "secure_channel"})  # what a target does not always tell
 _NAMESPACE_PATHS = {"masked": "visibleTo", "anagrpid": "anaGroup"}
@@ -113,7 +113,7 @@ def _add(view: View, draft: Draft, inside: Inside, thing: LiveObject, waiting: s
         drift=drift,
         doubt=reused(view, wish, thing),
     )
-    if unread := unmasked(view, inside.namespaces, thing):
+    if isinstance(thing, (AllowedHost, Listener)) and (unread := unmasked(view, wish)):
         draft.hold(proposal, "Unknown", unread, waiting=True)
     elif isinstance(thing, Namespace) and (first := front_first(view, thing)):
         draft.hold(proposal, "FrontFirst", first, waiting=True)
@@ -244,9 +244,11 @@ def _goes_first(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKe
         case VisibleHost():
             return (thing.namespace,)  # where it is made anew
         case AllowedHost():
-            return (*exposed(view, inside.namespaces), *intruders(view, inside.wish, thing, inside.going))
+            known = thing.key in view.records  # it was let in before, and is to come back
+            first = exposed(view, inside.wish) if known else unfit(view, inside.wish, inside.namespaces)
+            return (*first, *intruders(view, inside.wish, thing, inside.going))
         case Listener():
-            return (*exposed(view, inside.namespaces), *closed_first(view, thing))
+            return (*exposed(view, inside.wish), *closed_first(view, thing))
     return ()
 
 

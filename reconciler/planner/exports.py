@@ -16,7 +16,7 @@ from reconciler.planner.keys import plan_keys
 from reconciler.planner.limits import plan_limits
 from reconciler.planner.lineage import ELSEWHERE
 from reconciler.planner.view import View
-from reconciler.planner.visibility import exposed, unseen
+from reconciler.planner.visibility import unfit, unmasked, unseen
 from schemas.resources import ResourceKey
 
 _PATHS = {
@@ -73,7 +73,11 @@ def _plan_subsystem(view: View, draft: Draft, inside: Inside) -> None:
         return
     if any(difference not in fixed for difference in found):
         after = dataclasses.replace(live, allow_any_host=wanted.allow_any_host)
-        draft.propose(_in_place(view, inside, live, after, found))
+        proposal = _in_place(view, inside, live, after, found)
+        if after.allow_any_host and (unread := unmasked(view, wish)):
+            draft.hold(proposal, "Unknown", unread, waiting=True)
+        else:
+            draft.propose(proposal)
     elif not found:
         draft.own(wanted, wish.wish)
     plan_children(view, draft, inside, {thing.key: thing for thing in view.inside.get(wanted.nqn, ())})
@@ -114,5 +118,5 @@ def _in_place(view: View, inside: Inside, live: Subsystem, after: Subsystem, fou
     drift = Drift(live.key, wish.wish.key, DriftClass.MODIFIED, found, "Corrected") if behind_our_back else None
     cause = Cause.DRIFT if behind_our_back else Cause.CHANGE
     reason = "any host may connect" if after.allow_any_host else "only listed hosts may connect"
-    first = exposed(view, inside.namespaces) if after.allow_any_host else ()
+    first = unfit(view, wish, inside.namespaces) if after.allow_any_host else ()
     return Proposal(updated(live, after), wish.wish.key, cause, reason, gone=first, subject=live.nqn, drift=drift)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from backends.objects import AllowedHost, Listener, LiveObject, Namespace, ObjectKey, ObjectKind, VisibleHost
+from backends.objects import AllowedHost, LiveObject, Namespace, ObjectKey, ObjectKind, VisibleHost
 from reconciler.desired import NamespaceWish, SubsystemWish
+from reconciler.planner.encryption import is_of
 from reconciler.planner.view import View
 
 
@@ -32,11 +33,11 @@ def _goes(live: LiveObject, wanted: LiveObject | None, is_expected: bool) -> boo
 
 
 def masks(staying: Iterable[NamespaceWish], nqn: str, present: Mapping[ObjectKey, LiveObject]) -> Iterator[VisibleHost]:
-    """Who sees live namespaces that stay although their volumes cannot be told for sure at the moment."""
+    """Who goes on seeing live namespaces whose volumes cannot be told for sure at the moment, and nobody else."""
     for entry in staying:
         live = present.get(ObjectKey(ObjectKind.NAMESPACE, f"{nqn}#{entry.nsid}"))
         if isinstance(live, Namespace) and live.masked:
-            yield from entry.visible(nqn)
+            yield from (host for host in entry.visible(nqn) if host.key in present)
 
 
 def shown_by(thing: LiveObject) -> ObjectKey | None:
@@ -44,20 +45,52 @@ def shown_by(thing: LiveObject) -> ObjectKey | None:
     return thing.namespace if isinstance(thing, VisibleHost) else None
 
 
-def exposed(view: View, wanted: Iterable[Namespace]) -> tuple[ObjectKey, ...]:
+def exposed(view: View, wish: SubsystemWish) -> tuple[ObjectKey, ...]:
     """Live namespaces that every host sees although only some may: they go before anybody else is let in."""
-    masked = (namespace.key for namespace in wanted if namespace.masked)
-    lives = ((key, view.live.get(key)) for key in masked)
-    return tuple(key for key, live in lives if isinstance(live, Namespace) and live.masked is False)
+    return tuple(live.key for live in _masked(view, wish) if live.masked is False)
 
 
-def unmasked(view: View, wanted: Iterable[Namespace], thing: LiveObject) -> str:
+def unmasked(view: View, wish: SubsystemWish) -> str:
     """Why nobody is let in at the moment: whether a namespace is masked cannot be read."""
-    if not isinstance(thing, (AllowedHost, Listener)):
-        return ""
-    lives = (view.live.get(namespace.key) for namespace in wanted if namespace.masked)
-    unknown = next((live for live in lives if isinstance(live, Namespace) and live.masked is None), None)
+    unknown = next((live for live in _masked(view, wish) if live.masked is None), None)
     return f"whether {unknown.key} is masked cannot be read: {view.unread(ObjectKind.VISIBILITY)}" if unknown else ""
+
+
+def _masked(view: View, wish: SubsystemWish) -> Iterator[Namespace]:
+    """Live namespaces that are to be masked."""
+    named = {entry.nsid for entry in wish.namespaces if entry.visible_to is not None}
+    return (thing for thing in _live(view, wish) if thing.nsid in named)
+
+
+def _live(view: View, wish: SubsystemWish) -> Iterator[Namespace]:
+    return (thing for thing in view.inside.get(wish.subsystem.nqn, ()) if isinstance(thing, Namespace))
+
+
+def unfit(view: View, wish: SubsystemWish, offered: Iterable[Namespace]) -> tuple[ObjectKey, ...]:
+    """Live namespaces that no newcomer may see: those that are masked, and bytes that are not what is declared there.
+
+    Who is in sees them until they go, which may be held; nobody else is to see them meanwhile.
+    """
+    wanted = {namespace.key: namespace for namespace in offered}
+    entries = {entry.nsid: entry for entry in wish.namespaces}
+    shown = (live for live in _live(view, wish) if live.masked is not True)
+    strange = [live.key for live in shown if not _fits(view, wish, live, entries.get(live.nsid), wanted.get(live.key))]
+    return (*exposed(view, wish), *strange)
+
+
+def _fits(
+    view: View, wish: SubsystemWish, live: Namespace, entry: NamespaceWish | None, wanted: Namespace | None
+) -> bool:
+    if entry is None:
+        return wish.wish.drift_policy == "ignore" and live.key not in view.records
+    if entry.visible_to is not None:
+        return True  # what is exposed, and what cannot be read, are told apart already
+    if wanted is not None:
+        return not _goes(live, wanted, is_expected=False)
+    if entry.device:
+        return live.bdev == entry.device.bdev.uuid
+    record = view.record_of(entry.volume.wish, ObjectKind.LVOL) if entry.volume else None
+    return record is not None and is_of(live.bdev, record.uid)
 
 
 def unseen(view: View, wish: SubsystemWish) -> str:
