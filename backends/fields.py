@@ -15,18 +15,22 @@ def fields_of(thing: LiveObject | QosLimits | None) -> dict[str, Json]:
     """The declared fields that have a value, in declaration order, as JSON."""
     if thing is None:
         return {}
-    found: dict[str, Json] = {}
     names, values = _declared(type(thing))
-    for name, value in zip(names, values(thing), strict=True):
-        if type(value) in _PLAIN:
-            found[name] = value
-        elif isinstance(value, QosLimits):
+    found = {name: value for name, value in zip(names, values(thing), strict=True) if value is not None}
+    return found if _PLAIN.issuperset(map(type, found.values())) else _as_json(found)
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, Json]:
+    """With what consists of several values taken apart."""
+    found: dict[str, Json] = {}
+    for name, value in values.items():
+        if isinstance(value, QosLimits):
             found |= fields_of(value)
         elif isinstance(value, Latency):
             found |= {name: getattr(value, name) for name in Latency.__slots__}
         elif isinstance(value, tuple):
             found[name] = [*value]
-        elif value is not None:
+        else:
             found[name] = value
     return found
 

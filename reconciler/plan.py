@@ -104,10 +104,10 @@ class Step:
     released_by: str = ""  # id of the approval that let it through
     hosts: tuple[AtStake, ...] = ()  # who was seen connected, and loses something
     path_seen: float | None = None  # when a path of the subsystem was taken last, as the plan knew it; None: no matter
+    id: str = field(init=False, repr=False, compare=False)  # what is done to which object
 
-    @property
-    def id(self) -> str:
-        return self.change.action + " " + str(self.change.key)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.change.action + " " + str(self.change.key))
 
     @property
     def takes_long(self) -> bool:

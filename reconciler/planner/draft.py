@@ -55,10 +55,10 @@ class Proposal:
     released_by: str = ""  # the approval that let it through
     hosts: tuple[AtStake, ...] = ()  # who is connected, and loses something
     path_seen: float | None = None  # when a path of the subsystem was taken last; None: it does not matter
+    id: str = field(init=False, repr=False, compare=False)  # of the step that it may become
 
-    @property
-    def id(self) -> str:
-        return self.change.action + " " + str(self.change.key)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.change.action + " " + str(self.change.key))
 
     @property
     def bears_data(self) -> bool:
@@ -172,16 +172,16 @@ class Draft:
         self, wanted: LiveObject, live: LiveObject, paths: dict[str, str], wish: Wish, record: Record | None
     ) -> None:
         """Say which fields somebody else has changed that are left so, because the manifest ignores their drift."""
-        minded = differences(wanted, live, paths, wish, record)
-        ignored = tuple(d for d in differences(wanted, live, paths) if d not in minded)
-        if ignored:
+        found = differences(wanted, live, paths)
+        minded = differences(wanted, live, paths, wish, record) if found else ()
+        if ignored := tuple(difference for difference in found if difference not in minded):
             self.drifts.append(Drift(wanted.key, wish.key, DriftClass.MODIFIED, ignored, TOLERATED["ignore"]))
 
     def own(self, thing: LiveObject, wish: Wish, *, uid: str = "") -> None:
         """Record something that is there as wanted and is ours; nothing where the ledger says so already."""
         key, applied = thing.key, fields_of(thing)
         if uid:
-            self.forget |= {other.key for other in self._with_uid.get(uid, ()) if other.key != key}
+            self.forget.update(other.key for other in self._with_uid.get(uid, ()) if other.key != key)
         known = self.known.get(key)
         if not known or (known.resource, known.phase, known.uid, known.applied, known.reclaim, known.replay) != (
             wish.key, Phase.CREATED, uid, applied, wish.reclaim, False,
@@ -196,6 +196,8 @@ def differences(
 
     A field whose drift the wish ignores is left out, unless the manifest asks for another value than was applied.
     """
+    if wanted == live:
+        return ()
     have = fields_of(live)
     applied = record.applied if record else fields_of(wanted)
     return tuple(

@@ -53,8 +53,10 @@ def _step(
     claim: Step | None,
 ) -> Step:
     needs = {makers[key] for key in proposal.requires if key in makers}
-    needs |= {removers[key] for key in proposal.gone if key in removers}
-    needs |= {changers[key] for key in proposal.settled if key in changers}
+    if removers:
+        needs |= {removers[key] for key in proposal.gone if key in removers}
+    if changers:
+        needs |= {changers[key] for key in proposal.settled if key in changers}
     if proposal.change.action is Action.CREATE and proposal.change.key in removers:
         needs.add(removers[proposal.change.key])
     if claim:
@@ -67,7 +69,7 @@ def _step(
         hazard=proposal.hazard,
         reason=proposal.reason,
         needs=tuple(sorted(needs - {proposal.id})),
-        after=tuple(sorted(after - needs - {proposal.id})),
+        after=tuple(sorted(after - needs - {proposal.id})) if after else (),
         guards=proposal.guards,
         serial=_serial(proposal.change.before or proposal.change.after),
         touches=proposal.touches,

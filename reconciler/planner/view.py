@@ -320,7 +320,10 @@ class View:
 
     def unread(self, kind: ObjectKind, within: str = "") -> str:
         """Why objects of a kind could not be read; empty when they were."""
-        return next((gap.because for gap in self.observed.gaps if gap.kind is kind and gap.within in ("", within)), "")
+        for gap in self.observed.gaps:
+            if gap.kind is kind and gap.within in ("", within):
+                return gap.because
+        return ""
 
     def tells_lvols(self, store: str) -> bool:
         """Whether a store is loaded and was read, so that an lvol of it that is not seen is not there."""

@@ -88,13 +88,20 @@ def _unheld(view: View, draft: Draft, proposals: Iterable[Proposal]) -> list[Pro
         if (policy := _drift_policy(view, proposal)) is not None:
             _record_drift(draft, proposal, policy)
             continue
-        hold = next((found for check in _CHECKS if (found := check(view, proposal))), None) or _used(users, proposal)
+        hold = _checked(view, proposal) or _used(users, proposal)
         if hold:
             _hold(draft, proposal, hold)
         else:
             going.append(proposal)
-            users |= dict.fromkeys(_taken_by(proposal), proposal)
+            users.update((name, proposal) for name in _taken_by(proposal))
     return going
+
+
+def _checked(view: View, proposal: Proposal) -> Hold | None:
+    for check in _CHECKS:
+        if hold := check(view, proposal):
+            return hold
+    return None
 
 
 def _used(users: Mapping[str, Proposal], proposal: Proposal) -> Hold | None:
@@ -147,6 +154,8 @@ def _unread(view: View, proposal: Proposal) -> Hold | None:
 def _unsupported(view: View, proposal: Proposal) -> Hold | None:
     """Said before it fails: this target has no method for it."""
     action, thing = proposal.change.action, proposal.change.after or proposal.change.before
+    if not view.observed.unsupported:
+        return None
     feature = feature_of(thing) if thing is not None else ""
     lack = view.observed.unsupported.get(feature if action is Action.CREATE else f"{action} {feature}")
     return Hold("NotSupported", lack) if lack else None
