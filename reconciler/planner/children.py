@@ -242,7 +242,7 @@ def _goes_first(view: View, inside: Inside, thing: LiveObject) -> tuple[ObjectKe
         case Namespace():
             return (*_claims_on(view, thing), *inside.uninvited, *late_guests(view, thing))
         case VisibleHost():
-            return (thing.namespace,)  # where it is made anew
+            return (thing.namespace,) if thing.namespace in inside.going else ()
         case AllowedHost():
             known = thing.key in view.records  # it was let in before, and is to come back
             first = exposed(view, inside.wish) if known else unfit(view, inside.wish, inside.namespaces)

@@ -18,6 +18,7 @@ from backends.objects import (
     ObjectKey,
     ObjectKind,
     Subsystem,
+    VisibleHost,
 )
 from reconciler.backoff import LONGEST
 from reconciler.dates import iso
@@ -321,7 +322,7 @@ def _stays(proposal: Proposal, key: ObjectKey) -> bool:
     """What nobody removes stands in the way: of a new namespace one that claims the bdev, or a host that must not see
     it; of a host, or of a way in, a namespace that it must not see.
     """
-    opens = isinstance(proposal.change.after, (Namespace, AllowedHost, Listener, Subsystem))
+    opens = isinstance(proposal.change.after, (Namespace, AllowedHost, VisibleHost, Listener, Subsystem))
     return opens and key.kind in (ObjectKind.NAMESPACE, ObjectKind.HOST, ObjectKind.VISIBILITY)
 
 

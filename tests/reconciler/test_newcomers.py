@@ -106,3 +106,22 @@ def test_who_goes_on_seeing_a_namespace_is_nobody_new(site: World) -> None:
     config = site.call("framework_get_config", {"name": "nvmf"})
 
     assert [call["params"]["host"] for call in config if call["method"] == "nvmf_ns_add_host"] == [WEB]
+
+
+def test_nobody_is_shown_bytes_that_somebody_put_in_the_place_of_a_masked_namespace(site: World) -> None:
+    """Guards drift that is only warned of: the mask of what is declared is not widened over what is there instead."""
+    found = subsystem("s", {1: "v"}, hosts=["web", "db"])
+    found["spec"]["driftPolicy"] = "warn"
+    commit(site, found, ["web"])
+    site.converge()
+    instead = {"nsid": 1, "bdev_name": site.uid("w"), "no_auto_visible": True}
+    site.call("nvmf_subsystem_remove_ns", {"nqn": S, "nsid": 1})
+    site.call("nvmf_subsystem_add_ns", {"nqn": S, "namespace": instead})
+    again = subsystem("s", {1: "v"}, hosts=["web", "db"])
+    again["spec"]["driftPolicy"] = "warn"
+
+    commit(site, again, ["web", "db"])
+    ticks(site)
+
+    config = site.call("framework_get_config", {"name": "nvmf"})
+    assert [call for call in config if call["method"] == "nvmf_ns_add_host"] == []
