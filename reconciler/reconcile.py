@@ -27,7 +27,7 @@ from reconciler.planner.keys import wanted_keys
 from reconciler.planner.stacks import unproven_keys
 from reconciler.planner.usage import only_usage_changed
 from reconciler.planner.view import View
-from reconciler.recovery import recovered
+from reconciler.recovery import placeholders, recovered
 from reconciler.status import unreachable
 
 PLANS = 3  # a plan may ask for connected hosts before it is final
@@ -230,10 +230,16 @@ class Keeper:
         """Take the lvols and stores that carry this site's names into the ledger again, because a person says so."""
         wish = desired.targets[self.target]
         observed = self.backend.observe(Interest())
-        known = self.house.ledger.records(self.target)
-        records = recovered(self.house.site, wish, observed, known, desired)
+        ledger, site = self.house.ledger, self.house.site
+        others = {name: ledger.records(name) for name in sorted(desired.targets) if name != self.target}
+        unseen = {name: placeholders(site, records) for name, records in others.items()}
+        seen = {r.resource for name, records in others.items() for r in records if r not in unseen[name]}
+        records = recovered(site, wish, observed, ledger.records(self.target), desired, elsewhere=seen)
+        found = {record.resource for record in records}
         with self.house.store.writing():
-            self.house.ledger.write(self.target, records)
+            ledger.write(self.target, records)
+            for name, waiting in unseen.items():
+                ledger.write(name, (), [record.key for record in waiting if record.resource in found])
             self.house.ledger.seal(seals(record.applied for record in records))
             self.house.ledger.set(f"recovering/{self.target}", "false")
         self._books.emit(

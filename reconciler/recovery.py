@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from backends.contract import Observed
 from backends.fields import fields_of
@@ -24,17 +24,24 @@ from reconciler.plan import Phase, Record
 from schemas.resources import ResourceKey
 
 
-def recovered(
-    site: str, wish: TargetWish, observed: Observed, known: Iterable[Record], desired: DesiredState
+def recovered(  # noqa: PLR0913  # all that is known
+    site: str,
+    wish: TargetWish,
+    observed: Observed,
+    known: Iterable[Record],
+    desired: DesiredState,
+    *,
+    elsewhere: Collection[ResourceKey] = (),
 ) -> list[Record]:
     """Records for what is there and ours, and for declared volumes and snapshots that are not: none is made anew.
 
-    What carries this site's names is declared again under its resource; the rest of it is retained.
+    What carries this site's names is declared again under its resource, also where that is wanted of another target
+    by now, unless its bytes are known to be there (`elsewhere`); the rest of it is retained.
     """
     known, revision = [*known], desired.revision
-    found = [*_bytes(site, wish, observed, desired), *_devices(wish, observed, revision)]
-    found += _subsystems(wish, observed, revision)
-    owned = {record.resource for record in (*found, *known)}
+    found = [*_bytes(site, _with_others(wish, desired), observed, desired, elsewhere)]
+    found += [*_devices(wish, observed, revision), *_subsystems(wish, observed, revision)]
+    owned = {record.resource for record in (*found, *known)} | {*elsewhere}
     found += _lost(site, wish, observed, owned, revision)
     taken = {record.key for record in known}
     return [record for record in found if record.key not in taken]
@@ -53,7 +60,25 @@ def adoptable(observed: Observed, volume: VolumeWish | SnapshotWish, store: str)
 # --- what bears data
 
 
-def _bytes(site: str, wish: TargetWish, observed: Observed, desired: DesiredState) -> Iterator[Record]:
+def _with_others(wish: TargetWish, desired: DesiredState) -> TargetWish:
+    """With what is wanted of other targets: a class chooses anew for a volume of which no ledger says where it is."""
+    others = [other for name, other in sorted(desired.targets.items()) if name != wish.name]
+    return dataclasses.replace(
+        wish,
+        volumes=(*wish.volumes, *(volume for other in others for volume in other.volumes)),
+        snapshots=(*wish.snapshots, *(snapshot for other in others for snapshot in other.snapshots)),
+        schedules=(*wish.schedules, *(schedule for other in others for schedule in other.schedules)),
+    )
+
+
+def placeholders(site: str, records: Iterable[Record]) -> list[Record]:
+    """Those that stand for bytes that a lost ledger may have known, and that have not been seen."""
+    return [record for record in records if record.uid == unknown_uid(site, record.resource)]
+
+
+def _bytes(
+    site: str, wish: TargetWish, observed: Observed, desired: DesiredState, elsewhere: Collection[ResourceKey]
+) -> Iterator[Record]:
     ours, owners, adopters = identity.site_mark(site), _owners(site, wish), _adopters(wish, observed)
     waiting = _without_target(site, desired)
     for thing in observed.objects.values():
@@ -61,6 +86,7 @@ def _bytes(site: str, wish: TargetWish, observed: Observed, desired: DesiredStat
             continue
         owner = owners.get(thing.uuid or "") or owners.get(thing.name) or adopters.get(thing.key)
         key = owner.key if owner else waiting.get(thing.name) or _scheduled(site, wish, thing)
+        key, owner = (None, None) if key in elsewhere else (key, owner)
         if key or identity.site_of(thing.name) == ours:
             phase, reclaim = (Phase.CREATED if key else Phase.RETAINED), owner.reclaim if owner else ""
             applied = fields_of(_with_origin(site, wish, observed, thing, key))

@@ -1,8 +1,9 @@
 """Which of a schedule's snapshots are kept. Pure.
 
 Of each of the newest hours, days, weeks and months in which there are snapshots the last one is kept, as many as are
-asked for, and so are the newest of all. Hours and days begin as the wall shows them in the schedule's time zone, weeks
-on Monday. What counts is how many there are, not how old they are: where none is taken, none goes.
+asked for, and so are the newest of all, the very newest even where nothing is asked for. Hours and days begin as the
+wall shows them in the schedule's time zone, weeks on Monday. What counts is how many there are, not how old they are:
+where none is taken, none goes.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def kept(moments: Iterable[float], retain: Retain) -> frozenset[float]:
 @functools.lru_cache(maxsize=4096)  # volumes of one schedule mostly have the same moments
 def _kept(moments: frozenset[float], retain: Retain) -> frozenset[float]:
     newest = sorted(moments, reverse=True)
-    found = set(newest[: retain.last])
+    found = set(newest[: retain.last or 1])
     zone = parse_zone(retain.zone)
     for name, period in _PERIODS.items():
         last: dict[tuple[int, ...], float] = {}

@@ -82,3 +82,26 @@ def test_a_class_without_a_pool_does_not_pass(site: World) -> None:
     next(m for m in shut if m["metadata"]["name"] == "n1-pool")["spec"]["allowedNamespaces"] = ["other"]
     report = site.push([*shut, cls(), volume("a")])
     assert [finding.rule for finding in report.findings] == ["no-pool-selected"]
+
+
+@pytest.mark.parametrize("order", [("n1", "n2"), ("n2", "n1")])
+def test_after_a_lost_ledger_a_volume_is_where_its_bytes_are(site: World, order: tuple[str, ...]) -> None:
+    """Guards bytes: a class that would choose another pool by now makes no blank disk of that name."""
+    wanted = [*nodes(site, n1="fast", n2="slow"), cls(), volume("a")]
+    site.push(wanted)
+    assert where(site) == {"a": "n1"}
+    site.die()
+    for file in site.folder.glob("holdfast.db*"):
+        file.unlink()
+    site.wake()
+    other = [*nodes(site, n1="slow", n2="fast"), cls(), volume("a")]
+    site.push(other)
+    for target in order:
+        assert site.desired
+        site.keepers[target].confirm(site.desired)
+    site.push(other)
+    assert where(site) == {"a": "n1"}
+    assert [r.uid for t in order for r in site.house.ledger.records(t) if r.resource.name == "a"] == [
+        site.uid("a", "n1")
+    ]
+    assert not [reason for t in order for reason in site.reasons(site.tick(t)) if reason in ("DataMissing", "Retained")]

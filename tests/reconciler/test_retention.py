@@ -23,7 +23,7 @@ moments = st.sets(st.integers(0, 400 * 24 * 4).map(lambda quarter: START + quart
 def brute(found: set[float], retain: Retain) -> set[float]:
     """By sorting and grouping the calendar's own words."""
     ordered = sorted(found)
-    wanted = set(ordered[len(ordered) - min(retain.last, len(ordered)) :])
+    wanted = set(ordered[len(ordered) - min(max(1, retain.last), len(ordered)) :])
     for name, form in FORMS.items():
         zone = ZoneInfo(retain.zone)
         groups = groupby(ordered, key=lambda at, form=form, zone=zone: datetime.fromtimestamp(at, zone).strftime(form))
