@@ -6,8 +6,9 @@ What lets somebody in waits for every namespace that they must not see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from backends.contract import Action
 from backends.objects import AllowedHost, LiveObject, Namespace, ObjectKey, ObjectKind, VisibleHost
 from reconciler.desired import NamespaceWish, SubsystemWish
 from reconciler.planner.encryption import is_of
@@ -75,7 +76,14 @@ def unfit(view: View, wish: SubsystemWish, offered: Iterable[Namespace]) -> tupl
     entries = {entry.nsid: entry for entry in wish.namespaces}
     shown = (live for live in _live(view, wish) if live.masked is not True)
     strange = [live.key for live in shown if not _fits(view, wish, live, entries.get(live.nsid), wanted.get(live.key))]
-    return (*exposed(view, wish), *strange)
+    return (*exposed(view, wish), *strange, *_late(view, wish, wanted))
+
+
+def _late(view: View, wish: SubsystemWish, wanted: Collection[ObjectKey]) -> Iterator[ObjectKey]:
+    """Requests without a known end that would show everybody what is not declared any more."""
+    prefix = f"{wish.subsystem.nqn}#"
+    added = {key for key, doubt in view.owned.quarantined.items() if doubt.action is Action.CREATE} - {*wanted}
+    return (key for key in sorted(added) if key.kind is ObjectKind.NAMESPACE and key.name.startswith(prefix))
 
 
 def _fits(

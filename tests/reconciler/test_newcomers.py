@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from world import NQN, World, host, subsystem, volume
+from planning import Case, base, held, live_subsystem, lvol, steps
+from world import NQN, START, World, host, subsystem, volume
 
+from backends.contract import Action
+from backends.objects import ObjectKey, ObjectKind
 from backends.spdk.simulator import Refuse
+from reconciler.planner.view import Doubt
 
 S, WEB = f"{NQN}s", f"{NQN}host-web"
 REFUSED = Refuse(-32603, "Internal error")
@@ -125,3 +129,14 @@ def test_nobody_is_shown_bytes_that_somebody_put_in_the_place_of_a_masked_namesp
 
     config = site.call("framework_get_config", {"name": "nvmf"})
     assert [call for call in config if call["method"] == "nvmf_ns_add_host"] == []
+
+
+def test_they_wait_for_a_request_that_may_yet_show_what_is_not_declared_any_more() -> None:
+    """Guards late landings: a namespace that was withdrawn while its addition was unanswered may come all the same."""
+    case = Case([host("web"), host("db"), volume("a"), subsystem("s", {1: "a"}, hosts=["web", "db"])])
+    case.live = [*base(), lvol("a"), *live_subsystem("s", {1: "a"}, ["web"])]
+    assert "create host s#host-db" in steps(case.plan())
+
+    case.owned["quarantined"] = {ObjectKey(ObjectKind.NAMESPACE, f"{S}#2"): Doubt(Action.CREATE, {}, START)}
+
+    assert held(case.plan()) == {"create host s#host-db": "OutcomeUnknown"}
