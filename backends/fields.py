@@ -7,7 +7,18 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from backends.objects import AllowedHost, Bdev, Latency, Listener, LiveObject, Lvol, Namespace, QosLimits
+from backends.objects import (
+    AllowedHost,
+    Bdev,
+    Latency,
+    Listener,
+    LiveObject,
+    Lvol,
+    Namespace,
+    NvmePath,
+    ObjectKind,
+    QosLimits,
+)
 from schemas.resources import Json
 
 
@@ -35,6 +46,9 @@ def _as_json(values: dict[str, Any]) -> dict[str, Json]:
     return found
 
 
+FABRICS = f"{ObjectKind.NVME_PATH}/fabrics"  # over a network; a PCIe address has no port
+
+
 def feature_of(thing: LiveObject) -> str:  # noqa: PLR0911  # one arm per kind
     """What a target must offer for an object of this kind, as `Observed.unsupported` names it."""
     match thing:
@@ -48,6 +62,8 @@ def feature_of(thing: LiveObject) -> str:  # noqa: PLR0911  # one arm per kind
             return f"{thing.kind}/image"
         case Namespace(masked=True):
             return f"{thing.kind}/masked"
+        case NvmePath(port=int()):
+            return FABRICS
         case AllowedHost(dhchap_key=key) if key:
             return f"{thing.kind}/dhchap"
         case AllowedHost(psk=str(psk)) if psk:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from backends.contract import Action
+from backends.fields import FABRICS
 from backends.objects import ObjectKind
 
 
@@ -71,6 +72,7 @@ NEEDED: Mapping[str, Needs] = MappingProxyType(
         f"{_B}/delay": Needs(("bdev_delay_create",), ("bdev_delay_update_latency",), ("bdev_delay_delete",)),
         f"{_B}/nvme": Needs(_PATHS.create, ("bdev_nvme_set_multipath_policy",), _PATHS.delete, _PATHS.read),
         f"{ObjectKind.NVME_PATH}": _PATHS,
+        FABRICS: _PATHS,
         f"{ObjectKind.REFERRAL}": Needs(
             ("nvmf_discovery_add_referral",),
             (),
@@ -132,14 +134,18 @@ def allowlist(features: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({*ALWAYS, *(method for name in features for method in NEEDED[name].all)}))
 
 
-def unsupported(methods: frozenset[str] | None, version: str) -> Mapping[str, str]:
-    """Features that a target lacks, each with what it would need; nothing when it does not say what it offers.
+INTERRUPTS = "SPDK attaches nothing over a network in interrupt mode: start this target without --interrupt-mode"
 
+
+def unsupported(methods: frozenset[str] | None, version: str, *, interrupts: bool = False) -> Mapping[str, str]:
+    """Features that a target lacks, each with what it would need; methods are unknown when it does not tell.
+
+    In interrupt mode bdev_nvme_attach_controller over TCP answers -95 (observed, v26.05).
     A name without an action speaks of making it; `update lvol` and `delete lvol` of what comes later.
     """
+    found: dict[str, str] = {FABRICS: INTERRUPTS} if interrupts else {}
     if methods is None:
-        return {}
-    found: dict[str, str] = {}
+        return found
     for feature, needs in sorted(NEEDED.items()):
         wanted = {
             feature: (*needs.create, *needs.read),

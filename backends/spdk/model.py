@@ -313,6 +313,13 @@ def pid(answer: Json) -> int:
         return number(mapping(answer), "pid")
 
 
+def in_interrupt_mode(answer: Json) -> bool:
+    """Whether every reactor sleeps until something happens; a scheduler may put some of them to sleep, not all."""
+    with shape("framework_get_reactors"):
+        reactors = [mapping(raw) for raw in objects(mapping(answer).get("reactors", []))]
+        return bool(reactors) and all(raw.get("in_interrupt") is True for raw in reactors)
+
+
 def version(answer: Json) -> str:
     with shape("spdk_get_version"):
         return text(mapping(answer), "version")

@@ -61,7 +61,8 @@ class Observer:
         news = methods.notifications(max(self._notification, 0))
         self._ask_ahead(methods.REACTORS, *once, news, methods.TRANSPORTS, methods.LVOL_STORES)
         version = self._version or model.version(self._ask(methods.VERSION).result())
-        pid = model.pid(self._ask(methods.REACTORS).result())
+        reactors = self._ask(methods.REACTORS).result()
+        pid, interrupts = model.pid(reactors), model.in_interrupt_mode(reactors)
         offered = self._offered()
         notification = self._news()  # before the lists: what happens while they are read is news afterwards
         transports = self._read(methods.TRANSPORTS, model.transports, gaps, ObjectKind.TRANSPORT) or ()
@@ -104,7 +105,7 @@ class Observer:
                 version=version,
                 user=self.client.peer_user,
                 last_notification=notification,
-                unsupported=features.unsupported(offered, version),
+                unsupported=features.unsupported(offered, version, interrupts=interrupts),
             )
         )
 

@@ -13,6 +13,8 @@ from bystander import Bystander
 from live_world import KINDS, LiveTarget
 from world import NQN, World, host, subsystem, volume, world
 
+from backends.objects import NvmePath
+from backends.spdk.simulator import Pretend
 from reconciler.demo.witness import Witness
 from reconciler.reconcile import Tick, Verdict
 
@@ -229,3 +231,17 @@ def test_a_front_keeps_no_host_at_work_whose_owner_goes(site: World) -> None:
 
     stakes = {at.host: at.keeps for item in tick.plan.held for at in item.hosts}
     assert stakes[host_name] == ()
+
+
+def test_a_front_in_interrupt_mode_is_told_before_anything_fails() -> None:
+    """Guards a person against a bare error code: SPDK attaches nothing over TCP there, and the way out is named."""
+    asleep = {"tick_rate": 1, "pid": 4711, "reactors": [{"lcore": 0, "in_interrupt": True, "lw_threads": []}]}
+    with world(targets=("n1", "n2")) as site:
+        site.simulators["n2"].before("framework_get_reactors", lambda *_: Pretend(asleep))
+        shop(site, "a")
+        for _ in range(3):
+            ticks = {target: site.converge(target) for target in site.targets}
+        found = [held for held in ticks["n2"].plan.held if isinstance(held.change.after, NvmePath)]
+        assert {held.reason for held in found} == {"NotSupported"}
+        assert all("without --interrupt-mode" in held.message for held in found)
+        assert "bdev_nvme_attach_controller" not in site.simulators["n2"].calls
