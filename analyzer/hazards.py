@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from schemas.annotations import RENAMED_FROM
 from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Transition, item_name, kinds
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
 from schemas.resources import Json, Resource, ResourceKey
@@ -17,7 +18,6 @@ from schemas.validation import Path
 
 Hazard: TypeAlias = Literal["safe", "refused", "disruptive", "data-loss"]
 HAZARDS: Final[tuple[Hazard, ...]] = ("safe", "refused", "disruptive", "data-loss")  # refused: nothing comes of it
-RENAMED_FROM = "holdfast.dev/renamed-from"
 
 _AMOUNTS = {"quantity": parse_bytes, "duration": parse_seconds, "percent": parse_percent}
 

@@ -16,8 +16,6 @@ from reconciler.retention import Retain
 from schemas.calendar import Calendar
 from schemas.resources import ResourceKey
 
-ADOPT = "holdfast.dev/adopt"
-
 
 @dataclass(frozen=True, slots=True)
 class Wish:

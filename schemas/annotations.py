@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+ADOPT = "holdfast.dev/adopt"
+DRIFT_IGNORE = "holdfast.dev/drift-ignore"
+RENAMED_FROM = "holdfast.dev/renamed-from"
+REQUESTED_AT = "holdfast.dev/requestedAt"
+
 
 @dataclass(frozen=True, slots=True)
 class Annotation:

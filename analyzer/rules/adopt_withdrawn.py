@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.rule import Case, Hit, Rule, hit
+from schemas.annotations import ADOPT
 from schemas.kinds import our_kinds
-
-ADOPT = "holdfast.dev/adopt"
 
 
 def check(case: Case) -> Iterator[Hit]:

@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.finding import Severity
-from analyzer.hazards import RENAMED_FROM, former_key, former_names
+from analyzer.hazards import former_key, former_names
 from analyzer.rule import Case, Hit, Rule, hit
+from schemas.annotations import RENAMED_FROM
 from schemas.kinds import our_kinds
 from schemas.resources import ResourceKey
 

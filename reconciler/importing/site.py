@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from backends.contract import Observed
 from backends.objects import Bdev, LiveObject, Lvol, LvolStore
-from reconciler.desired import ADOPT
+from schemas.annotations import ADOPT
 from schemas.kinds import our_kinds
 
 T = TypeVar("T")

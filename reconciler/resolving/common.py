@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.desired import ADOPT, Wish
+from reconciler.desired import Wish
 from reconciler.resolving.catalogue import Catalogue
 from reconciler.resolving.placing import Placing
+from schemas.annotations import ADOPT, DRIFT_IGNORE, REQUESTED_AT
 from schemas.resources import Resource
-
-DRIFT_IGNORE = "holdfast.dev/drift-ignore"
-REQUESTED_AT = "holdfast.dev/requestedAt"
 
 
 class Common:

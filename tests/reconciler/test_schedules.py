@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from live_world import KINDS, LiveTarget
+from scheduling import DAY, HOUR, labelled, schedule
 from world import World, manifest, removal, subsystem, volume, world
 
 from backends.spdk.simulator import DropAfter, DropBefore, Refuse
 from reconciler.reconcile import Verdict
-
-HOUR, DAY = 3600.0, 86400.0
 
 
 @pytest.fixture(params=KINDS)
@@ -28,17 +27,6 @@ def site(request: pytest.FixtureRequest) -> Iterator[World]:
 def simulated() -> Iterator[World]:
     with world() as made:
         yield made
-
-
-def labelled(name: str, **spec: Any) -> dict[str, Any]:
-    made = volume(name, **spec)
-    made["metadata"]["labels"] = {"backup": "yes"}
-    return made
-
-
-def schedule(cron: str = "0 * * * *", name: str = "hourly", zone: str = "UTC", **retain: int) -> dict[str, Any]:
-    spec = {"selector": {"matchLabels": {"backup": "yes"}}, "cron": cron, "timeZone": zone}
-    return manifest("SnapshotSchedule", name, spec | {"retain": retain or {"last": 3}}, "team")
 
 
 def moments(site: World, name: str = "hourly") -> list[str]:

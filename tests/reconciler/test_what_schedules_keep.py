@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from scheduling import DAY, HOUR, labelled, schedule
 from stacking import settled
 from world import World, manifest, removal, volume, world
 
@@ -14,7 +15,6 @@ from reconciler.breaker import Breaker
 from reconciler.ledger.attempts import Setback
 from reconciler.plan import Memory, Served
 
-HOUR, DAY = 3600.0, 86400.0
 MIB = 1 << 20
 
 
@@ -23,17 +23,6 @@ def site() -> Iterator[World]:
     """A site at noon in UTC."""
     with world() as made:
         yield made
-
-
-def labelled(name: str, **spec: Any) -> dict[str, Any]:
-    made = volume(name, **spec)
-    made["metadata"]["labels"] = {"backup": "yes"}
-    return made
-
-
-def schedule(last: int) -> dict[str, Any]:
-    spec = {"selector": {"matchLabels": {"backup": "yes"}}, "cron": "0 * * * *", "timeZone": "UTC"}
-    return manifest("SnapshotSchedule", "hourly", spec | {"retain": {"last": last}}, "team")
 
 
 def moments(site: World) -> list[str]:
@@ -49,7 +38,7 @@ def hours(site: World, count: int) -> None:
 
 def lost_and_made_anew(site: World, *more: dict[str, Any]) -> None:
     """Two snapshots of a volume whose bytes are then destroyed by somebody, and for which a blank one is made."""
-    site.commit(labelled("a"), schedule(2))
+    site.commit(labelled("a"), schedule(last=2))
     site.converge()
     hours(site, 2)
     uid = site.uid("a")
@@ -61,14 +50,14 @@ def lost_and_made_anew(site: World, *more: dict[str, Any]) -> None:
 
 def test_snapshots_of_lost_bytes_are_not_pruned_for_those_of_a_blank_volume(site: World) -> None:
     """Guards the last copies: what was taken before spec.recreate stays, is told, and goes by a Removal only."""
-    lost_and_made_anew(site, schedule(2))
+    lost_and_made_anew(site, schedule(last=2))
     hours(site, 4)
     assert moments(site) == ["20261121t13", "20261121t14", "20261121t17", "20261121t18"]
     assert {"KeptBeyondRetention", "Retained"} <= site.reasons(site.tick())
     first = next(r for r in site.house.ledger.records("n1") if r.resource.name == "a.hourly.20261121t1300z")
     consent = removal(first.resource.name, first.uid, "VolumeSnapshot")
     consent["metadata"]["name"] = "consent"
-    site.commit(labelled("a"), schedule(2), consent)
+    site.commit(labelled("a"), schedule(last=2), consent)
     site.converge()
     assert moments(site) == ["20261121t14", "20261121t17", "20261121t18"]
 
@@ -76,19 +65,19 @@ def test_snapshots_of_lost_bytes_are_not_pruned_for_those_of_a_blank_volume(site
 def test_snapshots_of_lost_bytes_are_known_by_what_the_volume_lies_on(site: World) -> None:
     """Guards the same for a volume that was not selected while its bytes were lost, where no memory tells."""
     lost_and_made_anew(site)
-    site.commit(labelled("a"), schedule(2))
+    site.commit(labelled("a"), schedule(last=2))
     hours(site, 4)
     assert moments(site) == ["20261121t13", "20261121t14", "20261121t17", "20261121t18"]
 
 
 def test_a_volume_that_is_selected_again_has_its_snapshots_pruned_again(site: World) -> None:
     """Guards the way back of a volume that was never lost: what it lies on is the schedule's, once somebody says so."""
-    site.commit(labelled("a"), schedule(2))
+    site.commit(labelled("a"), schedule(last=2))
     site.converge()
     hours(site, 2)
-    site.commit(volume("a"), schedule(2))
+    site.commit(volume("a"), schedule(last=2))
     site.converge()
-    site.commit(labelled("a"), schedule(2))
+    site.commit(labelled("a"), schedule(last=2))
     site.converge()
     hours(site, 3)
     assert moments(site) == ["20261121t16", "20261121t17"]
@@ -96,7 +85,7 @@ def test_a_volume_that_is_selected_again_has_its_snapshots_pruned_again(site: Wo
 
 def test_a_clock_that_was_put_back_does_not_stop_snapshots(site: World) -> None:
     """Guards every run after a clock had gone ahead: it is taken, and what bears a later time does not crowd it out."""
-    site.commit(labelled("a"), schedule(2))
+    site.commit(labelled("a"), schedule(last=2))
     site.converge()
     site.clock.advance(1000 * DAY)
     site.converge()
@@ -122,7 +111,7 @@ def test_a_failure_before_the_clock_was_put_back_is_not_waited_for(site: World) 
 
 def test_a_snapshot_in_a_pool_that_is_not_loaded_is_not_forgotten(site: World) -> None:
     """Guards a request whose answer was lost with the target: its snapshot is ours when the pool is back."""
-    site.commit(labelled("a"), schedule(2))
+    site.commit(labelled("a"), schedule(last=2))
     site.converge()
     site.clock.advance(HOUR)
     seen: list[str] = []
@@ -178,13 +167,13 @@ def test_a_volume_in_a_pool_that_is_not_loaded_is_not_given_up(site: World) -> N
 
 def test_an_older_ledger_does_not_bring_back_a_stricter_retention(site: World) -> None:
     """Guards a restored backup: what was in force when it was made consents to nothing that was taken since."""
-    site.commit(labelled("a"), schedule(1))
+    site.commit(labelled("a"), schedule(last=1))
     site.converge()
     hours(site, 1)
     site.die()
     backup = site.database.read_bytes()
     site.wake()
-    site.commit(labelled("a"), schedule(9))
+    site.commit(labelled("a"), schedule(last=9))
     hours(site, 4)
     before = moments(site)
     site.die()
@@ -192,7 +181,7 @@ def test_an_older_ledger_does_not_bring_back_a_stricter_retention(site: World) -
         file.unlink()
     site.database.write_bytes(backup)
     site.wake()
-    site.commit(labelled("a"), schedule(1))
+    site.commit(labelled("a"), schedule(last=1))
     site.converge()
     assert site.desired
     site.keepers["n1"].confirm(site.desired)
@@ -214,11 +203,11 @@ def test_an_image_is_kept_for_what_a_schedule_took_of_its_clone(site: World) -> 
     path.write_bytes(bytes(8 * MIB))
     image = manifest("Image", "golden", {"targetRef": "n1", "path": str(path)})
     clone = labelled("root", source={"imageRef": "golden"}, reclaimPolicy="Delete")
-    site.commit(image, clone, schedule(2))
+    site.commit(image, clone, schedule(last=2))
     settled(site)
     hours(site, 1)
     uid = site.uid("root")
-    site.commit(schedule(2), removal("root", uid))
+    site.commit(schedule(last=2), removal("root", uid))
     settled(site)
     assert uid not in site.lvols().values()
     site.restart_target()
