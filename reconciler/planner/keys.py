@@ -83,8 +83,21 @@ def plan_keys(view: View, draft: Draft) -> Guests:
             draft.remark(wish.wish.key, *found)
         else:
             keys[wish.nqn] = own
+    _tell_shared(view, draft)
     _withdraw(view, draft, {key.name: key for key in wanted_keys(view)})
     return Guests(keys, barred)
+
+
+def _tell_shared(view: View, draft: Draft) -> None:
+    """Who has the key of another host can give itself out as that one."""
+    first: dict[str, HostWish] = {}
+    for wish in view.target.hosts:
+        own = {view.owned.host_keys[secret]: secret for secret in wish.secrets if secret in view.owned.host_keys}
+        for fingerprint, secret in own.items():
+            other = first.setdefault(fingerprint, wish)
+            if other is not wish:
+                message = f"{secret.path}: {other.wish.key} has the same key, so each can pass for the other"
+                draft.remark(wish.wish.key, "KeyShared", message, ready=True)
 
 
 def _lost(view: View, wish: HostWish) -> tuple[str, str] | None:

@@ -160,6 +160,17 @@ def test_two_keys_that_are_one_are_refused(site: World) -> None:
     assert shown(site)[WEB].keys() == {"dhchap_key", "dhchap_ctrlr_key"}
 
 
+def test_two_hosts_with_one_key_are_told_of(site: World) -> None:
+    """Guards identities: a key that two hosts have proves neither, whichever file it is read from."""
+    hosts = [keyed(name, keyFrom={"file": put(site, f"{name}.key", dhchap(1))}) for name in ("web", "db")]
+    commit(site, *hosts)
+    assert "KeyShared" in {remark.reason for remark in site.converge().plan.remarks}
+
+    put(site, "db.key", dhchap(2))
+
+    assert "KeyShared" not in {remark.reason for remark in site.converge().plan.remarks}
+
+
 # --- drift, restart, withdrawal
 
 
