@@ -119,7 +119,7 @@ def _target_text(target: Mapping[str, Any]) -> str:
     drift = f", {_count(range(target['openDrifts']), 'open drift')}" if target["openDrifts"] else ""
     head = f"{target['name']}  {target['verdict']}{drift}  (seen {target['lastSeen'] or 'never'})"
     resources = target["resources"]
-    rows = table([_resource_row(resource) for resource in resources], 2)
+    rows = _resource_rows([_resource_row(resource) for resource in resources])
     lines = [head, wrap(target["message"], 2, 4)] if target["message"] else [head]
     for row, resource in zip(rows, resources, strict=True):
         lines += [row, *_resource_note(resource)]
@@ -127,6 +127,15 @@ def _target_text(target: Mapping[str, Any]) -> str:
     if target["approvalID"]:
         lines.append(f"  held changes wait for: holdfast approve {target['approvalID']}")
     return "\n".join(lines)
+
+
+def _resource_rows(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """In columns as far as they fit; the uid of a long name stands below it."""
+    room = WIDTH - max((len(uid) for *_, uid in rows), default=0) - 2 * len("  ") - len("  ok")
+    width = max((len(name) for _, name, _ in rows if len(name) <= room), default=0)
+    for sign, name, uid in rows:
+        gap = " " * (width - len(name) + 2) if len(name) <= room else f"\n{' ' * 6}"
+        yield f"  {sign}  {name}{gap}{uid}".rstrip()
 
 
 def _resource_row(resource: Mapping[str, Any]) -> Sequence[str]:
