@@ -100,9 +100,8 @@ class Attempts(Book):
 
     def setbacks(self, target: str) -> Mapping[ResourceKey, Setback]:
         """How the last attempt at each resource came to nothing."""
-        prefix = f"setback/{target}/"
-        rows = self._store.rows("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(prefix), prefix)
-        return {ResourceKey.of_text(key.removeprefix(prefix)): Setback(*json.loads(told)) for key, told in rows}
+        found = self._under(f"setback/{target}/")
+        return {ResourceKey.of_text(name): Setback(*json.loads(told)) for name, told in found.items()}
 
     def succeeded(self, target: str, resources: Iterable[ResourceKey]) -> None:
         gone = sorted(set(resources))

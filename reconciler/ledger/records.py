@@ -27,9 +27,10 @@ _INSIDE_A_SUBSYSTEM = (
     ObjectKind.LISTENER.value,
 )
 
-_OPENED = (
+_OPENED = (  # its index is found by the very words that it was made with
     "SELECT r.target, r.uid, r.applied, s.address FROM records r LEFT JOIN sessions s USING (target)"
-    " WHERE (r.target < ?1 OR r.target > ?1) AND r.kind = 'bdev' AND r.phase != 'destroyed' ORDER BY r.target"
+    " WHERE r.target != ? AND r.kind IN ('bdev', 'lvolstore') AND r.kind = 'bdev' AND r.phase != 'destroyed'"
+    " ORDER BY r.target"
 )
 
 # One step for each target: what this one has itself, which is most, is not gone through.
