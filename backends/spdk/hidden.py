@@ -71,12 +71,12 @@ def _revealed(thing: LiveObject, found: Hidden) -> LiveObject:
     match thing:
         case Subsystem(nqn=nqn) if nqn in found.ana_reporting:
             return dataclasses.replace(thing, ana_reporting=found.ana_reporting[nqn])
-        case Namespace() if thing.key in found.masked:
-            return dataclasses.replace(thing, masked=found.masked[thing.key])
-        case AllowedHost() if thing.key in found.psk:
-            return dataclasses.replace(thing, psk=found.psk[thing.key])
-        case Listener() if thing.key in found.secure:
-            return dataclasses.replace(thing, secure_channel=found.secure[thing.key])
+        case Namespace() if (masked := found.masked.get(thing.key)) is not None:
+            return dataclasses.replace(thing, masked=masked)
+        case AllowedHost() if (psk := found.psk.get(thing.key)) is not None:
+            return dataclasses.replace(thing, psk=psk)
+        case Listener() if (secure := found.secure.get(thing.key)) is not None:
+            return dataclasses.replace(thing, secure_channel=secure)
     return thing
 
 
