@@ -103,16 +103,18 @@ def _sorted(steps: Sequence[Step]) -> list[Step]:
     for name, needs in waiting.items():
         for need in needs:
             dependents[need].append(name)
-    ready = [(_rank(by_id[name]), name) for name, needs in waiting.items() if not needs]
+    names = sorted(by_id, key=lambda name: (_rank(by_id[name]), name))
+    places = {name: place for place, name in enumerate(names)}  # compared far more often than there are steps
+    ready = [places[name] for name, needs in waiting.items() if not needs]
     heapq.heapify(ready)
     found: list[Step] = []
     while ready:
-        _, name = heapq.heappop(ready)
+        name = names[heapq.heappop(ready)]
         found.append(by_id[name])
-        for other in dependents[name]:
+        for other in dependents.get(name, ()):
             waiting[other].discard(name)
             if not waiting[other]:
-                heapq.heappush(ready, (_rank(by_id[other]), other))
+                heapq.heappush(ready, places[other])
     if len(found) != len(steps):
         stuck = sorted(name for name, needs in waiting.items() if needs)
         raise AssertionError(f"steps need each other in a circle: {stuck[:4]}")
