@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from reconciler.daemon import Daemon
 from reconciler.dates import iso
 from reconciler.history import DriftRecord, Event
+from reconciler.serve.says import PEACE, PEACE_BUT, Mood, Say, is_known, source_say, target_say
 from reconciler.serve.timeline import Timeline, timeline
 from reconciler.status import Condition, Conditions
 from schemas.resources import ResourceKey
@@ -32,42 +32,11 @@ LOOKED_BACK = 300  # drifts, and events, that the timeline is drawn from
 
 T = TypeVar("T")
 
-
-class Mood(enum.StrEnum):
-    """How a statement is shown, worst first; always beside a word."""
-
-    BAD = "bad"
-    UNKNOWN = "unknown"
-    ATTENTION = "attention"
-    MOVING = "moving"
-    KEPT = "kept"
-    GOOD = "good"
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """A few words, their mood, and where on the page it says more."""
-
-    mood: Mood
-    words: str
-    link: str = ""
-
-
-NOT_SEEN = ("unknown", "unreachable", "stalled")  # verdicts of a tick that saw nothing
-PEACE = Say(Mood.GOOD, "Storage is as Git declares")
-PEACE_BUT = Say(Mood.GOOD, "Storage is as Git declares, but for what is kept as it is", "#kept")
 KEPT: Mapping[str, str] = {  # Ready, and yet not what a manifest declares
     "KeptLarger": "kept larger than declared",
     "Retained": "retained without a manifest",
     "RestartRequired": "kept until a restart",
     "ClusterSizeDiffers": "kept with another cluster size",
-}
-SAYS: Mapping[str, Say] = {
-    "unreachable": Say(Mood.UNKNOWN, "unreachable"),
-    "stalled": Say(Mood.BAD, "stalled"),
-    "held": Say(Mood.ATTENTION, "needs a person"),
-    "waiting": Say(Mood.MOVING, "waiting"),
-    "busy": Say(Mood.MOVING, "applying"),
 }
 
 
@@ -217,28 +186,6 @@ def page(daemon: Daemon) -> Page:
 # --- targets and resources
 
 
-def is_known(target: Mapping[str, Any]) -> bool:
-    """Whether a target was seen lately: what is old says nothing of now."""
-    return target["lastSeen"] is not None and not target["stale"] and target["verdict"] not in NOT_SEEN
-
-
-def target_say(target: Mapping[str, Any], accepted: str) -> Say:
-    """A target in a word or two."""
-    verdict = target["verdict"]
-    if not is_known(target):
-        unseen = Say(Mood.UNKNOWN, "not seen lately" if target["lastSeen"] else "not seen yet")
-        return SAYS.get(verdict, unseen) if verdict in NOT_SEEN else unseen
-    return _converged_say(target, accepted) if verdict == "converged" else SAYS[verdict]
-
-
-def _converged_say(target: Mapping[str, Any], accepted: str) -> Say:
-    """Nothing is left to do, which is not always well."""
-    if target["openDrifts"]:
-        return Say(Mood.ATTENTION, "drifted")
-    here = target["settled"] and target["revision"] == accepted
-    return Say(Mood.GOOD, "as declared") if here else SAYS["busy"]
-
-
 def ready_say(row: ResourceRow) -> Say:
     """A resource's readiness in a word."""
     if row.ready.status == "True":
@@ -322,15 +269,6 @@ def _revisions(daemon: Daemon, status: Mapping[str, Any], rows: Sequence[TargetR
 # --- the headline
 
 
-def source_say(source: Mapping[str, Any]) -> Say:
-    """The repository in a word or two."""
-    if source["error"]:
-        return Say(Mood.ATTENTION, "does not answer", "#revision")
-    if source["lastFetch"] is None:
-        return Say(Mood.UNKNOWN, "not read yet", "#revision")
-    return Say(Mood.UNKNOWN, "not read lately", "#revision") if source["stale"] else Say(Mood.GOOD, "answers")
-
-
 def headlines(
     status: Mapping[str, Any], rows: Sequence[TargetRow], not_ready: int, kept: Mapping[str, int]
 ) -> Sequence[Say]:
@@ -384,9 +322,6 @@ def _about_git(status: Mapping[str, Any], rows: Sequence[TargetRow]) -> Iterator
 
 def _drifting(rows: Iterable[TargetRow]) -> Iterator[int]:
     return (int(row.status["openDrifts"]) for row in rows)
-
-
-# --- words and lists
 
 
 def _count(number: int, word: str) -> str:
