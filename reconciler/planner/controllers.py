@@ -5,7 +5,18 @@ from __future__ import annotations
 from backends.objects import Bdev, NvmePath, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, created, deleted
-from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift, surplus
+from reconciler.planner.draft import (
+    Draft,
+    Proposal,
+    Standing,
+    absent,
+    changing,
+    differences,
+    drifted,
+    missing_drift,
+    surplus,
+    withdrawn,
+)
 from reconciler.planner.sole import opened_elsewhere
 from reconciler.planner.view import View
 
@@ -50,12 +61,13 @@ def plan_paths(view: View, draft: Draft, wish: DeviceWish) -> Standing | None:
 def _keep(view: View, draft: Draft, wish: DeviceWish, wanted: NvmePath, live: NvmePath) -> None:
     record = view.records.get(wanted.key)
     found = tuple(d for d in differences(wanted, live, FIXED, wish.wish, record) if d.path in FIXED.values())
-    if record is None or not found:  # else what was applied last stands
+    left = withdrawn(wanted, live, FIXED, record)
+    if record is None or not (found or left):  # else what was applied last stands
         draft.own(wanted, wish.wish)
-    if found:
+    if found or left:
         if drifted(dict(record.applied) if record else {}, wanted, found, FIXED):
             draft.drifts.append(Drift(live.key, wish.wish.key, DriftClass.MODIFIED, found, "Held"))
-        told = ", ".join(f"{d.path}: {d.have} → {d.want}" for d in found)
+        told = ", ".join(map(changing, (*found, *left)))
         message = f"SPDK cannot change this while it is attached: {told}"
         draft.remark(wish.wish.key, "RestartRequired", message, ready=True)
     if not live.enabled:

@@ -10,7 +10,17 @@ from backends.objects import Bdev, LiveObject, ObjectKey, ObjectKind
 from reconciler.desired import DeviceWish
 from reconciler.plan import Cause, Difference, Drift, DriftClass, Record, created, updated
 from reconciler.planner.controllers import plan_namespace, plan_paths
-from reconciler.planner.draft import Draft, Proposal, Standing, absent, differences, drifted, missing_drift
+from reconciler.planner.draft import (
+    Draft,
+    Proposal,
+    Standing,
+    absent,
+    changing,
+    differences,
+    drifted,
+    missing_drift,
+    withdrawn,
+)
 from reconciler.planner.showing import identity_reused
 from reconciler.planner.sole import opened_elsewhere
 from reconciler.planner.stacks import keep_raid, keyed, make_stacked
@@ -65,6 +75,8 @@ def plan_transports(view: View, draft: Draft) -> None:
             _needs_restart(draft, view.target.key, found)
             if drifted(dict(record.applied) if record else {}, wanted, found, _TRANSPORT_PATHS):
                 draft.drifts.append(Drift(wanted.key, view.target.key, DriftClass.MODIFIED, found, "Held"))
+        elif left := withdrawn(wanted, live, _TRANSPORT_PATHS, record):
+            _needs_restart(draft, view.target.key, left)
         else:
             draft.own(wanted, view.target.wish)
 
@@ -220,7 +232,7 @@ def _in_place(record: Record | None, wish: DeviceWish, live: Bdev, found: tuple[
 
 
 def _needs_restart(draft: Draft, resource: ResourceKey, found: tuple[Difference, ...]) -> None:
-    wanted = ", ".join(f"{d.path}: {d.have} → {d.want}" for d in found)
+    wanted = ", ".join(map(changing, found))
     draft.remark(resource, "RestartRequired", f"SPDK cannot change this while it runs: {wanted}", ready=True)
 
 

@@ -209,6 +209,21 @@ def differences(
     )
 
 
+def changing(found: Difference) -> str:
+    """A difference in words, from what is to what will be."""
+    return f"{found.path}: {found.have} → {'what SPDK takes by itself' if found.want is None else found.want}"
+
+
+def withdrawn(
+    wanted: LiveObject, live: LiveObject, paths: dict[str, str], record: Record | None
+) -> tuple[Difference, ...]:
+    """Fields that are no longer declared and still are as they were applied; what stands there then is up to SPDK."""
+    have, declared = fields_of(live), fields_of(wanted)
+    applied = record.applied.items() if record else ()
+    gone = ((name, value) for name, value in applied if name in paths and name not in declared)
+    return tuple(Difference(paths[name], None, value) for name, value in gone if have.get(name) == value)
+
+
 def drifted(applied: dict[str, Json], wanted: LiveObject, found: tuple[Difference, ...], paths: dict[str, str]) -> bool:
     """Whether every difference is in a field that we had applied just so: then somebody else changed it."""
     names = {paths.get(name, name): name for name in fields_of(wanted)}

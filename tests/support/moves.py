@@ -37,6 +37,7 @@ def base(site: Grand) -> Manifests:
         "transports": [{"type": "TCP", "maxQueueDepth": 64}],
         "suspend": {"reason": "over", "until": "2020-01-01T00:00:00Z"},
     }
+    found(manifests, "BlockDevice", "remote")["spec"]["nvme"]["hostNQN"] = f"{NQN}host-n1"
     portals = found(manifests, "Target", "n1")["spec"]["portals"]
     portals.append({"name": "safe", "address": "127.0.0.5", "port": 4421, "secureChannel": True})
     portals.append({"name": "idle", "address": "127.0.0.6"})
@@ -171,10 +172,11 @@ def _moves() -> dict[str, Move]:
         "BlockDevice.nvme.address.address": ("remote", "nvme.address.address", "127.0.0.7"),
         "BlockDevice.nvme.address.port": ("remote", "nvme.address.port", 4430),
         "BlockDevice.nvme.subsystemNQN": ("remote", "nvme.subsystemNQN", f"{FAR}-other"),
-        "BlockDevice.nvme.hostNQN": ("remote", "nvme.hostNQN", f"{NQN}host-n1"),
+        "BlockDevice.nvme.hostNQN": ("remote", "nvme.hostNQN", f"{NQN}host-other"),
         "BlockDevice.nvme.nsid": ("remote", "nvme.nsid", 2),
         "BlockDevice.nvme.multipath.addresses, one less": ("remote", "nvme.multipath.addresses", []),
         "BlockDevice.nvme.multipath.policy": ("remote", "nvme.multipath.policy", "active_active"),
+        "BlockDevice.nvme.hostNQN, not said": ("remote", "nvme.hostNQN", GONE),
         "BlockDevice.nvme.ctrlrLossTimeout": ("remote", "nvme.ctrlrLossTimeout", 77),
         "BlockDevice.nvme.reconnectDelay": ("remote", "nvme.reconnectDelay", 3),
         "BlockDevice.nvme.fastIOFailTimeout": ("remote", "nvme.fastIOFailTimeout", 9),
@@ -273,6 +275,7 @@ def _moves() -> dict[str, Move]:
         "Subsystem.hosts.any": ("t", "hosts.any", True),
         "Subsystem.driftPolicy": ("t", "driftPolicy", "warn"),
         **{f"Target.transports.{option}": ("n1", f"transports.0.{option}", v) for option, v in TRANSPORT.items()},
+        "Target.transports.maxQueueDepth, not said": ("n1", "transports.0.maxQueueDepth", GONE),
         "Target.transports, one more": ("n1", "transports.1", {"type": "RDMA"}),
         "Target.portals, one less": ("n1", "portals.4", GONE),
         "Target.portals, one more": ("n1", "portals.5", {"name": "new", "address": "127.0.0.7"}),

@@ -98,7 +98,8 @@ def base() -> list[LiveObject]:
 
 def record(thing: LiveObject, resource: ResourceKey, phase: Phase = Phase.CREATED, **more: Any) -> Record:
     uid = thing.uuid or "" if isinstance(thing, (Lvol, LvolStore)) else ""
-    return replace(Record(thing.key, resource, phase, uid, fields_of(thing), "Retain", "r0"), **more)
+    applied = Transport(thing.type) if isinstance(thing, Transport) else thing  # no test here declares its options
+    return replace(Record(thing.key, resource, phase, uid, fields_of(applied), "Retain", "r0"), **more)
 
 
 def records(*things: LiveObject) -> list[Record]:
