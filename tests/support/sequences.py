@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251  # seeded: the same calls again for the same number
 from typing import Any, Final
 
 from rivals import Call
+from sequence_effects import CREATES, DELETES, frozen_by, leaf_of
 
 MIB: Final = 1 << 20
 SIZES: Final = (16, 32, 64)  # MiB of a disk
@@ -140,7 +141,7 @@ class Player:
         if method == "bdev_lvol_rename_lvstore":  # with a clone whose base is missing: it has no device to be named
             return self.has_external
         if method == "bdev_lvol_set_parent":  # of an ancestor of its new parent: a ring that is followed for ever
-            return _leaf_of(params["lvol_name"]) in self.frozen
+            return leaf_of(params["lvol_name"]) in self.frozen
         if method == "bdev_raid_add_base_bdev":  # an array that is its own leg is rebuilt for ever
             return params["base_bdev"].removeprefix(self.prefix)[0] in "RPD"
         return False
@@ -161,7 +162,7 @@ class Player:
             self.has_resized = True
         if method in ("bdev_lvol_clone_bdev", "bdev_lvol_set_parent_bdev"):
             self.has_external = True
-        self.frozen |= set(_frozen_by(method, params, self.frozen))
+        self.frozen |= set(frozen_by(method, params, self.frozen))
         if method == "bdev_crypto_create":
             self.keys_used.add(params["key_name"])
 
@@ -458,19 +459,6 @@ def examine(p: Player) -> Call:
     return p.pick(("bdev_wait_for_examine", None), ("bdev_examine", {"name": p.disk()}))
 
 
-def _leaf_of(alias: str) -> str:
-    return alias.rpartition("/")[2]
-
-
-def _frozen_by(method: str, params: Any, frozen: Collection[str]) -> Iterator[str]:
-    if method == "bdev_lvol_snapshot":
-        yield params["snapshot_name"]
-    if method == "bdev_lvol_set_read_only":
-        yield _leaf_of(params["name"])
-    if method == "bdev_lvol_rename" and _leaf_of(params["old_name"]) in frozen:
-        yield params["new_name"]
-
-
 def transports(random: Random) -> Iterator[Call]:
     """What a target's life begins with: one transport that everybody uses, and some that are refused."""
     options = {
@@ -534,49 +522,3 @@ THEMES: Final[Sequence[frozenset[Maker]]] = (
     frozenset({attach, raid, raid_delete, raid_leg, detach}),
     frozenset({malloc, layer, unlayer, crypto, crypto_key, detach}),
 )
-
-Named = tuple[str, Callable[[Player, Any], str]]
-
-
-def _named(kind: str, param: str = "name") -> Named:
-    return kind, lambda _player, params: str(params[param])
-
-
-def _leaf(param: str, store: Callable[[Any], str]) -> Named:
-    return "V", lambda _player, params: f"{store(params)}/{params[param]}"
-
-
-def _beside(source: str) -> Callable[[Any], str]:
-    return lambda params: str(params[source].partition("/")[0])
-
-
-CREATES: Final[dict[str, Named]] = {
-    "bdev_aio_create": ("A", lambda p, params: str(params["name"]) if "E" not in params["name"] else p.prefix + "A0"),
-    "bdev_uring_create": _named("U"),
-    "bdev_malloc_create": _named("M"),
-    "bdev_null_create": _named("N"),
-    "bdev_passthru_create": _named("P"),
-    "bdev_delay_create": _named("D"),
-    "bdev_crypto_create": _named("C"),
-    "bdev_raid_create": _named("R"),
-    "accel_crypto_key_create": _named("K"),
-    "bdev_lvol_create_lvstore": _named("S", "lvs_name"),
-    "bdev_lvol_create": _leaf("lvol_name", lambda params: str(params["lvs_name"])),
-    "bdev_lvol_snapshot": _leaf("snapshot_name", _beside("lvol_name")),
-    "bdev_lvol_clone": _leaf("clone_name", _beside("snapshot_name")),
-    "bdev_lvol_clone_bdev": _leaf("clone_name", lambda params: str(params["lvs_name"])),
-    "nvmf_create_subsystem": _named("Q", "nqn"),
-}
-DELETES: Final[dict[str, Named]] = {
-    "bdev_aio_delete": _named("A"),
-    "bdev_uring_delete": _named("U"),
-    "bdev_malloc_delete": _named("M"),
-    "bdev_null_delete": _named("N"),
-    "bdev_passthru_delete": _named("P"),
-    "bdev_delay_delete": _named("D"),
-    "bdev_crypto_delete": _named("C"),
-    "bdev_raid_delete": _named("R"),
-    "bdev_lvol_delete_lvstore": _named("S", "lvs_name"),
-    "bdev_lvol_delete": _named("V"),
-    "nvmf_delete_subsystem": _named("Q", "nqn"),
-}
