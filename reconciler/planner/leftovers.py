@@ -181,7 +181,7 @@ def _retain_or_destroy(view: View, draft: Draft, record: Record) -> None:
         Cause.REMOVAL,
         f"{consent.key} consents: {consent.reason}",
         Hazard.DATA_LOSS,
-        guards=(still_unused(live),),
+        guards=still_unused(view, live),
         gone=_built_on(view, live),
         touches=kin(view, live) if isinstance(live, Lvol) else (),
         subject=f"{record.resource} {uid}",
@@ -291,17 +291,22 @@ def _merges(view: View, live: Lvol) -> bool:
 
 def _resized_since(view: View, draft: Draft, live: Lvol) -> Lvol | None:
     """What an lvol would be merged into, if that has another size or is about to (v26.05: 9 MiB were 2 afterwards)."""
-    child = view.live.get(ObjectKey(ObjectKind.LVOL, f"{live.store}/{live.clones[0]}")) if live.clones else None
-    if not isinstance(child, Lvol):
-        return None
-    return child if child.size != live.size or child.key in draft.proposals else None
+    child = _child(view, live)
+    return child if child and (child.size != live.size or child.key in draft.proposals) else None
+
+
+def _child(view: View, live: Lvol) -> Lvol | None:
+    """What lies on an lvol, where that is seen."""
+    found = view.live.get(ObjectKey(ObjectKind.LVOL, f"{live.store}/{live.clones[0]}")) if live.clones else None
+    return found if isinstance(found, Lvol) else None
 
 
 def _leaving(draft: Draft) -> set[ObjectKey]:
     return {proposal.change.key for proposal in draft if proposal.change.after is None}
 
 
-def still_unused(live: Lvol | LvolStore | Bdev) -> Guard:
+def still_unused(view: View, live: Lvol | LvolStore | Bdev) -> tuple[Guard, ...]:
+    """That nothing has come to stand on it, and that what an lvol is merged into has not been resized meanwhile."""
     facts: dict[str, Json] = {"uuid": live.uuid}
     if isinstance(live, LvolStore):
         facts["lvols"] = []
@@ -309,7 +314,9 @@ def still_unused(live: Lvol | LvolStore | Bdev) -> Guard:
         facts["claimed"] = False
     if isinstance(live, Lvol):
         facts["clones"] = [*live.clones]
-    return Guard(live.key, facts)
+    own = Guard(live.key, facts)
+    child = _child(view, live) if isinstance(live, Lvol) else None
+    return (own, Guard(child.key, {"uuid": child.uuid, "size": child.size})) if child else (own,)
 
 
 def _built_on(view: View, live: LiveObject) -> tuple[ObjectKey, ...]:

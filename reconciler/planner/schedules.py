@@ -229,7 +229,7 @@ class _Schedule:
             record.resource,
             Cause.SCHEDULE,
             f"{self.wish.wish.key} does not retain it",
-            guards=(still_unused(live),),
+            guards=still_unused(view, live),
             gone=(previous.change.key,) if previous else (),
             touches=kin(view, live),
             subject=f"{record.resource} {record.uid}",
