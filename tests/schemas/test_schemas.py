@@ -247,7 +247,7 @@ def test_configuration_is_documented(name: str) -> None:
         ("Volume", {"size": "100Gi\n"}, '"100Gi\\n" is not a quantity; did you mean "100Gi"?'),
         ("Volume", {"thin": "yes"}, '"yes" is not true or false, such as true'),
         ("Volume", {"reclaimPolicy": "delete"}, '"delete" is not one of Retain, Delete; did you mean "Delete"?'),
-        ("Target", {"transports": [{"type": "TCP", "maxIOSize": 100000}]}, "100000 is not a power of two from 8192 on, such as 131072"),
+        ("Target", {"transports": [{"type": "TCP", "maxIOSize": 100000}]}, "100000 is not a power of two from 8192 to 2097152, such as 131072"),
         ("Target", {"transports": [{"type": "TCP", "maxAQDepth": 5000}]}, "5000 is larger than 4096, the maximum here"),
         ("Volume", {"qos": {"iops": -1}}, "-1 is smaller than 0, the minimum here"),
         ("StoragePool", {"lvstoreUUID": "86b25858-0754-4031-8e53-7d936a7ab16c"}, "exactly one of initialize, lvstoreUUID is needed; initialize and lvstoreUUID are given"),

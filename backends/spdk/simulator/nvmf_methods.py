@@ -34,6 +34,7 @@ from schemas.resources import Json
 MAX_TARGET_NAME: Final = 255
 MAX_SERIAL, MAX_MODEL = 20, 40
 KATO_UNIT: Final = 100  # milliseconds that one unit of KAS stands for
+LARGEST_IO: Final = 2 << 20  # bytes; NVMe over TCP takes no more
 
 
 # Before the framework is initialised
@@ -97,7 +98,7 @@ def create_transport(target: Target, *, trtype: str, tgt_name: str | None = None
     if not _is_possible(**options):
         raise RpcError(INTERNAL_ERROR, f"Transport type '{trtype}' create failed")
     yield Pause.MESSAGE
-    if options["sock_priority"] > 16:
+    if options["sock_priority"] > 16 or options["max_io_size"] > LARGEST_IO:
         raise RpcError(INTERNAL_ERROR, "Failed to create transport.")
     nvmf.transports["TCP"] = _settled(**options)
     return True

@@ -295,3 +295,11 @@ def test_further_targets_must_be_named_everywhere(rig: Rig) -> None:
     assert [each["nqn"] for each in rig.call("nvmf_get_subsystems", tgt_name="second")] == [OTHER]
     rig.call("nvmf_delete_target", name="second")
     assert OTHER not in [each["nqn"] for each in rig.call("nvmf_get_subsystems")]
+
+
+def test_a_transport_takes_sizes_of_io_up_to_two_mib() -> None:
+    """Guards the largest I/O over TCP (asked of v26.05): powers of two from 8 KiB to 2 MiB, and nothing else."""
+    with simulated() as rig:
+        for size in (4096, 100_000, 4 << 20):
+            assert rig.refusal("nvmf_create_transport", trtype="TCP", max_io_size=size)[0] == -32603
+        assert rig.call("nvmf_create_transport", trtype="TCP", max_io_size=2 << 20) is True
