@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,16 @@ from world import World, world
 # How long an example takes says something of the machine, which may be busy, and nothing of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+NO_TARGET = "needs a real target: make test-spdk SPDK_TGT=/path/to/nvmf_tgt"
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Tests of a real target say what they need where there is none."""
+    if not os.environ.get("SPDK_TGT"):
+        for item in items:
+            if item.get_closest_marker("spdk"):
+                item.add_marker(pytest.mark.skip(reason=NO_TARGET))
 
 
 @pytest.fixture

@@ -30,12 +30,14 @@ class _State(enum.Enum):
 
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_TEXT = re.compile(  # characters and escapes of a string: valid UTF-8, no control characters, surrogates in pairs
+# Characters and escapes of a string: valid UTF-8, no control characters, surrogates in pairs. Not `*+`, which before
+# Python 3.11.5 stops inside a group (gh-106052).
+_TEXT = re.compile(
     rb"(?:[\x20!\x23-\x5b\x5d-\x7f]++"
     rb"|\\(?:[\"\\/bfnrt]|u(?:[0-9a-cA-Ce-fE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}"
     rb"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
     rb"|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
-    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})*+"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})*"
 )
 _TEXT_BEGUN = re.compile(rb"\\(?:u[0-9a-fA-F]{0,4}(?:\\(?:u[0-9a-fA-F]{0,3})?)?)?|[\xc2-\xf4][\x80-\xbf]{0,2}")
 _DIGITS = re.compile(rb"[-+0-9.eE]*+")
