@@ -168,13 +168,14 @@ class Gate:
         self.desired = desired_state(report.revision, resources, policy, self.house.site, placed)
 
     def _reject(self, rejected: Rejected) -> None:
-        self.rejected = rejected
+        """Told once. Nobody reads events between: whoever sees that it is rejected finds the event, too."""
         told = f"{rejected.revision} {rejected.reason}"
-        if self.house.ledger.get("rejected") == told:
-            return  # perhaps before the daemon was started again
-        self.house.ledger.set("rejected", told)
         event = Event(rejected.reason, rejected.message, warning=True, revision=rejected.revision)
-        self.house.history.emit([event], self.house.clock.now())
+        with self.house.store.writing():
+            self.rejected = rejected
+            if self.house.ledger.get("rejected") != told:  # else told, perhaps before the daemon was started again
+                self.house.ledger.set("rejected", told)
+                self.house.history.emit([event], self.house.clock.now())
 
     def _forgive(self) -> None:
         """What was rejected is no longer what the repository asks for; should it come back, that is news."""

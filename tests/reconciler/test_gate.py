@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import date
 
@@ -48,6 +49,23 @@ def test_the_last_good_revision_goes_on(here: Station) -> None:
     assert event.message.startswith('disks/new.yaml:5:14: Target "nowhere" is not declared')
     assert (event.warning, event.revision) == (True, bad)
     assert here.daemon.gate.trouble()["rejected"] == here.daemon.status()["revision"]["rejected"]
+
+
+def test_who_sees_a_rejection_finds_its_event(here: Station) -> None:
+    """Guards scripts that wait for status and then ask for events, also between the two: the event is there."""
+    here.push(volume("a"))
+    seen: list[str] = []
+
+    def watch() -> None:
+        while not here.daemon.gate.rejected:
+            pass
+        seen.extend(here.told())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    spoil(here)
+    watcher.join()
+    assert "RevisionRejected" in seen
 
 
 def test_a_bad_revision_is_told_once(here: Station) -> None:
