@@ -9,8 +9,9 @@ from __future__ import annotations
 import bisect
 import functools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from analyzer.finding import Location
@@ -276,25 +277,33 @@ def _references(manifest: Manifest) -> Iterator[Reference]:
 def _selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, list[Reference]]:
     """References to those who pick a resource by its labels, under the resource."""
     found: dict[ResourceKey, list[Reference]] = defaultdict(list)
-    ours = [manifest for manifest in manifests if manifest.kind]
-    choosers = [(owner, field) for owner in ours if owner.kind for field in owner.kind.selectors]
-    for owner, field in choosers:
-        for _, _, selector in values_at(owner.resource.spec, field.path[1:], ("spec",)):
-            for key in (m.key for m in ours if _picked(owner, field.schema["x-select"], selector, m)):
-                found[key].append(Reference(key, ("metadata", "labels"), owner.key))
+    ours = _of_each_kind(manifest for manifest in manifests if manifest.kind)
+    for owner in chain.from_iterable(ours.values()):
+        for field in owner.kind.selectors if owner.kind else ():
+            kind = field.schema["x-select"]
+            for _, _, selector in values_at(owner.resource.spec, field.path[1:], ("spec",)):
+                for key in (m.key for m in ours.get(kind, ()) if _picked(owner, kind, selector, m)):
+                    found[key].append(Reference(key, ("metadata", "labels"), owner.key))
     return found
 
 
 def _picks(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, list[Reference]]:
     """References to what a resource names by its labels, under the resource that does."""
     found: dict[ResourceKey, list[Reference]] = defaultdict(list)
-    ours = [manifest for manifest in manifests if manifest.kind and manifest.sound]
-    for owner in ours:
+    ours = _of_each_kind(manifest for manifest in manifests if manifest.kind and manifest.sound)
+    for owner in chain.from_iterable(ours.values()):
         for field in owner.kind.pickers if owner.kind else ():
-            candidates = [m for m in ours if m.key.kind == field.schema["x-pick"]]
+            candidates = ours.get(field.schema["x-pick"], ())
             for path, _, selector in values_at(owner.resource.spec, field.path[1:], ("spec",)):
                 named = (m.key for m in candidates if picks(selector, owner.key.namespace, m.resource))
                 found[owner.key] += (Reference(owner.key, path, key) for key in named)
+    return found
+
+
+def _of_each_kind(manifests: Iterable[Manifest]) -> Mapping[str, Sequence[Manifest]]:
+    found: dict[str, list[Manifest]] = defaultdict(list)
+    for manifest in manifests:
+        found[manifest.key.kind].append(manifest)
     return found
 
 
