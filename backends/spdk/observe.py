@@ -157,7 +157,9 @@ class Observer:
         return self._read(call, hidden, gaps, ObjectKind.VISIBILITY) or NOTHING_HIDDEN
 
     def _ring(self, offered: frozenset[str] | None, gaps: list[Gap]) -> keyring.Ring:
+        """The keys in the ring; none, and a gap, where the target does not tell: hosts may hold some all the same."""
         if offered is not None and keyring.KEYS.method not in offered:
+            gaps.append(Gap(ObjectKind.KEY, "", f"this target does not offer {keyring.KEYS.method}"))
             return NO_KEYS
         return self._read(keyring.KEYS, keyring.ring, gaps, ObjectKind.KEY) or NO_KEYS
 

@@ -107,6 +107,23 @@ def test_a_host_stays_as_it_is_while_its_key_is_lost(settled: World) -> None:
     assert all(Path(path).exists() for path in keys.values())
 
 
+def test_files_stay_while_nobody_tells_which_keys_a_target_has(settled: World) -> None:
+    """A target that may not tell its keys is not one without keys: what it may be reading is left where it is."""
+    (path,) = ring(settled).values()
+    first = settled.simulators["n1"]
+    permitted = [name for name in settled.call("rpc_get_methods") if name != "keyring_get_keys"]
+    first.stop()
+    settled.simulators["n1"] = type(first)(settled.socket("n1"), rpcs_allowed=permitted).start()
+    put(settled, "web.key", dhchap(2))
+
+    for _ in range(3):
+        tick = settled.tick()
+
+    assert Path(path).exists()
+    assert shown(settled) == {}
+    assert "this target does not offer keyring_get_keys" in str(tick.plan)
+
+
 @pytest.mark.parametrize("source", [{"env": "HOLDFAST_WEB"}, {"credential": "web"}])
 def test_keys_from_the_environment_and_from_systemd(site: World, source: dict[str, str]) -> None:
     """A key that is in no file reaches the target in one of its own, and goes with the host."""
