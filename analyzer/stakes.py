@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analyzer.graph import ResourceGraph
-from analyzer.impact import Impact, ResourceChange
+from analyzer.impact import Impact
 from analyzer.manifest import Manifest
+from analyzer.radius import ResourceChange
 from analyzer.usage import HostLoss, Live, Path, Usage
 from schemas.limits import picks
 from schemas.resources import ResourceKey

@@ -5,23 +5,17 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from bisect import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
 from analyzer.finding import Finding, Location
-from analyzer.hazards import FieldChange, Hazard
-from analyzer.impact import UNKNOWN, Impact, Radius, Reached, ResourceChange
 from analyzer.report import Report
-from analyzer.usage import HostLoss, Live
-from schemas.quantity import format_bytes
-from schemas.resources import canonical
 from schemas.validation import Path
 
 WIDTH = 80
-SHOWN = 5  # dependents of one change
 
-_COLOURS = {
+COLOURS = {
     "error": "1;31", "warning": "1;33", "info": "1;36",
     "data-loss": "1;31", "disruptive": "1;33", "refused": "1;36", "safe": "32",
 }  # fmt: skip
@@ -60,6 +54,10 @@ class Style:
         yield self.paint(label, colour) + first.removeprefix(label)
         yield from others
 
+    def bulleted(self, text: str) -> Iterator[str]:
+        if text:
+            yield from self.wrap(f"  - {text}", "    ")
+
     def place(self, location: Location) -> str:
         where = printable(f"{self.root}/{location}" if self.root and not location.revision else str(location))
         return f"{where} ({location.revision[:12]})" if location.revision else where
@@ -70,17 +68,6 @@ def render(report: Report, *, colour: bool = False, width: int = WIDTH) -> str:
     style = Style(colour, width, report.root)
     blocks = ["\n".join(_finding(finding, style)) for finding in report.findings]
     return "\n\n".join([*blocks, _summary(report, style)]) + "\n"
-
-
-def render_impact(impact: Impact, *, colour: bool = False, width: int = WIDTH) -> str:
-    """Every change, worst first, with its reasons and whom it reaches, and a line that sums up."""
-    style = Style(colour, width)
-    if impact.unreadable:
-        return "\n".join(_unreadable(impact, style)) + "\n"
-    title = f"From {impact.base[:12]} to {impact.head[:12]}"
-    blocks = [_change(change, style) for change in impact.changes]
-    told = (_rejection(impact, style), *blocks, _totals(impact, style))
-    return "\n\n".join([title, *filter(None, map("\n".join, told))]) + "\n"
 
 
 def printable(text: str) -> str:
@@ -100,7 +87,7 @@ def plural(count: int, noun: str) -> str:
 
 def _finding(finding: Finding, style: Style) -> Iterator[str]:
     severity = str(finding.severity)
-    yield from style.labelled(f"{severity}[{finding.rule}]: ", _COLOURS[severity], finding.message, "  ")
+    yield from style.labelled(f"{severity}[{finding.rule}]: ", COLOURS[severity], finding.message, "  ")
     places = (finding.location, *(place for place, _ in finding.related))
     margin = max(len(str(place.line)) for place in places)
     yield from _excerpt(finding.location, "-->", "", margin, style)
@@ -169,118 +156,12 @@ def _summary(report: Report, style: Style) -> str:
     counts = report.counts
     looked_at = f"({plural(counts.resources, 'resource')}, {plural(counts.files, 'file')})"
     if not report.findings:
-        return style.paint("No findings", _COLOURS["safe"]) + f" {looked_at}"
+        return style.paint("No findings", COLOURS["safe"]) + f" {looked_at}"
     found = (
         style.paint(
-            plural(count, str(severity)) if severity.name != "INFO" else f"{count} info", _COLOURS[str(severity)]
+            plural(count, str(severity)) if severity.name != "INFO" else f"{count} info", COLOURS[str(severity)]
         )
         for severity, count in report.tally().items()
         if count
     )
     return f"{', '.join(found)} {looked_at}"
-
-
-def _change(change: ResourceChange, style: Style) -> Iterator[str]:
-    yield from style.labelled(f"{change.hazard}: ", _COLOURS[change.hazard], f"{change.action} {change.key}", "  ")
-    yield f"  {style.faint('-->')} {style.place(change.location)}"
-    for field in change.fields:
-        yield from _bulleted(_field(field), style)
-    if change.destroys:
-        yield from _bulleted(f"destroys {change.destroys}", style)
-    for dependent in change.dependents[:SHOWN]:
-        yield from _bulleted(_dependent(dependent), style)
-    if len(change.dependents) > SHOWN:
-        yield f"  - reaches {len(change.dependents) - SHOWN} more"
-
-
-def _bulleted(text: str, style: Style) -> Iterator[str]:
-    if text:
-        yield from style.wrap(f"  - {text}", "    ")
-
-
-def _field(field: FieldChange) -> str:
-    if not field.path:
-        return field.reason
-    verdict = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}.get(field.update, "")
-    tail = ": ".join(filter(None, (verdict, field.reason)))
-    return f"{field.name}: {_value(field.before)} -> {_value(field.after)}{f' ({tail})' if tail else ''}"
-
-
-def _value(value: object) -> str:
-    text = "nothing" if value is None else value if isinstance(value, str) else canonical(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _dependent(dependent: Reached) -> str:
-    named = zip(dependent.path, dependent.names, strict=True)
-    return f"reaches {dependent.key} through {' < '.join(f'{step.target} ({name})' for step, name in named)}"
-
-
-def _totals(impact: Impact, style: Style) -> Iterator[str]:
-    if not impact.changes:
-        yield "Nothing changes."
-        return
-    worst_first: Mapping[Hazard, int] = {hazard: count for hazard, count in impact.tally().items() if count}
-    for hazard, count in worst_first.items():
-        reach = _radius(impact.radius[hazard]) if hazard in impact.radius else "never carried out"
-        text = f"{plural(count, 'change')}: {reach}"
-        yield from style.labelled(f"{hazard}: ", _COLOURS[hazard], text, "  ")
-    yield from _live(impact.live, style)
-
-
-def _live(live: Live | None, style: Style) -> Iterator[str]:
-    """Who is connected, and loses what."""
-    if live is None:
-        yield "Bytes in use and connected hosts: unknown (no live data)."
-        return
-    hosts = UNKNOWN if live.connected is None else plural(live.connected, "host")
-    size = UNKNOWN if live.bytes_in_use is None else format_bytes(live.bytes_in_use)
-    yield from style.wrap(f"Connected at {live.time}: {hosts}; bytes in use: {size}.", "  ")
-    for key in live.unread:
-        yield from _bulleted(f"the hosts of {key} could not be read, so they count as connected", style)
-    for loss in sorted(live.losses, key=lambda loss: bool(loss.keeps)):
-        yield from _bulleted(_loss(loss), style)
-
-
-def _loss(loss: HostLoss) -> str:
-    parts = []
-    if loss.loses:
-        rest = f"keeps {', '.join(loss.keeps)}" if loss.keeps else "which is all it has"
-        parts.append(f"loses {', '.join(loss.loses)}, {rest}")
-    if loss.namespaces:
-        parts.append(f"loses {', '.join(f'nsid {nsid}' for nsid in loss.namespaces)}")
-    return f"{loss.host} on {loss.subsystem} {'; '.join(parts)}"
-
-
-def _radius(radius: Radius) -> str:
-    size = f"size {UNKNOWN}" if radius.bytes is None else format_bytes(radius.bytes)
-    hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else plural(radius.hosts, "host")
-    parts = [
-        plural(radius.devices, "device") if radius.devices else "",
-        plural(radius.pools, "pool") if radius.pools else "",
-        plural(radius.volumes, "volume") + (f" ({size})" if radius.volumes else ""),
-        plural(radius.subsystems, "subsystem"),
-        hosts,
-        f"tenants {', '.join(radius.tenants)}" if radius.tenants else "",
-    ]
-    return f"reaches {', '.join(filter(None, parts))}"
-
-
-def _rejection(impact: Impact, style: Style) -> Iterator[str]:
-    """Why nothing of it would happen."""
-    if impact.rejected:
-        count = plural(len(impact.rejected), "finding")
-        text = f"the head does not pass lint ({count}), so nothing of this is carried out"
-        yield from style.labelled("rejected: ", _COLOURS["error"], text, "  ")
-    for finding in impact.rejected[:SHOWN]:
-        yield from _bulleted(f"{style.place(finding.location)}: {finding.message} [{finding.rule}]", style)
-    if len(impact.rejected) > SHOWN:
-        yield f"  - and {len(impact.rejected) - SHOWN} more"
-
-
-def _unreadable(impact: Impact, style: Style) -> Iterator[str]:
-    for place in impact.unreadable:
-        yield from style.wrap(f"{place.side}: {place.because}", "  ")
-        yield f"  {style.faint('-->')} {style.place(place.location)}"
-    yield ""
-    yield "No comparison: what cannot be made out is unknown, not deleted."

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from analyzer.impact import Impact, Radius, impact
+from analyzer.impact import Impact, impact
+from analyzer.radius import Radius
 from analyzer.report import Report
 
 Lint = Callable[..., Report]

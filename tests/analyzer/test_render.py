@@ -14,6 +14,7 @@ import pytest
 import schemas
 from analyzer.finding import Finding, Location, Severity
 from analyzer.impact import impact
+from analyzer.render import impact as impact_text
 from analyzer.render import json, text
 from analyzer.report import Report
 
@@ -70,7 +71,7 @@ def test_text_of_a_sound_house(lint: Lint, house: House) -> None:
 
 def test_text_fits_the_terminal(lint: Lint, troubled: House) -> None:
     """Nothing is wider than 80 columns."""
-    for output in (text.render(lint(troubled)), text.render_impact(impact(lint(troubled).graph, lint({}).graph))):
+    for output in (text.render(lint(troubled)), impact_text.render(impact(lint(troubled).graph, lint({}).graph))):
         assert max(map(len, output.splitlines())) <= 80
 
 
@@ -197,7 +198,7 @@ def test_text_of_an_impact(lint: Lint, house: House) -> None:
     """What changes and how, why that matters, whom it reaches and by which way, and the sums."""
     head = house | {"target.yaml": house["target.yaml"].replace("4420", "4421")}
     assert (
-        text.render_impact(impact(lint(house).graph, lint(head).graph))
+        impact_text.render(impact(lint(house).graph, lint(head).graph))
         == """\
 From head to head
 
@@ -213,7 +214,7 @@ disruptive: 1 change: reaches 1 volume (100Gi), 1 subsystem, 1 host, tenants
 Bytes in use and connected hosts: unknown (no live data).
 """
     )
-    assert text.render_impact(impact(lint(house).graph, lint(house).graph)).endswith("\nNothing changes.\n")
+    assert impact_text.render(impact(lint(house).graph, lint(house).graph)).endswith("\nNothing changes.\n")
 
 
 def test_text_of_a_removal_and_a_shrink(lint: Lint, house: House) -> None:
@@ -225,7 +226,7 @@ def test_text_of_a_removal_and_a_shrink(lint: Lint, house: House) -> None:
     head = lint(house | {"r.yaml": removal, "db.yaml": house["db.yaml"].replace("100Gi", "50Gi, thin: true")}, house)
     rejected = head.at_least(head.config.fail_on)
     assert (
-        text.render_impact(impact(lint(house).graph, head.graph, rejected))
+        impact_text.render(impact(lint(house).graph, head.graph, rejected))
         == """\
 From head to head
 
@@ -258,7 +259,7 @@ def test_text_of_what_cannot_be_compared(lint: Lint, house: House) -> None:
     """A side that cannot be made out is told with its place, and no change is claimed."""
     found = impact(lint(house).graph, lint({"a.yaml": "a: ["}).graph)
     assert (
-        text.render_impact(found)
+        impact_text.render(found)
         == """\
 head: did not find expected node content
   --> a.yaml:2:1
@@ -273,6 +274,6 @@ def test_many_dependents_are_counted(lint: Lint, house: House) -> None:
     volume = house["db.yaml"].split("---")[0]
     many = house | {f"{n}.yaml": volume.replace("name: db", f"name: v{n}") for n in range(9)}
     head = {path: content for path, content in many.items() if path != "pool.yaml"}
-    output = text.render_impact(impact(lint(many).graph, lint(head).graph))
-    assert output.count("- reaches Volume") == text.SHOWN
+    output = impact_text.render(impact(lint(many).graph, lint(head).graph))
+    assert output.count("- reaches Volume") == impact_text.SHOWN
     assert "  - reaches 6 more" in output.splitlines()

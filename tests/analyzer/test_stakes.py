@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analyzer.impact import impact
-from analyzer.render import text
+from analyzer.render import impact as text
 from analyzer.report import Report
 from analyzer.stakes import live
 from analyzer.usage import Live, UsageError, usage_of
@@ -144,7 +144,7 @@ def test_it_is_told_at_the_end(lint: Lint, house: House) -> None:
     before, after = lint(base).graph, lint(head).graph
     found = impact(before, after)
     usage = usage_of(document(web=[FRONT, BACK], guest=[FRONT]))
-    shown = text.render_impact(replace(found, live=live(found, before, after, usage)))
+    shown = text.render(replace(found, live=live(found, before, after, usage)))
 
     assert (
         shown.endswith(

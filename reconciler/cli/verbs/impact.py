@@ -106,7 +106,7 @@ def _document(place: str) -> object:
 
 
 def _rendered(found: Impact, output: str) -> str:
+    from analyzer.render import impact as text  # noqa: PLC0415  # see above
     from analyzer.render import json as machine  # noqa: PLC0415  # see above
-    from analyzer.render import text  # noqa: PLC0415  # see above
 
-    return machine.render_impact(found) if output == "json" else text.render_impact(found, colour=use_colour())
+    return machine.render_impact(found) if output == "json" else text.render(found, colour=use_colour())

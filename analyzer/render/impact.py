@@ -1,0 +1,127 @@
+"""What a change does, for people at a terminal: every change, worst first, why it matters, and whom it reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from analyzer.hazards import FieldChange, Hazard
+from analyzer.impact import Impact
+from analyzer.radius import UNKNOWN, Radius, Reached, ResourceChange
+from analyzer.render.text import COLOURS, WIDTH, Style, plural
+from analyzer.usage import HostLoss, Live
+from schemas.quantity import format_bytes
+from schemas.resources import canonical
+
+SHOWN = 5  # dependents of one change
+
+
+def render(impact: Impact, *, colour: bool = False, width: int = WIDTH) -> str:
+    """Every change, worst first, with its reasons and whom it reaches, and a line that sums up."""
+    style = Style(colour, width)
+    if impact.unreadable:
+        return "\n".join(_unreadable(impact, style)) + "\n"
+    title = f"From {impact.base[:12]} to {impact.head[:12]}"
+    blocks = [_change(change, style) for change in impact.changes]
+    told = (_rejection(impact, style), *blocks, _totals(impact, style))
+    return "\n\n".join([title, *filter(None, map("\n".join, told))]) + "\n"
+
+
+def _change(change: ResourceChange, style: Style) -> Iterator[str]:
+    yield from style.labelled(f"{change.hazard}: ", COLOURS[change.hazard], f"{change.action} {change.key}", "  ")
+    yield f"  {style.faint('-->')} {style.place(change.location)}"
+    for field in change.fields:
+        yield from style.bulleted(_field(field))
+    if change.destroys:
+        yield from style.bulleted(f"destroys {change.destroys}")
+    for dependent in change.dependents[:SHOWN]:
+        yield from style.bulleted(_dependent(dependent))
+    if len(change.dependents) > SHOWN:
+        yield f"  - reaches {len(change.dependents) - SHOWN} more"
+
+
+def _field(field: FieldChange) -> str:
+    if not field.path:
+        return field.reason
+    verdict = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}.get(field.update, "")
+    tail = ": ".join(filter(None, (verdict, field.reason)))
+    return f"{field.name}: {_value(field.before)} -> {_value(field.after)}{f' ({tail})' if tail else ''}"
+
+
+def _value(value: object) -> str:
+    text = "nothing" if value is None else value if isinstance(value, str) else canonical(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _dependent(dependent: Reached) -> str:
+    named = zip(dependent.path, dependent.names, strict=True)
+    return f"reaches {dependent.key} through {' < '.join(f'{step.target} ({name})' for step, name in named)}"
+
+
+def _totals(impact: Impact, style: Style) -> Iterator[str]:
+    if not impact.changes:
+        yield "Nothing changes."
+        return
+    worst_first: Mapping[Hazard, int] = {hazard: count for hazard, count in impact.tally().items() if count}
+    for hazard, count in worst_first.items():
+        reach = _radius(impact.radius[hazard]) if hazard in impact.radius else "never carried out"
+        text = f"{plural(count, 'change')}: {reach}"
+        yield from style.labelled(f"{hazard}: ", COLOURS[hazard], text, "  ")
+    yield from _live(impact.live, style)
+
+
+def _live(live: Live | None, style: Style) -> Iterator[str]:
+    """Who is connected, and loses what."""
+    if live is None:
+        yield "Bytes in use and connected hosts: unknown (no live data)."
+        return
+    hosts = UNKNOWN if live.connected is None else plural(live.connected, "host")
+    size = UNKNOWN if live.bytes_in_use is None else format_bytes(live.bytes_in_use)
+    yield from style.wrap(f"Connected at {live.time}: {hosts}; bytes in use: {size}.", "  ")
+    for key in live.unread:
+        yield from style.bulleted(f"the hosts of {key} could not be read, so they count as connected")
+    for loss in sorted(live.losses, key=lambda loss: bool(loss.keeps)):
+        yield from style.bulleted(_loss(loss))
+
+
+def _loss(loss: HostLoss) -> str:
+    parts = []
+    if loss.loses:
+        rest = f"keeps {', '.join(loss.keeps)}" if loss.keeps else "which is all it has"
+        parts.append(f"loses {', '.join(loss.loses)}, {rest}")
+    if loss.namespaces:
+        parts.append(f"loses {', '.join(f'nsid {nsid}' for nsid in loss.namespaces)}")
+    return f"{loss.host} on {loss.subsystem} {'; '.join(parts)}"
+
+
+def _radius(radius: Radius) -> str:
+    size = f"size {UNKNOWN}" if radius.bytes is None else format_bytes(radius.bytes)
+    hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else plural(radius.hosts, "host")
+    parts = [
+        plural(radius.devices, "device") if radius.devices else "",
+        plural(radius.pools, "pool") if radius.pools else "",
+        plural(radius.volumes, "volume") + (f" ({size})" if radius.volumes else ""),
+        plural(radius.subsystems, "subsystem"),
+        hosts,
+        f"tenants {', '.join(radius.tenants)}" if radius.tenants else "",
+    ]
+    return f"reaches {', '.join(filter(None, parts))}"
+
+
+def _rejection(impact: Impact, style: Style) -> Iterator[str]:
+    """Why nothing of it would happen."""
+    if impact.rejected:
+        count = plural(len(impact.rejected), "finding")
+        text = f"the head does not pass lint ({count}), so nothing of this is carried out"
+        yield from style.labelled("rejected: ", COLOURS["error"], text, "  ")
+    for finding in impact.rejected[:SHOWN]:
+        yield from style.bulleted(f"{style.place(finding.location)}: {finding.message} [{finding.rule}]")
+    if len(impact.rejected) > SHOWN:
+        yield f"  - and {len(impact.rejected) - SHOWN} more"
+
+
+def _unreadable(impact: Impact, style: Style) -> Iterator[str]:
+    for place in impact.unreadable:
+        yield from style.wrap(f"{place.side}: {place.because}", "  ")
+        yield f"  {style.faint('-->')} {style.place(place.location)}"
+    yield ""
+    yield "No comparison: what cannot be made out is unknown, not deleted."
