@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -26,6 +28,16 @@ class Severity(enum.IntEnum):
         return cls[text.upper()]
 
 
+class Confidence(enum.IntEnum):
+    """How sure the rule is: `low` where part of what decides could not be seen; comparable."""
+
+    LOW = 1
+    HIGH = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Location:
     """A place in a file; line and column count from 1. `revision` is empty for the revision under analysis."""
@@ -44,6 +56,11 @@ class Location:
         return place | ({"revision": self.revision} if self.revision else {})
 
 
+_GUESS = re.compile(r"; did you mean .*\?$")
+_QUOTED = r'(?P<quoted>"[^"]*")'
+_PLACE = re.compile(rf"{_QUOTED}|\S+\.ya?ml(?::\d+){{0,2}}")
+_PLACE_OR_AMOUNT = re.compile(rf"{_PLACE.pattern}|\b\d[\d,.]*\s?(?:[KMGTPE]i?B?\b|%|bytes\b)")
+
 Note: TypeAlias = tuple[Location, str]
 
 
@@ -60,6 +77,8 @@ class Finding:
     related: tuple[Note, ...] = ()
     help: str = ""
     follows: bool = False  # perhaps only from something else that was found; told after it
+    confidence: Confidence = Confidence.HIGH
+    fixed: bool = False  # nothing could be applied with it, so nobody may make less of it
 
     def __lt__(self, other: Finding) -> bool:
         return self._order < other._order
@@ -68,12 +87,32 @@ class Finding:
     def _order(self) -> tuple[object, ...]:
         """Total: causes first, then by place, then by everything else that tells two findings apart."""
         subject = (str(self.resource or ""), tuple(map(str, self.path)))
-        return (self.follows, self.location, self.rule, self.message, -self.severity, *subject, self.related, self.help)
+        weight = (-self.severity, -self.confidence, self.fixed)
+        return (self.follows, self.location, self.rule, self.message, *weight, *subject, self.related, self.help)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same mistake, wherever its file and its lines have moved to."""
+        path = ".".join("[]" if isinstance(step, int) else step for step in self.path)
+        words = (self.rule, str(self.resource or self._surroundings), path, self.subject(numbers=False))
+        return hashlib.sha256("\0".join(words).encode(errors="surrogatepass")).hexdigest()[:32]
+
+    def subject(self, *, numbers: bool = True) -> str:
+        """The message without what depends on others: guesses, places and (unless wanted) amounts."""
+        found = _GUESS.sub("", self.message)
+        return (_PLACE if numbers else _PLACE_OR_AMOUNT).sub(lambda match: match["quoted"] or "…", found)
+
+    @property
+    def _surroundings(self) -> str:
+        """What stands for the resource where there is none: the line itself, or the name of the file."""
+        return " ".join(self.location.text.split()) or self.location.path.rpartition("/")[2]
 
     def to_json(self) -> dict[str, Json]:
         return {
             "rule": self.rule,
             "severity": str(self.severity),
+            "confidence": str(self.confidence),
+            "fingerprint": self.fingerprint,
             "message": self.message,
             "location": self.location.to_json(),
             "resource": self.resource.to_json() if self.resource else None,

@@ -11,10 +11,10 @@ from typing import TypeAlias
 
 from analyzer.config import AnalyzerConfig
 from analyzer.document import Defect, Place, Source
-from analyzer.finding import Finding, Location, Note, Severity
+from analyzer.finding import Confidence, Finding, Location, Note, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import pairs
-from analyzer.manifest import Declaration, Manifest
+from analyzer.manifest import OUR_GROUP, Declaration, Manifest
 from analyzer.snapshot import Unread
 from schemas.resources import ResourceKey
 from schemas.validation import Path
@@ -93,6 +93,7 @@ class Hit:
     help: str = ""
     severity: Severity | None = None  # when it is worse than the rule's own
     follows: bool = False  # perhaps only from something else that is found
+    confidence: Confidence = Confidence.HIGH
 
 
 def hit(manifest: Manifest, path: Path, message: str, advice: str, *related: Note) -> Hit:
@@ -136,4 +137,11 @@ class Rule:
                 related=found.related,
                 help=found.help,
                 follows=found.follows,
+                confidence=found.confidence,
+                fixed=self._holds_fast(found),
             )
+
+    def _holds_fast(self, found: Hit) -> bool:
+        """Whether no policy makes less of it: of what is not ours nothing is applied, so that much is up to people."""
+        ours = found.resource is None or found.resource.group == OUR_GROUP
+        return (self.fixed and ours) or (found.severity or self.severity) > self.severity

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from analyzer.finding import Finding, Location
+from analyzer.finding import Confidence, Finding, Location
 from analyzer.report import Report
 from schemas.validation import Path
 
@@ -87,7 +87,8 @@ def plural(count: int, noun: str) -> str:
 
 def _finding(finding: Finding, style: Style) -> Iterator[str]:
     severity = str(finding.severity)
-    yield from style.labelled(f"{severity}[{finding.rule}]: ", COLOURS[severity], finding.message, "  ")
+    unsure = ", low confidence" if finding.confidence is Confidence.LOW else ""
+    yield from style.labelled(f"{severity}[{finding.rule}{unsure}]: ", COLOURS[severity], finding.message, "  ")
     places = (finding.location, *(place for place, _ in finding.related))
     margin = max(len(str(place.line)) for place in places)
     yield from _excerpt(finding.location, "-->", "", margin, style)

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 import schemas
-from analyzer.finding import Finding, Location, Severity
+from analyzer.finding import Confidence, Finding, Location, Severity
 from analyzer.impact import impact
 from analyzer.render import impact as impact_text
 from analyzer.render import json, text
@@ -159,6 +159,8 @@ def test_findings_are_totally_ordered() -> None:
         Finding("b", Severity.ERROR, "m", place, path=("spec", "a")),
         Finding("b", Severity.ERROR, "m", place, related=((place, "n"),)),
         Finding("b", Severity.WARNING, "m", place),
+        Finding("b", Severity.ERROR, "m", place, confidence=Confidence.LOW),
+        Finding("b", Severity.ERROR, "m", place, fixed=True),
         Finding("a", Severity.ERROR, "m", Location("a.yaml", 1, 2)),
         Finding("a", Severity.ERROR, "m", Location("b.yaml", 1, 1)),
     ]
