@@ -1,0 +1,1 @@
+"""Who may do what with which resource, worked out from the manifests of one revision."""

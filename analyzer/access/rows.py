@@ -1,0 +1,99 @@
+"""Access as rows: one for each principal, resource and right. Two revisions are compared row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from analyzer.graph import Reference
+from schemas.resources import Json, ResourceKey
+
+PrincipalKind: TypeAlias = Literal["host", "application", "group", "everyone"]
+Terms: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Principal:
+    """Who is allowed. Everyone (any host, any user of the portal) has no name."""
+
+    kind: PrincipalKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".rstrip()
+
+    def to_json(self) -> dict[str, Json]:
+        return {"kind": self.kind, "name": self.name}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Row:
+    """What identifies a grant."""
+
+    principal: Principal
+    resource: ResourceKey
+    right: str  # a verb: call, see, connect …
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A principal may do something with a resource, on these terms, because of these references.
+
+    `terms` are (name, value) in words and in the order in which people read them; a name is there once.
+    """
+
+    principal: Principal
+    resource: ResourceKey
+    right: str
+    terms: Terms = ()
+    because: tuple[Reference, ...] = ()
+
+    @property
+    def row(self) -> Row:
+        return Row(self.principal, self.resource, self.right)
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "principal": self.principal.to_json(),
+            "resource": self.resource.to_json(),
+            "right": self.right,
+            "terms": dict(self.terms),
+            "because": [_reference_json(reference) for reference in self.because],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChange:
+    """A row that differs: gained (no `before`), lost (no `after`), or on other terms."""
+
+    row: Row
+    before: Grant | None
+    after: Grant | None
+
+    @property
+    def terms(self) -> tuple[tuple[str, str | None, str | None], ...]:
+        """The terms that differ: (name, before, after); None where one side has no such term."""
+        old = dict(self.before.terms) if self.before else {}
+        new = dict(self.after.terms) if self.after else {}
+        names = dict.fromkeys((*old, *new))
+        return tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "before": self.before.to_json() if self.before else None,
+            "after": self.after.to_json() if self.after else None,
+        }
+
+
+def compare(before: Iterable[Grant], after: Iterable[Grant]) -> tuple[AccessChange, ...]:
+    """The rows that differ, in order. Why a row is there does not count, only that it is and on what terms."""
+    old = {grant.row: grant for grant in before}
+    new = {grant.row: grant for grant in after}
+    rows = (AccessChange(row, old.get(row), new.get(row)) for row in sorted({*old, *new}))
+    return tuple(change for change in rows if not (change.before and change.after) or change.terms)
+
+
+def _reference_json(reference: Reference) -> dict[str, Json]:
+    source, target = reference.source.to_json(), reference.target.to_json()
+    return {"from": source, "to": target, "field": list(reference.path), "part": reference.part}
