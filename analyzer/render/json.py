@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from analyzer.check import Check
 from analyzer.impact import Impact
 from analyzer.report import Report
 
@@ -16,5 +17,9 @@ def render_impact(impact: Impact) -> str:
     return _render(impact)
 
 
-def _render(value: Report | Impact) -> str:
+def render_check(check: Check) -> str:
+    return _render(check)
+
+
+def _render(value: Report | Impact | Check) -> str:
     return json.dumps(value.to_json(), indent=2, sort_keys=True) + "\n"

@@ -25,6 +25,7 @@ INTERRUPTED = 130  # as shells say that Ctrl-C ended something
 VERBS: dict[str, str] = {
     "lint": "lint",
     "impact": "impact",
+    "check": "check",
     "explain": "explain",
     "init": "init",
     "run": "run",

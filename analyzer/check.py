@@ -1,0 +1,79 @@
+"""What a pull request is told: the findings of its head, which of them it brings, and what it does. Values only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from analyzer.finding import Finding, Severity
+from analyzer.impact import Impact
+from analyzer.report import Report
+from schemas.resources import Json
+
+Outcome: TypeAlias = Literal["passes", "blocked", "unknown"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One revision against an earlier one. `before`: the report of that one; without it every finding is new."""
+
+    report: Report
+    fail_on: Severity
+    before: Report | None = None
+    impact: Impact | None = None
+    changed_only: bool = False
+
+    @property
+    def new(self) -> tuple[Finding, ...]:
+        """Findings that were not there before."""
+        return _without(self.report.findings, self.before.findings if self.before else ())
+
+    @property
+    def known(self) -> tuple[Finding, ...]:
+        """Findings that were there before."""
+        return _without(self.report.findings, self.new)
+
+    @property
+    def fixed(self) -> tuple[Finding, ...]:
+        """Findings that were there before, and are no more."""
+        return _without(self.before.findings, self.report.findings) if self.before else ()
+
+    @property
+    def failing(self) -> tuple[Finding, ...]:
+        """Findings for which the check fails."""
+        counted = self.new if self.changed_only else self.report.findings
+        return tuple(finding for finding in counted if finding.severity >= self.fail_on)
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.report.policy_is_broken or self.failing:
+            return "blocked"
+        return "unknown" if self.impact and self.impact.unreadable else "passes"
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "version": "holdfast.dev/check/v1",
+            "outcome": self.outcome,
+            "failOn": str(self.fail_on),
+            "changedOnly": self.changed_only,
+            "findings": {"new": len(self.new), "known": len(self.known), "fixed": len(self.fixed)},
+            "failing": [finding.to_json() for finding in self.failing],
+            "new": [finding.to_json() for finding in self.new],
+            "fixed": [finding.to_json() for finding in self.fixed],
+            "report": self.report.to_json(),
+            "impact": self.impact.to_json() if self.impact else None,
+        }
+
+
+def _without(findings: Iterable[Finding], others: Iterable[Finding]) -> tuple[Finding, ...]:
+    """As many of each as there are more than among the others; lines may shift without making another finding of it."""
+    left = Counter(finding.fingerprint for finding in others)
+    kept = []
+    for finding in findings:
+        if left[finding.fingerprint]:
+            left[finding.fingerprint] -= 1
+        else:
+            kept.append(finding)
+    return tuple(kept)

@@ -1,0 +1,77 @@
+"""What the verbs that compare two revisions share: which two, what is said of each, and who is connected now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.exits import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from analyzer.report import Report
+    from analyzer.usage import Usage
+
+LIVE = (
+    "also say which connected hosts lose what: a file that `holdfast usage -o json` wrote, or the daemon at "
+    "http://127.0.0.1:PORT or unix:PATH"
+)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Two revisions as people name them."""
+
+    base: str
+    head: str = "HEAD"
+
+
+def range_of(text: str) -> Range:
+    """BASE..HEAD or BASE...HEAD; where nothing stands, HEAD is meant."""
+    base, dots, head = text.partition("..")
+    if not dots:
+        raise UsageError(f"{text!r} is not a range; write BASE..HEAD, such as main..HEAD")
+    return Range(base or "HEAD", head.removeprefix(".") or "HEAD")
+
+
+def reports(repository: Path, revisions: Range, path: str, as_of: date | None = None) -> tuple[Report, Report]:
+    """The report of where the head left its base, and that of the head against it. Raises SnapshotError."""
+    from analyzer.analyze import analyze  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.git import departure, read_snapshot  # noqa: PLC0415  # see above
+    from reconciler.clock import today  # noqa: PLC0415  # see above
+
+    day = as_of or today()
+    before = read_snapshot(repository, departure(repository, revisions.base, revisions.head), path)
+    after = read_snapshot(repository, revisions.head, path)
+    judged = analyze(before, as_of=day)
+    return judged, analyze(after, as_of=day, base=judged)
+
+
+def usage_at(place: str) -> Usage:
+    """What a file or the daemon tells of connected hosts. Raises CommandError."""
+    from analyzer.usage import UsageError as NoUsage  # noqa: PLC0415  # see above
+    from analyzer.usage import usage_of  # noqa: PLC0415  # see above
+
+    try:
+        return usage_of(_document(place))
+    except NoUsage as error:
+        raise CommandError(f"--live {place}: {error}") from error
+
+
+def _document(place: str) -> object:
+    from reconciler.cli import daemon_client  # noqa: PLC0415  # see above
+
+    if place.startswith(("http://", "unix:")):
+        listen = place.removeprefix("http://").rstrip("/")
+        return {"kind": "Usage", **daemon_client.ask_at(listen, "/usage")}
+    if place.startswith("https://"):
+        raise UsageError(f"--live {place}: the daemon speaks plain HTTP, on loopback or a UNIX socket only")
+    try:
+        return json.loads(Path(place).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CommandError(f"--live {place}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(f"--live {place}: not JSON: {error}") from error

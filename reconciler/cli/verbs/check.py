@@ -1,0 +1,105 @@
+"""`holdfast check`: what a pull request is told. The findings of its head, which of them it brings, what it does."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.comparing import LIVE, Range, range_of, reports, usage_at
+from reconciler.cli.exits import Exit, UsageError, worst
+from reconciler.cli.options import day
+from reconciler.cli.reading import reading
+from reconciler.cli.screen import show, use_colour
+
+if TYPE_CHECKING:
+    from analyzer.check import Check
+
+HELP = "judge a pull request: what is wrong with it, and what it does"
+USUAL_BASE = "origin/HEAD"
+EXAMPLES = """\
+examples:
+  holdfast check                              HEAD since it left origin/HEAD
+  holdfast check main..HEAD                   this branch since it left main
+  holdfast check main..HEAD -o markdown       as a reviewer reads it
+  holdfast check --base v1 --changed-only     only what is new fails it
+
+exit codes: 0 clean, 1 findings, 2 usage or a broken .holdfast.yaml,
+3 something cannot be read, 10 changes (with --detailed-exitcode)"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="BASE..HEAD PATH", help="two revisions, and a folder inside them")
+    parser.add_argument("--base", metavar="REV", help=f"compare HEAD with where it left REV (default {USUAL_BASE})")
+    parser.add_argument("--repo", type=Path, default=Path(), metavar="REPO", help="the Git repository (default here)")
+    parser.add_argument("--live", metavar="FILE|URL", help=LIVE)
+    parser.add_argument("-o", "--output", choices=("text", "json", "markdown"), default="text", help="(default text)")
+    parser.add_argument("--fail-on", choices=("error", "warning", "info"), help="overrides failOn of .holdfast.yaml")
+    parser.add_argument("--changed-only", action="store_true", help="findings that were there before do not count")
+    parser.add_argument("--detailed-exitcode", action="store_true", help="end with 10 when anything changes")
+    parser.add_argument("--as-of", type=day, metavar="DATE", help="the day by which dates count (default today)")
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    revisions, path = _asked(arguments)
+    with reading():
+        found = _check(arguments, revisions, path)
+    show(_rendered(found, arguments.output))
+    return exit_code(found, detailed=arguments.detailed_exitcode)
+
+
+def exit_code(found: Check, *, detailed: bool = False) -> Exit:
+    """The worst of what there is to say."""
+    if found.report.policy_is_broken or (found.before and found.before.policy_is_broken):
+        return Exit.USAGE
+    codes = [Exit.FINDINGS] * bool(found.failing)
+    if found.impact:
+        codes += [Exit.UNAVAILABLE] * bool(found.impact.unreadable)
+        codes += [Exit.CHANGES] * bool(found.impact.changes and detailed)
+    return worst(codes)
+
+
+def _asked(arguments: argparse.Namespace) -> tuple[Range, str]:
+    """The revisions and the folder that the words name."""
+    ranges = [word for word in arguments.words if ".." in word and not word.startswith((".", "/"))]
+    paths = [word for word in arguments.words if word not in ranges]
+    if len(ranges) > 1 or len(paths) > 1:
+        raise UsageError("name one range BASE..HEAD and one folder at most")
+    if ranges and arguments.base:
+        raise UsageError(f"{ranges[0]} names a base already; leave out --base")
+    revisions = range_of(ranges[0]) if ranges else Range(arguments.base or _usual_base(arguments.repo))
+    return revisions, (paths or [""])[0]
+
+
+def _usual_base(repository: Path) -> str:
+    from analyzer.git import GitError, resolve  # noqa: PLC0415  # a verb's imports happen inside it
+
+    try:
+        return resolve(repository, USUAL_BASE)
+    except GitError as error:
+        raise UsageError(f"{error}; say what to compare with: BASE..HEAD, or --base REV") from error
+
+
+def _check(arguments: argparse.Namespace, revisions: Range, path: str) -> Check:
+    from analyzer.check import Check  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.finding import Severity  # noqa: PLC0415  # see above
+    from analyzer.impact import impact  # noqa: PLC0415  # see above
+    from analyzer.stakes import live  # noqa: PLC0415  # see above
+
+    before, after = reports(arguments.repo, revisions, path, arguments.as_of)
+    fail_on = Severity.parse(arguments.fail_on) if arguments.fail_on else after.config.fail_on
+    found = impact(before.graph, after.graph, after.at_least(fail_on))
+    if arguments.live and not found.unreadable:
+        found = replace(found, live=live(found, before.graph, after.graph, usage_at(arguments.live)))
+    return Check(after, fail_on, before, found, arguments.changed_only)
+
+
+def _rendered(found: Check, output: str) -> str:
+    from analyzer.render import check, json, pull_request  # noqa: PLC0415  # see above
+
+    if output == "json":
+        return json.render_check(found)
+    if output == "markdown":
+        return pull_request.render(found)
+    return check.render(found, colour=use_colour())
