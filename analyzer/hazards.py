@@ -170,7 +170,7 @@ def _spec_changes(before: Resource, after: Resource) -> Iterator[FieldChange]:
         if before.spec != after.spec:
             yield _plain(("spec",), dict(before.spec), dict(after.spec), "this kind is not applied")
         return
-    root = _Spot(kind.fields, ("spec",), ("spec",), "spec")
+    root = _Spot(kind, kind.body, kind.body, ".".join(kind.body))
     yield from _compare(root, kind.with_defaults(before.spec), kind.with_defaults(after.spec))
 
 
@@ -188,21 +188,23 @@ _MISSING: Final = _Missing()
 class _Spot:
     """Where the comparison is: in the schema, in the values, and in words."""
 
-    fields: Mapping[FieldPath, Field]
+    kind: Kind
     schema: FieldPath
     path: Path
     name: str
 
     @property
     def field(self) -> Field:
-        return self.fields[self.schema]
+        """The field here; one without any annotations where the schema does not say what is inside."""
+        here = self.kind.body_schema if self.schema == self.kind.body else {}
+        return self.kind.fields.get(self.schema) or Field(self.schema, here, required=False)
 
     def child(self, name: str) -> _Spot:
-        return _Spot(self.fields, (*self.schema, name), (*self.path, name), f"{self.name}.{name}")
+        return _Spot(self.kind, (*self.schema, name), (*self.path, name), f"{self.name}.{name}".lstrip("."))
 
     def at(self, index: int, item: Any) -> _Spot:  # noqa: ANN401  # JSON
         name = f"{self.name}{item_name(self.field.list_key, index, item)}"
-        return _Spot(self.fields, (*self.schema, ITEM), (*self.path, index), name)
+        return _Spot(self.kind, (*self.schema, ITEM), (*self.path, index), name)
 
 
 def _compare(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange]:  # noqa: ANN401  # JSON, or missing
@@ -210,7 +212,8 @@ def _compare(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange]:  # 
     if before is _MISSING and after is _MISSING:
         return
     if _opens_up(schema, before, after):
-        for name in schema["properties"]:
+        named = schema["properties"].keys()
+        for name in (*named, *sorted((_names(before) | _names(after)) - named)):
             yield from _compare(spot.child(name), _get(before, name), _get(after, name))
     elif spot.field.whole and _MISSING in (before, after):
         yield _told(spot, spot.field, "add" if before is _MISSING else "remove", before, after, spot.field.whole)
@@ -262,6 +265,10 @@ def _told(  # noqa: PLR0913, PLR0917  # what a change consists of
 def _hazard(meaning: Transition) -> Hazard:
     """What the schema says; what is refused is never done, so it can cost nothing."""
     return "refused" if meaning.update == "refuse" else next(hazard for hazard in HAZARDS if hazard == meaning.hazard)
+
+
+def _names(value: Any) -> set[str]:  # noqa: ANN401
+    return set(value) if isinstance(value, Mapping) else set()
 
 
 def _get(value: Any, name: str) -> Any:  # noqa: ANN401

@@ -10,11 +10,10 @@ from typing import Any, TypeAlias
 
 from analyzer.document import Document
 from analyzer.finding import Location
-from schemas.kinds import Kind, kinds
-from schemas.resources import Json, Resource, ResourceKey
+from schemas.kind import FRAME
+from schemas.kinds import Kind, Kinds, kinds
+from schemas.resources import OUR_GROUP, Json, Resource, ResourceKey
 from schemas.validation import Path, Problem
-
-OUR_GROUP = "storage.holdfast.dev"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +45,8 @@ class Declaration:
     @property
     def lost(self) -> bool:
         """Whether it may be a resource of ours that nobody can make out, for another reason than its YAML."""
-        if self.kind is None and self.api_version:
-            return self.ours
+        if self.api_version and (self.kind is None or self.kind.group != OUR_GROUP):
+            return self.kind is None and self.ours
         return not isinstance(self, Manifest) and not self.document.broken
 
     @property
@@ -93,15 +92,17 @@ class Manifest(Declaration):
 Decoded: TypeAlias = "Manifest | Declaration"
 
 
-def decode(document: Document, path: str) -> Decoded:
-    """A Manifest, or a mere Declaration when the document names no resource."""
+def decode(document: Document, path: str, vocabulary: Kinds | None = None) -> Decoded:
+    """A Manifest, or a mere Declaration when the document names no resource. Other kinds than those of `vocabulary`
+    (all that Holdfast knows, if left out) are unknown.
+    """
     value = document.value
     if not _in_kubernetes_form(value):
         because = Problem((), "invalid-resource", "not a manifest: it has no apiVersion and kind")
         return Declaration(path, document, "", "", None, () if document.broken else (because,))
     assert isinstance(value, dict)  # noqa: S101  # _in_kubernetes_form said so
     api_version, name = str(value["apiVersion"]), str(value["kind"])
-    kind = kinds().get((api_version, name))
+    kind = (vocabulary or kinds()).get((api_version, name))
     problems = kind.problems(value) if kind and not document.broken else ()
     resource = _resource(value, kind)
     if resource is None:
@@ -123,11 +124,8 @@ def _resource(value: Mapping[str, Json], kind: Kind | None) -> Resource | None:
     api_version = str(value["apiVersion"])
     group = api_version.rpartition("/")[0]
     key = ResourceKey(str(value["kind"]), "" if kind and kind.scope == "Cluster" else namespace, name, group)
-    spec = _mapping(value.get("spec")) if kind else {name: value[name] for name in value if name not in _FRAME}
+    spec = kind.body_of(value) if kind else {name: value[name] for name in value if name not in FRAME}
     return Resource(key, api_version, spec, _texts(metadata.get("labels")), _texts(metadata.get("annotations")))
-
-
-_FRAME = ("apiVersion", "kind", "metadata")
 
 
 def _mapping(value: Json) -> dict[str, Json]:

@@ -15,10 +15,9 @@ from typing import Literal, TypeAlias
 from analyzer.finding import Location
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.hazards import FieldChange, Hazard, Pair, worst
-from analyzer.manifest import OUR_GROUP
 from schemas.kinds import ITEM, our_kinds
 from schemas.quantity import parse_bytes
-from schemas.resources import Json, ResourceKey
+from schemas.resources import OUR_GROUP, Json, ResourceKey
 
 Action: TypeAlias = Literal["create", "update", "delete"]
 
@@ -118,7 +117,7 @@ def _concerned_by(fields: Sequence[FieldChange]) -> Callable[[Reference], bool]:
 def _parts(kind: str) -> tuple[str, ...]:
     """How names of a kind's items begin that others refer to, such as a Target's `spec.portals[name=`."""
     found = (field.reference for other in our_kinds().values() for field in other.references)
-    names = (r.names for r in found if r and r.kind == kind and ITEM in r.names)
+    names = (path for r in found if r and r.kind == kind for path in r.names if ITEM in path)
     return tuple(sorted({f"spec.{'.'.join(path[: (at := path.index(ITEM))])}[{path[at + 1]}=" for path in names}))
 
 

@@ -14,9 +14,9 @@ from analyzer.document import Defect, Place, Source
 from analyzer.finding import Confidence, Finding, Location, Note, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import pairs
-from analyzer.manifest import OUR_GROUP, Declaration, Manifest
+from analyzer.manifest import Declaration, Manifest
 from analyzer.snapshot import Unread
-from schemas.resources import ResourceKey
+from schemas.resources import OUR_GROUP, ResourceKey
 from schemas.validation import Path
 
 PAGES = FilePath(__file__).parent / "rules"

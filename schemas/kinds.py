@@ -1,10 +1,19 @@
-"""The vocabulary: every kind, read once from its *.schema.json.
+"""The vocabulary: every kind, read from its *.schema.json when it is first asked for.
+
+A kind is called by its name if it is ours, and by "group/Kind" if not (core: "core/Service").
 
 One table drives lint, graph, hazards, plan order, redaction and documentation. The annotations, all on the schema of
 the field they speak of:
 
-    x-ref        kind that the value names; or {kind, via, names}: a name inside the resource that the field `via`
-                 names; or {kind, outlives}: what is named may be gone while this one stays
+    x-ref        kind that the value names, or {kind, …} with any of
+                   via, names    the value is a name (or number) inside the resource that the field `via` names
+                   outlives      what is named may be gone while this one stays
+                   elsewhere     what is named may well be declared in another place than this repository
+                   back          what is named names this one, too, and neither need be there first
+                   namespace     field that names the namespace, where it need not be the resource's own
+                   by, choices   field that says which kind is meant, and the kinds that it may say
+                   form          name (if left out) | name@namespace | name@provider
+                   rule          the rule that tells of one that leads nowhere; dangling-reference if left out
     x-update     in-place | recreate | restart | refuse, or by direction: {add, remove, increase, decrease, change}
     x-hazard     safe | disruptive | data-loss, or by direction; nothing where it is refused, for then nothing is done
     x-reason     why, in words that stand by themselves, or by direction
@@ -14,255 +23,134 @@ the field they speak of:
     x-inherit    field that names a resource from which this one is taken where it is left out
     x-default-with  the default where another field beside it is given, which then comes before x-inherit
     x-select     kind whose resources the value (a selector) picks by their labels; they depend on this one
-    x-pick       cluster-scoped kind whose resources the value (a selector) names by their labels, of those that allow
-                 the namespace: this one depends on them
+    x-pick       kind whose resources the value (a selector) names by their labels: this one depends on them; of a
+                 kind of ours those that allow the namespace, of another one those of the same namespace
     x-whole      what it means that a list comes or goes as a whole: {update, hazard, reason}
     x-always     compared with the live state even when nobody declares it
     x-format     quantity | duration | percent | date | date-time | ip | cron | time-zone | power-of-two
     x-unit, x-expects  words for people
 
-A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing} and x-delete: what removal
-means, {hazard, reason}; by the value of a field (`by`), and otherwise again where another field is given (`when`).
-Where the coming of a manifest is not safe by itself, x-create says what it means, {hazard, reason}.
+A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing}; `body: root` where there is no
+spec, and everything but apiVersion, kind, metadata and status is what is declared. x-delete says what removal means,
+{hazard, reason}; by the value of a field (`by`), and otherwise again where another field is given (`when`). Where the
+coming of a manifest is not safe by itself, x-create says what it means, {hazard, reason}.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
-from schemas.resources import Json, JsonObject
-from schemas.validation import Problem, Validator
+from schemas.fields import ITEM, Direction, Field, FieldPath, Reference, Transition, fields_of
+from schemas.kind import Kind, Scope, item_name
+from schemas.resources import OUR_GROUP, qualified
+from schemas.validation import Validator
 
-Direction: TypeAlias = Literal["add", "remove", "increase", "decrease", "change"]
-Scope: TypeAlias = Literal["Cluster", "Namespaced", "Either"]
-FieldPath: TypeAlias = tuple[str, ...]
-ValuePath: TypeAlias = tuple[str | int, ...]
+__all__ = [
+    "ITEM", "Direction", "Field", "FieldPath", "Kind", "Kinds", "Reference", "Scope", "Settings", "Transition",
+    "config_validator", "item_name", "kinds", "our_kinds", "settings",
+]  # fmt: skip
 
-ITEM = "[]"
 HERE = Path(__file__).parent
+NO_KINDS = ("config", "output")  # folders of other schemas
+
+Loader: TypeAlias = Callable[[], Kind]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """What happens when a field changes in one direction."""
+class Kinds(Mapping[tuple[str, str], Kind]):
+    """Kinds by (apiVersion, kind)."""
 
-    update: str = "in-place"
-    hazard: str = "safe"
-    reason: str = ""
+    def __init__(self, loaders: Mapping[tuple[str, str], Loader]) -> None:
+        self._loaders = loaders
 
+    def __getitem__(self, key: tuple[str, str]) -> Kind:
+        return self._loaders[key]()
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A field that names another resource, or something inside one."""
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._loaders)
 
-    kind: str
-    via: str = ""
-    names: FieldPath = ()
-    outlives: bool = False  # the resource may stay when the one that it names goes
+    def __len__(self) -> int:
+        return len(self._loaders)
 
+    def called(self, name: str) -> Kind | None:
+        """The newest version of a kind, by its name: `Volume`, `core/Service`."""
+        versions = self._versions.get(name)
+        return self[versions[0]] if versions else None
 
-@dataclass(frozen=True)
-class Field:
-    """One field of a kind. `path` starts at the manifest's root; `[]` stands for an item of a list."""
-
-    path: FieldPath
-    schema: Mapping[str, Any]
-    required: bool
-
-    def __str__(self) -> str:
-        return ".".join(self.path).replace(f".{ITEM}", ITEM)
-
-    @property
-    def description(self) -> str:
-        return str(self.schema.get("description", ""))
-
-    @property
-    def whole(self) -> Transition | None:
-        """What it means that a list comes or goes as a whole; None where that is no more than its items."""
-        entry = self.schema.get("x-whole")
-        return Transition(entry["update"], entry["hazard"], entry["reason"]) if entry else None
-
-    @property
-    def list_key(self) -> str | None:
-        """Field that identifies an item; "" when items identify themselves; None for anything but such a list."""
-        return self.schema.get("x-list-key")
-
-    @property
-    def always(self) -> bool:
-        """Whether what is live counts also where nobody declares the field."""
-        return bool(self.schema.get("x-always", False))
-
-    @property
-    def alone(self) -> bool:
-        """Whether a change of it concerns nobody but the resource itself."""
-        return bool(self.schema.get("x-alone", False))
+    def namespaced(self, name: str) -> bool:
+        """Whether resources of a kind live in a namespace; those of a kind that nobody knows most likely do."""
+        kind = self.called(name)
+        return kind is None or kind.scope != "Cluster"
 
     @functools.cached_property
-    def reference(self) -> Reference | None:
-        match self.schema.get("x-ref"):
-            case None:
-                return None
-            case str(kind):
-                return Reference(kind)
-            case {"kind": kind, "outlives": bool(outlives)}:
-                return Reference(kind, outlives=outlives)
-            case {"kind": kind, "via": via, "names": names}:
-                return Reference(kind, via, _split(names))
-            case other:
-                raise ValueError(f"{self}: {other!r} is no x-ref")
-
-    def transition(self, direction: Direction) -> Transition:
-        def at(annotation: str, default: str) -> str:
-            value = self.schema.get(annotation, default)
-            return str(value.get(direction, value.get("change", default)) if isinstance(value, Mapping) else value)
-
-        return Transition(at("x-update", "in-place"), at("x-hazard", "safe"), at("x-reason", ""))
+    def _versions(self) -> Mapping[str, list[tuple[str, str]]]:
+        """(apiVersion, kind) by name, the newest first."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for api_version, kind in self._loaders:
+            group, _, _ = api_version.rpartition("/")
+            found.setdefault(qualified(group, kind), []).append((api_version, kind))
+        return {name: sorted(versions, key=_age) for name, versions in found.items()}
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind that can be declared."""
-
-    name: str
-    group: str
-    version: str
-    scope: Scope
-    plural: str
-    short_names: tuple[str, ...]
-    data_bearing: bool
-    schema: Mapping[str, Any]
-    fields: Mapping[FieldPath, Field]
-    validator: Validator
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def description(self) -> str:
-        return str(self.schema["description"])
-
-    @property
-    def example(self) -> dict[str, Json]:
-        """A whole manifest. Those of all kinds together make a sound repository."""
-        manifest: dict[str, Json] = self.schema["examples"][0]
-        return manifest
-
-    @functools.cached_property
-    def references(self) -> tuple[Field, ...]:
-        return tuple(field for field in self.fields.values() if field.reference)
-
-    @functools.cached_property
-    def selectors(self) -> tuple[Field, ...]:
-        return tuple(field for field in self.fields.values() if "x-select" in field.schema)
-
-    @functools.cached_property
-    def pickers(self) -> tuple[Field, ...]:
-        return tuple(field for field in self.fields.values() if "x-pick" in field.schema)
-
-    def problems(self, manifest: JsonObject) -> tuple[Problem, ...]:
-        """What is wrong with a whole manifest (apiVersion, kind, metadata, spec)."""
-        return self.validator.problems(manifest)
-
-    def name_of(self, path: ValuePath, spec: JsonObject) -> str:
-        """A path into a spec in words, items by what identifies them: `spec.portals[name=front].port`."""
-        here: Any = {"spec": spec}
-        schema: FieldPath = ()
-        words: list[str] = []
-        for step in path:
-            here = here[step]
-            field = self.fields.get(schema)
-            words.append(item_name(field.list_key if field else None, step, here) if schema else str(step))
-            schema = (*schema, ITEM if isinstance(step, int) else step)
-        return "".join(words)
-
-    def with_defaults(self, spec: JsonObject) -> dict[str, Json]:
-        """The spec with the schema's defaults filled in, also inside objects and items that are given."""
-        full: dict[str, Json] = _filled(self.schema["properties"]["spec"], spec)
-        return full
-
-    @functools.cached_property
-    def inherited(self) -> Mapping[str, tuple[str, str]]:
-        """Fields of the spec that may be left to another resource: name → (the field that names it, its kind)."""
-        found: dict[str, tuple[str, str]] = {}
-        for name, child in self.schema["properties"]["spec"]["properties"].items():
-            via = self.field(("spec", child["x-inherit"])) if "x-inherit" in child else None
-            if via and via.reference:
-                found[name] = (via.path[-1], via.reference.kind)
-        return found
-
-    def inheriting(self, spec: JsonObject, spec_of: Callable[[str, str], JsonObject]) -> dict[str, Json]:
-        """The spec with what it leaves to other resources filled in; `spec_of` looks one up by kind and name."""
-        full = dict(spec)
-        children = self.schema["properties"]["spec"]["properties"]
-        for name, (via, kind) in self.inherited.items():
-            own = name in spec or not spec.keys().isdisjoint(children[name].get("x-default-with", ()))
-            value = None if own else spec_of(kind, str(spec.get(via, ""))).get(name)
-            if value is not None:
-                full[name] = value
-        return full
-
-    @property
-    def on_create(self) -> Transition:
-        """What the coming of a manifest means."""
-        entry = self.schema.get("x-create", {})
-        return Transition("create", entry.get("hazard", "safe"), entry.get("reason", ""))
-
-    def on_delete(self, spec: JsonObject) -> Transition:
-        """What the disappearance of this resource's manifest means."""
-        entry = self.schema["x-delete"]
-        if "by" in entry:
-            entry = entry[self.with_defaults(spec)[entry["by"]]]
-        entry = next((special for field, special in entry.get("when", {}).items() if field in spec), entry)
-        return Transition("delete", entry["hazard"], entry["reason"])
-
-    def unobservable(self, path: FieldPath) -> str:
-        """Why no drift of a field can be seen; empty where it can."""
-        above = (self.fields.get(path[:depth]) for depth in range(len(path), 0, -1))
-        return next((str(f.schema["x-unobservable"]) for f in above if f and "x-unobservable" in f.schema), "")
-
-    def leaves(self) -> tuple[Field, ...]:
-        """The fields of the spec that hold values, not other fields."""
-        inner = {path[:depth] for path in self.fields for depth in range(len(path))}
-        return tuple(f for f in self.fields.values() if f.path[0] == "spec" and f.path not in inner)
-
-    def field(self, path: FieldPath) -> Field | None:
-        """The field at a schema path (`[]` for items); None for one below a free-form mapping."""
-        return self.fields.get(path)
-
-
-def item_name(key: str | None, step: str | int, item: Any) -> str:  # noqa: ANN401  # JSON
-    """How a step of a path is written: `.port`, `[nsid=3]`, `[web-1]`; by its number where nothing identifies it."""
-    if isinstance(step, str):
-        return f".{step}"
-    match key:
-        case None:
-            return f"[{step}]"
-        case "":
-            return f"[{item}]"
-    return f"[{key}={item[key]}]"
+def _age(key: tuple[str, str]) -> tuple[int, int, int]:
+    """The order of versions in Kubernetes: v2, v1, v1beta2, v1beta1, v1alpha1."""
+    match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", key[0].rpartition("/")[2])
+    if match is None:
+        return (3, 0, 0)
+    return (("alpha", "beta", None)[::-1].index(match[2]), -int(match[1]), -int(match[3] or 0))
 
 
 @functools.cache
-def kinds() -> Mapping[tuple[str, str], Kind]:
-    """Every kind by (apiVersion, kind)."""
-    loaded = (
-        _load(path)
-        for path in sorted(HERE.glob("*/*/*.schema.json"))
-        if path.parent.parent.name not in ("output", "config")
-    )
-    return {(kind.api_version, kind.name): kind for kind in loaded}
+def kinds() -> Kinds:
+    """Every kind that Holdfast knows."""
+    return Kinds({_named_by(path): functools.partial(_kind_at, path) for path in _files()})
 
 
 @functools.cache
 def our_kinds() -> Mapping[str, Kind]:
     """The kinds of storage.holdfast.dev by name."""
-    return {kind.name: kind for kind in kinds().values() if kind.group == "storage.holdfast.dev"}
+    return {
+        name: kinds()[api_version, name] for api_version, name in kinds() if api_version.startswith(f"{OUR_GROUP}/")
+    }
+
+
+def _files() -> Iterable[Path]:
+    folders = (path for path in sorted(HERE.iterdir()) if path.is_dir() and path.name not in NO_KINDS)
+    return [path for folder in folders for path in sorted(folder.glob("*/*.schema.json"))]
+
+
+def _named_by(path: Path) -> tuple[str, str]:
+    """(apiVersion, kind) of schemas/<group>/<version>/<Kind>.schema.json; the group "core" has no name."""
+    version, group = path.parent.name, path.parent.parent.name
+    return (version if group == "core" else f"{group}/{version}", path.name.removesuffix(".schema.json"))
+
+
+@functools.cache
+def _kind_at(path: Path) -> Kind:
+    return kind_of_schema(_inline(_read(path), path.parent), lambda name: kinds().namespaced(name))
+
+
+def kind_of_schema(schema: Mapping[str, Any], namespaced: Callable[[str], bool]) -> Kind:
+    """The kind that a whole schema describes, among others of which it may name some."""
+    about = schema["x-kind"]
+    return Kind(
+        name=schema["title"],
+        group=about["group"],
+        version=about["version"],
+        scope=about["scope"],
+        plural=about["plural"],
+        short_names=tuple(about["shortNames"]),
+        data_bearing=about["dataBearing"],
+        schema=schema,
+        fields=fields_of(schema),
+        validator=Validator(schema),
+        namespaced=namespaced,
+    )
 
 
 @functools.cache
@@ -284,73 +172,26 @@ class Settings:
 def settings() -> Mapping[str, Settings]:
     """Our configuration files by name."""
     schemas = [_config_schema(path.name.partition(".")[0]) for path in sorted((HERE / "config").glob("*.schema.json"))]
-    return {
-        schema["title"]: Settings(schema["title"], schema, {f.path: f for f in _fields(schema, (), required=True)})
-        for schema in schemas
-    }
+    return {schema["title"]: Settings(schema["title"], schema, fields_of(schema)) for schema in schemas}
 
 
 def _config_schema(name: str) -> Mapping[str, Any]:
-    schema: Mapping[str, Any] = json.loads((HERE / "config" / f"{name}.schema.json").read_text())
+    return _read(HERE / "config" / f"{name}.schema.json")
+
+
+@functools.cache
+def _read(path: Path) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
     return schema
 
 
-def _load(path: Path) -> Kind:
-    schema = _inline(json.loads(path.read_text()), path.parent)
-    about = schema["x-kind"]
-    fields = {field.path: field for field in _fields(schema, (), required=True)}
-    return Kind(
-        name=schema["title"],
-        group=about["group"],
-        version=about["version"],
-        scope=about["scope"],
-        plural=about["plural"],
-        short_names=tuple(about["shortNames"]),
-        data_bearing=about["dataBearing"],
-        schema=schema,
-        fields=fields,
-        validator=Validator(schema),
-    )
-
-
 def _inline(value: Any, folder: Path) -> Any:  # noqa: ANN401  # JSON in, JSON out
-    """Put the target of every `$ref` to a file of ours in its place."""
+    """Put the target of every `$ref` to a file of ours in its place; what stands beside it is added."""
     if isinstance(value, Mapping):
         if "$ref" in value:
             file, _, pointer = value["$ref"].partition("#/")
-            target = json.loads((folder / file).read_text())
-            for step in pointer.split("/"):
-                target = target[step]
-            return target
+            path = (folder / file).resolve()
+            target: Any = functools.reduce(lambda here, step: here[step], pointer.split("/"), _read(path))
+            return _inline(target, path.parent) | {n: _inline(v, folder) for n, v in value.items() if n != "$ref"}
         return {name: _inline(child, folder) for name, child in value.items()}
     return [_inline(item, folder) for item in value] if isinstance(value, list) else value
-
-
-def _fields(schema: Mapping[str, Any], path: FieldPath, *, required: bool) -> Iterator[Field]:
-    if path:
-        yield Field(path, schema, required)
-    for name, child in schema.get("properties", {}).items():
-        yield from _fields(child, (*path, name), required=name in schema.get("required", ()))
-    if isinstance(schema.get("items"), Mapping):
-        yield from _fields(schema["items"], (*path, ITEM), required=True)
-
-
-def _filled(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
-    if isinstance(value, Mapping) and "properties" in schema:
-        children = schema["properties"].items()
-        full = {name: _default(child, value) for name, child in children if "default" in child} | dict(value)
-        return {name: _filled(schema["properties"].get(name, {}), child) for name, child in full.items()}
-    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
-        return [_filled(schema["items"], item) for item in value]
-    return value
-
-
-def _default(schema: Mapping[str, Any], beside: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
-    """What a field has that is not given, among the fields that are."""
-    special = (value for other, value in schema.get("x-default-with", {}).items() if other in beside)
-    return next(special, schema["default"])
-
-
-def _split(text: str) -> FieldPath:
-    """`portals[].name` → ("portals", "[]", "name")."""
-    return tuple(text.replace(ITEM, f".{ITEM}").split("."))

@@ -12,7 +12,15 @@ from typing import NamedTuple, TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = "Mapping[str, Json]"
 
+OUR_GROUP = "storage.holdfast.dev"
+CORE = "core"  # stands for the group of Kubernetes that has no name
+
 NOTHING: JsonObject = MappingProxyType({})
+
+
+def qualified(group: str, kind: str) -> str:
+    """What a kind is called among those of all groups: `Volume` (ours), `core/Service`, `hub.traefik.io/API`."""
+    return kind if group == OUR_GROUP else f"{group or CORE}/{kind}"
 
 
 class ResourceKey(NamedTuple):
@@ -21,10 +29,15 @@ class ResourceKey(NamedTuple):
     kind: str
     namespace: str
     name: str
-    group: str = "storage.holdfast.dev"
+    group: str = OUR_GROUP
 
     def __str__(self) -> str:
         return f"{self.kind} {self.path}"
+
+    @property
+    def kind_name(self) -> str:
+        """What its kind is called among those of all groups."""
+        return qualified(self.group, self.kind)
 
     @property
     def path(self) -> str:

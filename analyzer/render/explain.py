@@ -175,7 +175,7 @@ def _facts(kind: Kind, field: Field) -> Iterator[tuple[str, str]]:
 
 
 def _target(reference: Reference) -> str:
-    names = ".".join(reference.names).replace(f".{ITEM}", ITEM)
+    names = " or ".join(".".join(path).replace(f".{ITEM}", ITEM) for path in reference.names)
     return f"{reference.kind}, {names} of the one that {reference.via} names" if reference.via else reference.kind
 
 

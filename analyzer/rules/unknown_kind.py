@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.finding import Severity
-from analyzer.manifest import OUR_GROUP, Declaration
+from analyzer.manifest import Declaration
 from analyzer.rule import Case, Hit, Rule
 from schemas.kinds import our_kinds
+from schemas.resources import OUR_GROUP
 from schemas.validation import did_you_mean, quoted
 
 

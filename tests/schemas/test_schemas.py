@@ -97,7 +97,7 @@ def test_annotations_are_known(kind: Kind, field: Field) -> None:
     assert schema.get("x-format", "quantity") in _FORMATS
     if field.reference:
         target = our_kinds()[field.reference.kind]
-        assert not field.reference.names or target.field(("spec", *field.reference.names))
+        assert all(target.field(("spec", *path)) for path in field.reference.names)
     if field.list_key:
         item = kind.field((*field.path, ITEM, field.list_key))
         assert item

@@ -1,0 +1,204 @@
+"""Who refers to whom, derived from manifests as their schemas say (`x-ref`, `x-pick`, `x-select`)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from analyzer.manifest import Manifest
+from schemas import selector
+from schemas.fields import ITEM, FieldPath
+from schemas.fields import Reference as FieldReference
+from schemas.kind import Kind
+from schemas.limits import picks, selects
+from schemas.resources import OUR_GROUP, Json, ResourceKey
+from schemas.validation import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One place where a resource names another, or (`part`) something inside another."""
+
+    source: ResourceKey
+    path: Path
+    target: ResourceKey
+    part: str = ""
+    outlives: bool = False  # the target may be gone while the source stays
+    elsewhere: bool = False  # the target may well be declared in another place than this repository
+    back: bool = False  # the target names the source, too; neither need be there first
+    rule: str = "dangling-reference"  # the rule that tells of one that leads nowhere
+
+    def __lt__(self, other: Reference) -> bool:
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[object, ...]:
+        return (self.source, tuple(map(str, self.path)), self.target, self.part)
+
+
+def references_of(manifest: Manifest) -> Iterator[Reference]:
+    """What a manifest names, in the order of its schema."""
+    kind = manifest.kind
+    if kind is None:
+        return
+    for field in kind.references:
+        assert field.reference is not None  # noqa: S101  # that is what `references` means
+        for path, holders, value in _walk(*_where(manifest, kind, field.path), ()):
+            yield from _reference(manifest, kind, path, holders, value, field.reference)
+
+
+def selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, Sequence[Reference]]:
+    """References that labels make, under the resource that is the source: to those who pick it by its labels, and to
+    what it names by theirs.
+    """
+    known = [manifest for manifest in manifests if manifest.kind]
+    found: dict[ResourceKey, list[Reference]] = defaultdict(list)
+    for reference in chain(_selected(known), _picked([manifest for manifest in known if manifest.sound])):
+        found[reference.source].append(reference)
+    return found
+
+
+def values_at(value: Any, path: FieldPath, here: Path = ()) -> Iterator[tuple[Path, Any, Any]]:  # noqa: ANN401  # JSON
+    """Every value at a schema path: (where, the mapping that holds it, the value)."""
+    for place, holders, found in _walk(value, path, here, ()):
+        yield place, holders[-1] if holders else None, found
+
+
+def field_path(path: Path) -> FieldPath:
+    """The schema path of a value's path."""
+    return tuple(ITEM if isinstance(step, int) else step for step in path)
+
+
+def _where(manifest: Manifest, kind: Kind, path: FieldPath) -> tuple[Any, FieldPath, Path]:
+    """What to look into for a field, the way from there, and where that is in the manifest."""
+    resource = manifest.resource
+    match path:
+        case ("metadata", "annotations", *rest):
+            return resource.annotations, tuple(rest), ("metadata", "annotations")
+        case ("metadata", "labels", *rest):
+            return resource.labels, tuple(rest), ("metadata", "labels")
+    return resource.spec, path[len(kind.body) :], kind.body
+
+
+def _walk(value: Any, path: FieldPath, here: Path, holders: tuple[Any, ...]) -> Iterator[tuple[Path, Any, Any]]:  # noqa: ANN401
+    """Every value at a schema path: (where, the mappings around it from the outermost, the value)."""
+    if not path:
+        yield here, holders, value
+    elif path[0] == ITEM:
+        for index, item in enumerate(value if isinstance(value, list) else ()):
+            yield from _walk(item, path[1:], (*here, index), holders)
+    elif isinstance(value, Mapping) and path[0] in value:
+        yield from _walk(value[path[0]], path[1:], (*here, path[0]), (*holders, value))
+
+
+def _reference(  # noqa: PLR0913, PLR0917  # a value, where it stands, and what that means
+    manifest: Manifest, kind: Kind, path: Path, holders: tuple[Any, ...], value: Json, meant: FieldReference
+) -> Iterator[Reference]:
+    named = _beside(holders, meant.via) if meant.via else value
+    target_kind = _kind_meant(holders, meant)
+    is_part = meant.via and isinstance(value, (str, int)) and not isinstance(value, bool)
+    if isinstance(named, str) and named and target_kind and (is_part or named is value):
+        target = _target(manifest, kind, target_kind, named, holders, meant)
+        part = str(value) if meant.via else ""
+        if target:
+            yield Reference(
+                manifest.key, path, target, part, meant.outlives, meant.elsewhere, meant.back, meant.rule
+            )  # fmt: skip
+
+
+def _kind_meant(holders: tuple[Any, ...], meant: FieldReference) -> str:
+    """The kind of what is named; empty when it is one that the schema does not speak of."""
+    said = _beside(holders, meant.chosen_by) if meant.chosen_by else None
+    return meant.kind if said is None else dict(meant.choices).get(str(said), "")
+
+
+def _target(  # noqa: PLR0913, PLR0917  # see above
+    manifest: Manifest, kind: Kind, target_kind: str, name: str, holders: tuple[Any, ...], meant: FieldReference
+) -> ResourceKey | None:
+    """A name means a resource of the same namespace if nothing else is said, or a cluster-scoped one."""
+    said: Any = _beside(holders, meant.namespace) if meant.namespace else None
+    name, at, behind = name.partition("@")
+    if at and meant.form != "name@namespace":
+        if meant.form == "name@provider":
+            return None
+        name += at + behind
+        behind = ""
+    namespace = behind or (said if isinstance(said, str) and said else manifest.key.namespace)
+    group, _, bare = target_kind.rpartition("/")
+    namespace = namespace if kind.namespaced(target_kind) else ""
+    return ResourceKey(bare, namespace, name, "" if group == "core" else group or OUR_GROUP)
+
+
+def _beside(holders: tuple[Any, ...], place: str) -> Json:
+    """The value of a field that is named by where it stands, seen from a field inside these mappings."""
+    *up, name = place.split("/")
+    if len(up) >= len(holders):
+        return None
+    holder: Any = holders[-1 - len(up)]
+    found: Json = holder.get(name)
+    return found
+
+
+def _selected(manifests: Sequence[Manifest]) -> Iterator[Reference]:
+    """References to those who pick a resource by its labels: of their own namespace, or of any when they have none."""
+    candidates = _Candidates(manifests)
+    for owner, kind, field in _with(manifests, "x-select"):
+        for _, _, chosen in _walk(*_where(owner, kind, field), ()):
+            namespace = owner.key.namespace or None
+            for manifest in candidates.of(kind.fields[field].schema["x-select"], namespace, chosen):
+                if selects(chosen, manifest.resource.labels):
+                    yield Reference(manifest.key, ("metadata", "labels"), owner.key)
+
+
+def _picked(manifests: Sequence[Manifest]) -> Iterator[Reference]:
+    """References to what a resource names by its labels."""
+    candidates = _Candidates(manifests)
+    for owner, kind, field in _with(manifests, "x-pick"):
+        wanted = kind.fields[field].schema["x-pick"]
+        ours = "/" not in wanted
+        for path, _, chosen in _walk(*_where(owner, kind, field), ()):
+            for manifest in candidates.of(wanted, None if ours else owner.key.namespace, chosen):
+                if (
+                    picks(chosen, owner.key.namespace, manifest.resource)
+                    if ours
+                    else selector.matches(chosen, manifest.resource.labels)
+                ):
+                    yield Reference(owner.key, path, manifest.key)
+
+
+def _with(manifests: Sequence[Manifest], annotation: str) -> Iterator[tuple[Manifest, Kind, FieldPath]]:
+    for manifest in manifests:
+        kind = manifest.kind
+        if kind is not None:
+            for field in kind.selectors if annotation == "x-select" else kind.pickers:
+                yield manifest, kind, field.path
+
+
+class _Candidates:
+    """Manifests by kind, by namespace and by label, so that nobody has to look at all of them for each selector."""
+
+    def __init__(self, manifests: Iterable[Manifest]) -> None:
+        self._all: dict[tuple[str, str | None], list[Manifest]] = defaultdict(list)
+        self._labelled: dict[tuple[str, str | None], dict[tuple[str, str], list[Manifest]]] = {}
+        for manifest in manifests:
+            name = manifest.key.kind_name
+            self._all[name, None].append(manifest)
+            self._all[name, manifest.key.namespace].append(manifest)
+
+    def of(self, kind: str, namespace: str | None, chosen: Json) -> Sequence[Manifest]:
+        """Those that a selector could match, in their order; all namespaces for None."""
+        wanted: Any = chosen.get("matchLabels") if isinstance(chosen, dict) else None
+        everybody = self._all.get((kind, namespace), [])
+        if not (isinstance(wanted, dict) and wanted):
+            return everybody
+        if (kind, namespace) not in self._labelled:
+            by_label: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
+            self._labelled[kind, namespace] = by_label
+            for manifest in everybody:
+                for label in manifest.resource.labels.items():
+                    by_label[label].append(manifest)
+        pair = next(iter(wanted.items()))
+        return self._labelled[kind, namespace].get(pair, []) if isinstance(pair[1], str) else []

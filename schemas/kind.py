@@ -1,0 +1,188 @@
+"""A kind that can be declared: what its schema says, in one place. kinds.py lists the annotations and finds kinds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from schemas.fields import ITEM, Field, FieldPath, Transition
+from schemas.resources import Json, JsonObject, qualified
+from schemas.validation import Problem, Validator
+
+Scope: TypeAlias = Literal["Cluster", "Namespaced", "Either"]
+ValuePath: TypeAlias = tuple[str | int, ...]
+
+FRAME = ("apiVersion", "kind", "metadata", "status")  # what every manifest may have, whatever it declares
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind that can be declared."""
+
+    name: str
+    group: str
+    version: str
+    scope: Scope
+    plural: str
+    short_names: tuple[str, ...]
+    data_bearing: bool
+    schema: Mapping[str, Any]
+    fields: Mapping[FieldPath, Field]
+    validator: Validator
+    namespaced: Callable[[str], bool]  # whether the resources of another kind, by its qualified name, have a namespace
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """What it is called among the kinds of all groups."""
+        return qualified(self.group, self.name)
+
+    @functools.cached_property
+    def body(self) -> FieldPath:
+        """Where what is declared stands in a manifest: in the spec, or (an empty path) all over it."""
+        return () if self.schema["x-kind"].get("body") == "root" else ("spec",)
+
+    @functools.cached_property
+    def body_schema(self) -> Mapping[str, Any]:
+        """The schema of what is declared."""
+        if self.body:
+            spec: Mapping[str, Any] = self.schema["properties"].get("spec", {})
+            return spec
+        inside = {name: child for name, child in self.schema["properties"].items() if name not in FRAME}
+        return {**self.schema, "properties": inside}
+
+    def body_of(self, manifest: Mapping[str, Json]) -> dict[str, Json]:
+        """What a manifest declares."""
+        if self.body:
+            spec = manifest.get("spec")
+            return spec if isinstance(spec, dict) else {}
+        return {name: value for name, value in manifest.items() if name not in FRAME}
+
+    @property
+    def description(self) -> str:
+        return str(self.schema["description"])
+
+    @property
+    def example(self) -> dict[str, Json]:
+        """A whole manifest. Those of all kinds together make a sound repository."""
+        manifest: dict[str, Json] = self.schema["examples"][0]
+        return manifest
+
+    @functools.cached_property
+    def references(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if field.reference)
+
+    @functools.cached_property
+    def selectors(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if "x-select" in field.schema)
+
+    @functools.cached_property
+    def pickers(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if "x-pick" in field.schema)
+
+    def problems(self, manifest: JsonObject) -> tuple[Problem, ...]:
+        """What is wrong with a whole manifest (apiVersion, kind, metadata, spec)."""
+        return self.validator.problems(manifest)
+
+    def name_of(self, path: ValuePath, spec: JsonObject) -> str:
+        """A path into a spec in words, items by what identifies them: `spec.portals[name=front].port`."""
+        here: Any = {"spec": spec} if self.body else spec
+        schema: FieldPath = ()
+        words: list[str] = []
+        for step in path:
+            here = here[step]
+            field = self.fields.get(schema)
+            words.append(item_name(field.list_key if field else None, step, here) if words else str(step))
+            schema = (*schema, ITEM if isinstance(step, int) else step)
+        return "".join(words)
+
+    def with_defaults(self, spec: JsonObject) -> dict[str, Json]:
+        """The spec with the schema's defaults filled in, also inside objects and items that are given."""
+        full: dict[str, Json] = _filled(self.body_schema, spec)
+        return full
+
+    @functools.cached_property
+    def inherited(self) -> Mapping[str, tuple[str, str]]:
+        """Fields of the spec that may be left to another resource: name → (the field that names it, its kind)."""
+        found: dict[str, tuple[str, str]] = {}
+        for name, child in self.body_schema.get("properties", {}).items():
+            via = self.field((*self.body, child["x-inherit"])) if "x-inherit" in child else None
+            if via and via.reference:
+                found[name] = (via.path[-1], via.reference.kind)
+        return found
+
+    def inheriting(self, spec: JsonObject, spec_of: Callable[[str, str], JsonObject]) -> dict[str, Json]:
+        """The spec with what it leaves to other resources filled in; `spec_of` looks one up by kind and name."""
+        full = dict(spec)
+        children = self.body_schema.get("properties", {})
+        for name, (via, kind) in self.inherited.items():
+            own = name in spec or not spec.keys().isdisjoint(children[name].get("x-default-with", ()))
+            value = None if own else spec_of(kind, str(spec.get(via, ""))).get(name)
+            if value is not None:
+                full[name] = value
+        return full
+
+    @property
+    def on_create(self) -> Transition:
+        """What the coming of a manifest means."""
+        entry = self.schema.get("x-create", {})
+        return Transition("create", entry.get("hazard", "safe"), entry.get("reason", ""))
+
+    def on_delete(self, spec: JsonObject) -> Transition:
+        """What the disappearance of this resource's manifest means."""
+        entry = self.schema.get("x-delete", {"hazard": "safe", "reason": ""})
+        if "by" in entry:
+            entry = entry[self.with_defaults(spec)[entry["by"]]]
+        entry = next((special for field, special in entry.get("when", {}).items() if field in spec), entry)
+        return Transition("delete", entry["hazard"], entry["reason"])
+
+    def unobservable(self, path: FieldPath) -> str:
+        """Why no drift of a field can be seen; empty where it can."""
+        above = (self.fields.get(path[:depth]) for depth in range(len(path), 0, -1))
+        return next((str(f.schema["x-unobservable"]) for f in above if f and "x-unobservable" in f.schema), "")
+
+    def leaves(self) -> tuple[Field, ...]:
+        """The fields of what is declared that hold values, not other fields."""
+        inner = {path[:depth] for path in self.fields for depth in range(len(path))}
+        return tuple(field for field in self.body_fields() if field.path not in inner)
+
+    def body_fields(self) -> tuple[Field, ...]:
+        """The fields of what is declared."""
+        return tuple(f for f in self.fields.values() if (f.path[0] == "spec" if self.body else f.path[0] not in FRAME))
+
+    def field(self, path: FieldPath) -> Field | None:
+        """The field at a schema path (`[]` for items); None for one below a free-form mapping."""
+        return self.fields.get(path)
+
+
+def item_name(key: str | None, step: str | int, item: Any) -> str:  # noqa: ANN401  # JSON
+    """How a step of a path is written: `.port`, `[nsid=3]`, `[web-1]`; by its number where nothing identifies it."""
+    if isinstance(step, str):
+        return f".{step}"
+    match key:
+        case None:
+            return f"[{step}]"
+        case "":
+            return f"[{item}]"
+    return f"[{key}={item[key]}]"
+
+
+def _filled(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
+    if isinstance(value, Mapping) and "properties" in schema:
+        children = schema["properties"].items()
+        full = {name: _default(child, value) for name, child in children if "default" in child} | dict(value)
+        return {name: _filled(schema["properties"].get(name, {}), child) for name, child in full.items()}
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        return [_filled(schema["items"], item) for item in value]
+    return value
+
+
+def _default(schema: Mapping[str, Any], beside: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
+    """What a field has that is not given, among the fields that are."""
+    special = (value for other, value in schema.get("x-default-with", {}).items() if other in beside)
+    return next(special, schema["default"])
