@@ -26,7 +26,7 @@ _AMOUNTS = {"quantity": parse_bytes, "duration": parse_seconds, "percent": parse
 class FieldChange:
     """One field that differs. An empty path means the resource as a whole. `path` counts list items as they are written
     (where they are now, or where they were); `name` says which item it is: `spec.portals[name=front].port`. `alone`: it
-    concerns the resource itself and nobody who refers to it.
+    concerns the resource itself and nobody who refers to it. `concerns`: nobody but these who refer to it notice.
     """
 
     path: Path
@@ -38,6 +38,7 @@ class FieldChange:
     hazard: Hazard
     reason: str
     alone: bool = False
+    concerns: tuple[ResourceKey, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         return {

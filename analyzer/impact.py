@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
+from analyzer.admission import felt_through_selectors
+from analyzer.budget import Verdict
 from analyzer.finding import Finding, Location
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs, removal_ref, worst
@@ -50,6 +52,7 @@ class Impact:
     unreadable: tuple[Unreadable, ...] = ()
     rejected: tuple[Finding, ...] = ()
     live: Live | None = None  # what it means to who is connected, where somebody was asked
+    verdict: Verdict | None = None  # whether it goes through, where there is a policy to ask
 
     @property
     def hazard(self) -> Hazard:
@@ -69,6 +72,7 @@ class Impact:
             "changes": [change.to_json() for change in self.changes],
             "radius": {hazard: radius.to_json() for hazard, radius in self.radius.items()},
             "live": _live_json(self.live),
+            "verdict": self.verdict.to_json() if self.verdict else None,
             "unreadable": [place.to_json() for place in self.unreadable],
             "rejected": [finding.to_json() for finding in self.rejected],
         }
@@ -109,7 +113,7 @@ def _unreadable(side: Side, graph: ResourceGraph) -> Iterator[Unreadable]:
 
 def _change(pair: Pair, base: ResourceGraph, head: ResourceGraph) -> ResourceChange:
     before = resolved(base, pair.before) if pair.before and not pair.after else pair.before
-    fields = changes(before, pair.after)
+    fields = felt_through_selectors(pair, base, head, changes(before, pair.after))
     graph = head if pair.after else base
     location = replace(
         graph.manifests[pair.key].position_of(("metadata", "name")), revision="" if pair.after else base.revision

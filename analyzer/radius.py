@@ -48,6 +48,7 @@ class ResourceChange:
     fields: tuple[FieldChange, ...]
     dependents: tuple[Reached, ...]
     destroys: ResourceKey | None = None  # whose bytes it destroys
+    former: ResourceKey | None = None  # what it was called before
 
     @property
     def hazard(self) -> Hazard:
@@ -62,6 +63,7 @@ class ResourceChange:
             "fields": [field.to_json() for field in self.fields],
             "dependents": [dependent.to_json() for dependent in self.dependents],
             "destroys": self.destroys.to_json() if self.destroys else None,
+            "formerly": self.former.to_json() if self.former else None,
         }
 
 
@@ -97,18 +99,19 @@ def reach(pair: Pair, base: ResourceGraph, head: ResourceGraph, fields: Sequence
     found: dict[ResourceKey, Reached] = {}
     for graph, resource in ((base, pair.before), (head, pair.after)):
         if resource and felt:
-            dependents = graph.dependents(resource.key, _concerned_by(felt))
+            dependents = graph.dependents(resource.key, concerned_by(felt))
             found |= {d.key: Reached(d.key, d.path, tuple(way_in_words(graph, r) for r in d.path)) for d in dependents}
     return tuple(sorted(found.values(), key=lambda reached: (len(reached.path), reached.key)))
 
 
-def _concerned_by(fields: Sequence[FieldChange]) -> Callable[[Reference], bool]:
+def concerned_by(fields: Sequence[FieldChange]) -> Callable[[Reference], bool]:
     """Which references lead to something that changes. A change of one portal concerns those who name that portal."""
 
     def concerned(reference: Reference) -> bool:
         parts = _parts(reference.target.kind)
         inside = tuple(f"{part}{reference.part}]" for part in parts) if reference.part else parts
-        return any(field.name.startswith(inside) == bool(reference.part) for field in fields)
+        felt = (f for f in fields if not f.concerns or reference.source in f.concerns)
+        return any(field.name.startswith(inside) == bool(reference.part) for field in felt)
 
     return concerned
 

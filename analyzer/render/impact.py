@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
+from analyzer.budget import Reason, Verdict
 from analyzer.hazards import FieldChange, Hazard
 from analyzer.impact import Impact
 from analyzer.radius import UNKNOWN, Radius, Reached, ResourceChange
@@ -13,6 +15,14 @@ from schemas.quantity import format_bytes
 from schemas.resources import canonical
 
 SHOWN = 5  # dependents of one change
+VERDICTS = {
+    "pass": ("pass", "safe"),
+    "needs-approval": ("needs approval", "disruptive"),
+    "blocked": ("blocked", "error"),
+    "unknown": ("unknown", "error"),
+}  # outcome → words, and what it is coloured like
+TOLD = ("BudgetExceeded", "HostsConnected", "RetentionTightened")  # reasons that `holdfast explain` explains
+APPROVE = "to let it through: holdfast approve ID, with the id that holdfast plan prints once the daemon holds it"
 
 
 def render(impact: Impact, *, colour: bool = False, width: int = WIDTH) -> str:
@@ -22,8 +32,47 @@ def render(impact: Impact, *, colour: bool = False, width: int = WIDTH) -> str:
         return "\n".join(_unreadable(impact, style)) + "\n"
     title = f"From {impact.base[:12]} to {impact.head[:12]}"
     blocks = [_change(change, style) for change in impact.changes]
-    told = (_rejection(impact, style), *blocks, _totals(impact, style))
+    told = (chain(_verdict(impact.verdict, style), _rejection(impact, style)), *blocks, _totals(impact, style))
     return "\n\n".join([title, *filter(None, map("\n".join, told))]) + "\n"
+
+
+def _verdict(verdict: Verdict | None, style: Style) -> Iterator[str]:
+    """What becomes of it, why, and what could still hold it."""
+    if verdict is None:
+        return
+    label, colour = VERDICTS[verdict.outcome]
+    yield from style.labelled(f"{label}: ", COLOURS[colour], _in_short(verdict), "  ")
+    for reason in verdict.reasons[1:]:
+        yield from style.bulleted(_reason(reason))
+    for target, name in sorted((verdict.approvals or {}).items()):
+        yield from style.bulleted(f"on {target}, to let it through: holdfast approve {name}")
+    if verdict.outcome == "needs-approval" and verdict.approvals is None:
+        yield from style.bulleted(APPROVE)
+    for proviso in verdict.provisos:
+        yield from style.bulleted(f"not known here: {_reason(proviso)}")
+
+
+def _in_short(verdict: Verdict) -> str:
+    if verdict.reasons:
+        return _reason(verdict.reasons[0])
+    if not verdict.costs:
+        return "nobody is disturbed, and nothing is destroyed"
+    budget = verdict.budget
+    parts = (
+        f"{len(things)} of {limit} {what}{f' on {cost.target}' if cost.target else ''}"
+        for cost in verdict.costs
+        for things, limit, what in (
+            (cost.disturbed, budget.disruptive, "subsystems disturbed"),
+            (cost.destroyed, budget.data_losing, "resources destroyed"),
+        )
+        if things
+    )
+    return f"within the budget of {budget.window}: {', '.join(parts)}"
+
+
+def _reason(reason: Reason) -> str:
+    where = f"{reason.target}: " if reason.target else ""
+    return f"{where}{reason.message}{f' [{reason.code}]' if reason.code in TOLD else ''}"
 
 
 def _change(change: ResourceChange, style: Style) -> Iterator[str]:
@@ -108,11 +157,7 @@ def _radius(radius: Radius) -> str:
 
 
 def _rejection(impact: Impact, style: Style) -> Iterator[str]:
-    """Why nothing of it would happen."""
-    if impact.rejected:
-        count = plural(len(impact.rejected), "finding")
-        text = f"the head does not pass lint ({count}), so nothing of this is carried out"
-        yield from style.labelled("rejected: ", COLOURS["error"], text, "  ")
+    """The findings for which nothing of it would happen."""
     for finding in impact.rejected[:SHOWN]:
         yield from style.bulleted(f"{style.place(finding.location)}: {finding.message} [{finding.rule}]")
     if len(impact.rejected) > SHOWN:

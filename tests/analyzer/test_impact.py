@@ -241,3 +241,43 @@ def test_unknown_kinds_of_others_are_compared(lint: Lint, house: House) -> None:
     namesake = foreign.replace("apps/v1", "longhorn.io/v1").replace("Deployment", "Volume")
     found = compare(lint, house, house | {"f.yaml": namesake})
     assert (told(found), found.radius["safe"].volumes) == (["safe: create Volume b/a"], 0)
+
+
+SELECTING = "hosts: {selector: {matchLabels: {uses: db}}}"
+
+
+def labelled(house: House, *, label: str = "db", tenants: str = "", pick: str = SELECTING) -> House:
+    """The subsystem picks its host by a label."""
+    about = house["host.yaml"].replace("{name: web-1}", f"{{name: web-1, labels: {{uses: {label}, rack: a}}}}")
+    return house | {
+        "host.yaml": about.replace('3432"}', f'3432"{tenants or ", allowedNamespaces: [team-a]"}}}'),
+        "db.yaml": house["db.yaml"].replace("hosts: {refs: [web-1]}", pick),
+    }
+
+
+def test_a_label_by_which_a_host_is_picked(lint: Lint, house: House) -> None:
+    """A host that a selector drops loses the subsystem, just as one that is no longer named; another label is safe."""
+    base = labelled(house)
+    for head in (labelled(house, label="web"), labelled(house, tenants=", allowedNamespaces: [team-b]")):
+        found = compare(lint, base, head)
+        assert told(found) == ["disruptive: update Host web-1"]
+        assert [str(reached.key) for reached in found.changes[0].dependents] == ["Subsystem team-a/db"]
+        assert found.radius["disruptive"] == Radius(1, 100 * 2**30, 1, 1, ("team-a",))
+    back = compare(lint, labelled(house, label="web"), base)
+    assert (back.hazard, [str(r.key) for r in back.changes[0].dependents]) == ("safe", ["Subsystem team-a/db"])
+    beside = compare(lint, base, base | {"host.yaml": base["host.yaml"].replace("rack: a", "rack: b")})
+    assert (beside.hazard, beside.changes[0].dependents) == ("safe", ())
+
+
+def test_a_picked_host_that_goes(lint: Lint, house: House) -> None:
+    """Nothing dangles when a host goes that is only picked by a label, and yet it loses the subsystem."""
+    base = labelled(house)
+    head = {path: content for path, content in base.items() if path != "host.yaml"}
+    assert told(compare(lint, base, head)) == ["disruptive: delete Host web-1"]
+
+
+def test_a_host_that_is_named_as_well_loses_nothing(lint: Lint, house: House) -> None:
+    """A label that goes costs nothing where the subsystem also names the host."""
+    both = "hosts: {refs: [web-1], selector: {matchLabels: {uses: db}}}"
+    found = compare(lint, labelled(house, pick=both), labelled(house, label="web", pick=both))
+    assert (found.hazard, found.changes[0].dependents) == ("safe", ())

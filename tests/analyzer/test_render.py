@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 import schemas
+from analyzer.assess import assess
 from analyzer.finding import Confidence, Finding, Location, Severity
 from analyzer.impact import impact
 from analyzer.render import impact as impact_text
@@ -226,13 +227,12 @@ def test_text_of_a_removal_and_a_shrink(lint: Lint, house: House) -> None:
         "uid: a4074450-b6aa-48e8-819c-23987a12684c, reason: ticket 1, expires: 2026-12-31}\n"
     )
     head = lint(house | {"r.yaml": removal, "db.yaml": house["db.yaml"].replace("100Gi", "50Gi, thin: true")}, house)
-    rejected = head.at_least(head.config.fail_on)
     assert (
-        impact_text.render(impact(lint(house).graph, head.graph, rejected))
+        impact_text.render(assess(lint(house), head))
         == """\
 From head to head
 
-rejected: the head does not pass lint (1 finding), so nothing of this is carried
+blocked: the head does not pass lint (1 finding), so nothing of this is carried
   out
   - db.yaml:4:41: spec.thin cannot change: a thick volume cannot be made thin;
     declare a new volume and copy [immutable-field-change]

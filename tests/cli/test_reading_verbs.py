@@ -181,7 +181,7 @@ def test_impact_of_a_head_that_is_rejected(holdfast: Holdfast, commits: Callable
     commits({"house.yaml": HOUSE, "pool.yaml": POOL, "db.yaml": VOLUME})
     commits({"house.yaml": HOUSE, "pool.yaml": POOL})
     code, out, _ = holdfast("impact", "HEAD~1..HEAD")
-    assert (code, out.splitlines()[2].partition(":")[0]) == (1, "rejected")
+    assert (code, out.splitlines()[2].partition(":")[0]) == (4, "blocked")
     assert "[data-loss-without-removal]" in out
     assert [f["rule"] for f in json.loads(holdfast("impact", "HEAD~1..", "--output", "json")[1])["rejected"]] == [
         "data-loss-without-removal"

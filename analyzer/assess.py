@@ -1,0 +1,20 @@
+"""Everything there is to say about a change: what it does, to whom, and whether it goes through. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analyzer.budget import budget_of
+from analyzer.impact import Impact, impact
+from analyzer.report import Report
+from analyzer.stakes import live
+from analyzer.usage import Usage
+from analyzer.verdict import judge
+
+
+def assess(base: Report, head: Report, usage: Usage | None = None) -> Impact:
+    """Compare two revisions under the policy of the base. The head's report is one that was made against the base."""
+    found = impact(base.graph, head.graph, head.at_least(head.config.fail_on))
+    if usage and not found.unreadable:
+        found = replace(found, live=live(found, base.graph, head.graph, usage))
+    return replace(found, verdict=judge(found, base.graph, budget_of(base.config.settings)))

@@ -1,0 +1,143 @@
+"""Whether a change passes the budget of its base, has to wait for a person, or is not carried out at all. Pure.
+
+No commit lifts its own limit: what counts is the base's `.holdfast.yaml`. The daemon counts the same units on each
+target; it also knows what was spent before and who is connected, which a repository does not tell.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from analyzer.budget import Budget, Cost, Reason, Verdict
+from analyzer.graph import ResourceGraph
+from analyzer.hazards import FieldChange
+from analyzer.impact import Impact
+from analyzer.radius import ResourceChange, concerned_by
+from analyzer.volumes import pool_of
+from schemas.resources import ResourceKey
+
+_EXPORTS = "spec.exports[targetRef="
+
+
+def judge(found: Impact, base: ResourceGraph, budget: Budget) -> Verdict:
+    """What becomes of a change under the budget of its base."""
+    if found.rejected:
+        count = f"{len(found.rejected)} finding{'s' if len(found.rejected) > 1 else ''}"
+        message = f"the head does not pass lint ({count}), so nothing of this is carried out"
+        return Verdict("blocked", budget, reasons=(Reason("RevisionRejected", message),))
+    if found.unreadable:
+        sides = " and ".join(sorted({place.side for place in found.unreadable}))
+        return Verdict("unknown", budget, reasons=(Reason("Unreadable", f"the {sides} cannot be made out"),))
+    costs = tuple(costs_of(found, base))
+    reasons = (*(reason for cost in costs for reason in _excess(cost, budget)), *_tightened(found), *_connected(found))
+    return Verdict(
+        "needs-approval" if reasons else "pass",
+        budget,
+        costs,
+        reasons,
+        tuple(_provisos(found, costs, budget)),
+    )
+
+
+def costs_of(found: Impact, base: ResourceGraph) -> Iterator[Cost]:
+    """What the changes disturb and destroy, target by target."""
+    disturbed: dict[str, set[ResourceKey]] = defaultdict(set)
+    destroyed: dict[str, set[ResourceKey]] = defaultdict(set)
+    for change in found.changes:
+        for target, subject in _disturbed(change, base):
+            disturbed[target].add(subject)
+        if change.destroys:
+            destroyed[_home(change.destroys, base)].add(change.destroys)
+    for target in sorted(disturbed.keys() | destroyed.keys()):
+        yield Cost(target, tuple(sorted(disturbed[target])), tuple(sorted(destroyed[target])))
+
+
+# --- what is disturbed, and where
+
+
+def _disturbed(change: ResourceChange, base: ResourceGraph) -> Iterator[tuple[str, ResourceKey]]:
+    """Subsystems that were there before and lose something, with the target on which they do."""
+    fields = [field for field in change.fields if field.hazard == "disruptive"]
+    before = change.former or change.key
+    if not fields or change.action == "create":
+        return
+    if change.key.kind == "Subsystem":
+        for field in fields:
+            yield from ((target, before) for target in _exported(base, before, field))
+        return
+    for dependent in base.dependents(before, concerned_by(fields)):
+        if dependent.key.kind == "Subsystem":
+            where = [before.name] if before.kind == "Target" else _exported(base, dependent.key)
+            yield from ((target, dependent.key) for target in where)
+    if before.kind == "Target" and _discovery(fields, base, before):
+        yield before.name, before
+
+
+def _exported(base: ResourceGraph, subsystem: ResourceKey, field: FieldChange | None = None) -> Sequence[str]:
+    """The targets on which a change of a subsystem is felt: of one export there, of anything else wherever it is."""
+    if field and field.name.startswith(_EXPORTS):
+        return [field.name.removeprefix(_EXPORTS).partition("]")[0]]
+    manifest = base.manifests.get(subsystem)
+    return [export["targetRef"] for export in manifest.spec["exports"]] if manifest and manifest.sound else []
+
+
+def _discovery(fields: Sequence[FieldChange], base: ResourceGraph, target: ResourceKey) -> bool:
+    """Whether a way to the target's discovery service goes; it counts like a subsystem."""
+    portals = base.manifests[target].spec["portals"]
+    names = tuple(f"spec.portals[name={portal['name']}]" for portal in portals if portal["discovery"])
+    return any(field.name.startswith(names) for field in fields)
+
+
+def _home(key: ResourceKey, base: ResourceGraph) -> str:
+    """The target on which the bytes of a resource are, as far as manifests lead there; else empty."""
+    here: ResourceKey | None = base.named(key, "Volume") or key if key.kind == "VolumeSnapshot" else key
+    if here and here.kind == "Volume":
+        here = pool_of(base, here)
+    if here and here.kind == "StoragePool":
+        here = base.named(here, "BlockDevice")
+    target = base.named(here, "Target") if here else None
+    return target.name if target else ""
+
+
+# --- what does not simply go ahead
+
+
+def _excess(cost: Cost, budget: Budget) -> Iterator[Reason]:
+    subsystems, resources = cost.spent or (0, 0)
+    for count, before, limit, what in (
+        (len(cost.disturbed), subsystems, budget.disruptive, "subsystem(s) disturbed"),
+        (len(cost.destroyed), resources, budget.data_losing, "resource(s) destroyed"),
+    ):
+        if count and count + before > limit:
+            earlier = f" ({before} of them by earlier changes)" if before else ""
+            message = f"{count + before} {what}{earlier}, {limit} allowed within {budget.window}"
+            yield Reason("BudgetExceeded", message, cost.target)
+
+
+def _tightened(found: Impact) -> Iterator[Reason]:
+    """Snapshots that a stricter retention takes go only when a person says so, whatever the budget."""
+    for change in found.changes:
+        if change.key.kind == "SnapshotSchedule" and change.hazard == "data-loss":
+            yield Reason("RetentionTightened", f"{change.key} keeps less: snapshots that it retained until now go")
+
+
+def _connected(found: Impact) -> Iterator[Reason]:
+    """Who is connected and would lose the last path or a namespace, where somebody was asked."""
+    if found.live is None:
+        return
+    for loss in found.live.losses:
+        if not loss.keeps or loss.namespaces:
+            yield Reason("HostsConnected", f"{loss.host} is connected to {loss.subsystem} and loses what it has")
+    for subsystem in found.live.unread:
+        message = f"who is connected to {subsystem} could not be read, so hosts count as connected"
+        yield Reason("HostsConnected", message)
+
+
+def _provisos(found: Impact, costs: Sequence[Cost], budget: Budget) -> Iterator[Reason]:
+    if found.live is None and any(cost.disturbed for cost in costs):
+        message = "a host that is connected and would lose its last path or a namespace is not disturbed unasked"
+        yield Reason("HostsConnected", message)
+    if any(cost.spent is None for cost in costs):
+        message = f"what other changes cost within {budget.window} counts as well"
+        yield Reason("BudgetExceeded", message)
