@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from analyzer.finding import Finding, Severity
@@ -44,7 +44,8 @@ class Check:
     def failing(self) -> tuple[Finding, ...]:
         """Findings for which the check fails."""
         counted = self.new if self.changed_only else self.report.findings
-        return tuple(finding for finding in counted if finding.severity >= self.fail_on)
+        config = replace(self.report.config, fail_on=self.fail_on)
+        return tuple(finding for finding in counted if config.blocks(finding))
 
     @property
     def outcome(self) -> Outcome:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from analyzer.document import Document, load
-from analyzer.finding import Location, Severity
+from analyzer.finding import Confidence, Finding, Location, Severity
 from analyzer.snapshot import POLICY_FILE, Snapshot
 from schemas.kinds import config_validator
 from schemas.resources import NOTHING, Json, JsonObject
@@ -23,10 +23,16 @@ class AnalyzerConfig:
 
     severities: Mapping[str, Severity] = field(default_factory=dict)
     fail_on: Severity = Severity.ERROR
+    fail_on_low_confidence: bool = False
     ignore: tuple[str, ...] = ()
     secret_dirs: tuple[str, ...] | None = None  # None: files are not checked
     secret_env: tuple[str, ...] | None = None  # None: variables are not checked
     settings: JsonObject = field(default_factory=lambda: NOTHING)
+
+    def blocks(self, finding: Finding) -> bool:
+        """Whether a revision with this finding must not be applied."""
+        sure = finding.confidence is Confidence.HIGH or finding.fixed or self.fail_on_low_confidence
+        return finding.severity >= self.fail_on and sure
 
     def ignores(self, path: str) -> bool:
         """Whether a pattern matches the path or one of the folders it is in."""
@@ -60,6 +66,7 @@ def _config(value: Json) -> AnalyzerConfig:
     return AnalyzerConfig(
         severities=severities,
         fail_on=Severity.parse(str(value.get("failOn", "error"))),
+        fail_on_low_confidence=value.get("failOnLowConfidence") is True,
         ignore=tuple(str(pattern) for pattern in ignore) if isinstance(ignore, list) else (),
         secret_dirs=_texts(_mapping(value.get("secrets")).get("dirs")),
         secret_env=_texts(_mapping(value.get("secrets")).get("env")),

@@ -79,6 +79,7 @@ class Finding:
     follows: bool = False  # perhaps only from something else that was found; told after it
     confidence: Confidence = Confidence.HIGH
     fixed: bool = False  # nothing could be applied with it, so nobody may make less of it
+    way: bool = False  # the related places are the steps of a way that begins here
 
     def __lt__(self, other: Finding) -> bool:
         return self._order < other._order
@@ -87,7 +88,7 @@ class Finding:
     def _order(self) -> tuple[object, ...]:
         """Total: causes first, then by place, then by everything else that tells two findings apart."""
         subject = (str(self.resource or ""), tuple(map(str, self.path)))
-        weight = (-self.severity, -self.confidence, self.fixed)
+        weight = (-self.severity, -self.confidence, self.fixed, self.way)
         return (self.follows, self.location, self.rule, self.message, *weight, *subject, self.related, self.help)
 
     @property

@@ -35,7 +35,12 @@ class Report:
     @property
     def blocks(self) -> bool:
         """Whether this revision must not be applied."""
-        return bool(self.at_least(self.config.fail_on))
+        return bool(self.blocking)
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """The findings for which it must not: bad enough, and sure unless the policy does not ask for that."""
+        return tuple(finding for finding in self.findings if self.config.blocks(finding))
 
     @property
     def policy_is_broken(self) -> bool:

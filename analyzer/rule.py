@@ -94,6 +94,7 @@ class Hit:
     severity: Severity | None = None  # when it is worse than the rule's own
     follows: bool = False  # perhaps only from something else that is found
     confidence: Confidence = Confidence.HIGH
+    way: bool = False  # the related places are the steps of a way that begins here
 
 
 def hit(manifest: Manifest, path: Path, message: str, advice: str, *related: Note) -> Hit:
@@ -139,6 +140,7 @@ class Rule:
                 follows=found.follows,
                 confidence=found.confidence,
                 fixed=self._holds_fast(found),
+                way=found.way,
             )
 
     def _holds_fast(self, found: Hit) -> bool:

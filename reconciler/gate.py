@@ -116,7 +116,7 @@ class Gate:
             return False
         report = self._read(revision, self.report)
         if report.blocks:
-            found = report.at_least(report.config.fail_on)
+            found = report.blocking
             quoted = "; ".join(f"{f.location}: {f.message} [{f.rule}]" for f in found[:SHOWN])
             more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             self._reject(Rejected(revision, "RevisionRejected", f"{quoted}{more}", found, self._subject(revision)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from analyzer.finding import Severity
@@ -16,7 +17,8 @@ def check(case: Case) -> Iterator[Hit]:
         related = tuple((case.graph.manifests[r.source].position_of(r.path), f"names {r.target}") for r in others)
         message = f"{' → '.join(map(str, cycle))}: none of them can be made first"
         manifest = case.graph.manifests[first.source]
-        yield hit(manifest, first.path, message, "break the circle at one of these places", *related)
+        found = hit(manifest, first.path, message, "break the circle at one of these places", *related)
+        yield replace(found, way=True)
 
 
 def _reference(graph: ResourceGraph, source: ResourceKey, target: ResourceKey) -> Reference:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,3 +42,13 @@ def snapshot_of(arguments: argparse.Namespace) -> Snapshot:
     from analyzer.git import read_snapshot  # noqa: PLC0415  # 20 ms that files need not pay
 
     return read_snapshot(arguments.repo or Path(), arguments.rev or "HEAD", arguments.path or "")
+
+
+def place_in_repository(path: Path, root: str) -> str:
+    """What the paths of a report are relative to, seen from the root of the work tree around it; else `root` itself."""
+    folder = Path(os.path.realpath(path if path.is_dir() else path.parent))
+    around = next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
+    if around is None:
+        return root
+    inside = folder.relative_to(around).as_posix()
+    return "" if inside == "." else inside

@@ -133,7 +133,7 @@ def _read(manifests: Path, folder: Path) -> Site:
     except SnapshotError as error:
         raise CommandError(str(error)) from error
     if report.blocks:
-        found = report.at_least(report.config.fail_on)[0]
+        found = report.blocking[0]
         raise CommandError(f"the example does not pass: {found.location}: {found.message}")
     graph = report.graph
     return Site(

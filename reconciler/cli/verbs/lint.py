@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exits import Exit
-from reconciler.cli.options import add_output, day
-from reconciler.cli.reading import reading, snapshot_of
-from reconciler.cli.screen import show, use_colour
+from reconciler.cli.options import day
+from reconciler.cli.outputs import add_outputs, write
+from reconciler.cli.reading import place_in_repository, reading, snapshot_of
+from reconciler.cli.screen import use_colour
 
 if TYPE_CHECKING:
-    from analyzer.finding import Severity
     from analyzer.report import Report
     from analyzer.snapshot import Snapshot
 
 HELP = "say what is wrong with the manifests, and where"
+FORMATS = ("text", "json", "sarif", "github", "markdown", "junit", "rdjson")
+IN_REPOSITORY = frozenset({"sarif", "github", "markdown"})  # read where paths begin at the root of the repository
 EXAMPLES = """\
 examples:
   holdfast lint                              the manifests below this folder
   holdfast lint pools.yaml                   one file as if it were alone
   holdfast lint --base main                  also the changes since main
   holdfast lint --repo storage.git --rev v2  a revision, without a work tree
+  holdfast lint -o text -o sarif=lint.sarif  for people, and for code scanning
 
 exit codes: 0 clean, 1 findings, 2 usage or a broken .holdfast.yaml,
 3 something cannot be read"""
@@ -33,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repo", type=Path, metavar="REPO", help="read a Git repository instead of files")
     parser.add_argument("--rev", metavar="REV", help="the revision to read (default HEAD)")
     parser.add_argument("--base", metavar="REV", help="an earlier revision, to judge the changes since")
-    add_output(parser)
+    add_outputs(parser, FORMATS)
     parser.add_argument("--fail-on", choices=("error", "warning", "info"), help="overrides failOn of .holdfast.yaml")
     parser.add_argument("--as-of", type=day, metavar="DATE", help="the day by which dates count (default today)")
 
@@ -43,8 +48,12 @@ def run(arguments: argparse.Namespace) -> Exit:
 
     with reading():
         report = _report(arguments)
-    show(_rendered(report, arguments.output))
-    return _exit(report, Severity.parse(arguments.fail_on) if arguments.fail_on else report.config.fail_on)
+    if arguments.fail_on:
+        report = replace(report, config=replace(report.config, fail_on=Severity.parse(arguments.fail_on)))
+    write(arguments.output, lambda form: _rendered(report, form, arguments))
+    if report.policy_is_broken:
+        return Exit.USAGE
+    return Exit.FINDINGS if report.blocks else Exit.CLEAN
 
 
 def _report(arguments: argparse.Namespace) -> Report:
@@ -71,13 +80,13 @@ def _base(arguments: argparse.Namespace) -> Snapshot | None:
     )
 
 
-def _rendered(report: Report, output: str) -> str:
-    from analyzer.render import json, text  # noqa: PLC0415  # see above
+def _rendered(report: Report, form: str, arguments: argparse.Namespace) -> str:
+    if form == "text":
+        from analyzer.render import text  # noqa: PLC0415  # see above
 
-    return json.render(report) if output == "json" else text.render(report, colour=use_colour())
-
-
-def _exit(report: Report, fail_on: Severity) -> Exit:
-    if report.policy_is_broken:
-        return Exit.USAGE
-    return Exit.FINDINGS if report.at_least(fail_on) else Exit.CLEAN
+        return text.render(report, colour=use_colour())
+    renderer = importlib.import_module(f"analyzer.render.{form}")
+    files = arguments.repo is None and arguments.rev is None
+    if form in IN_REPOSITORY and files:
+        report = replace(report, root=place_in_repository(Path(arguments.path or "."), report.root))
+    return str(renderer.render(report))
