@@ -5,42 +5,35 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import chain
 
-from analyzer.config import AnalyzerConfig, PolicyProblem, read_config
+from analyzer.ask import ask_of_case, ask_of_changes, ask_of_files, ask_of_resources
+from analyzer.config import read_config
 from analyzer.document import MAX_REMEMBERED, load
 from analyzer.finding import Location
 from analyzer.graph import ResourceGraph, link
 from analyzer.manifest import Manifest, decode
 from analyzer.report import Counts, Report
 from analyzer.rule import Case, File
-from analyzer.rules import RULES
 from analyzer.snapshot import POLICY_FILE, Blob, Snapshot, Unread
 
 
 def analyze(snapshot: Snapshot, *, as_of: date, base: Report | ResourceGraph | None = None) -> Report:
     """Everything there is to say about a revision; `base` is an earlier one, for what its changes would mean."""
     config, policy_problems = read_config(snapshot)
-    case = _case(snapshot, config, policy_problems, base.graph if isinstance(base, Report) else base, as_of)
-    findings = {
-        finding for rule in RULES for finding in rule.findings(case, config.severities.get(rule.id, rule.severity))
-    }
-    counts = Counts(files=len(case.files), resources=len(case.graph.manifests))
-    return Report(snapshot.revision, snapshot.root, tuple(sorted(findings)), case.graph, config, counts)
-
-
-def _case(
-    snapshot: Snapshot,
-    config: AnalyzerConfig,
-    policy_problems: tuple[PolicyProblem, ...],
-    base: ResourceGraph | None,
-    as_of: date,
-) -> Case:
     blobs = (snapshot.blobs[path] for path in sorted(snapshot.blobs) if path != POLICY_FILE)
     files = tuple(_file(blob) for blob in blobs if not config.ignores(blob.path))
     unread = tuple(gap for gap in snapshot.problems if not config.ignores(gap.path))
     manifests = (found for file in files for found in file.declarations if isinstance(found, Manifest))
     graph = link(manifests, (*policy_problems, *_unread(files, unread)), snapshot.revision)
-    return Case(files, unread, policy_problems, graph, base, as_of, config)
+    before = base.graph if isinstance(base, Report) else base
+    case = Case(graph, before, as_of, config, unread, policy_problems)
+    findings = {
+        rule.finding(hit, config.severities.get(rule.id, rule.severity))
+        for rule, hit in chain(ask_of_case(case), ask_of_files(files), ask_of_resources(case), ask_of_changes(case))
+    }
+    counts = Counts(files=len(files), resources=len(graph.manifests))
+    return Report(snapshot.revision, snapshot.root, tuple(sorted(findings)), graph, config, counts)
 
 
 @functools.lru_cache(maxsize=MAX_REMEMBERED)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import bisect
 import functools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from analyzer.edges import Reference, field_path, references_of, selections, values_at
 from analyzer.finding import Location
+from analyzer.indexes import Index
 from analyzer.manifest import Manifest
 from schemas.kinds import FieldPath
-from schemas.resources import Resource, ResourceKey
+from schemas.resources import NOTHING, Resource, ResourceKey, qualified
 
 __all__ = ["Dependent", "Reference", "ResourceGraph", "field_path", "link", "values_at"]
 
@@ -52,11 +54,23 @@ class ResourceGraph:
 
     @functools.cached_property
     def _by_kind(self) -> Mapping[str, tuple[Manifest, ...]]:
-        found: dict[str, list[Manifest]] = defaultdict(list)
+        found: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
         for manifest in self.manifests.values():
             if manifest.kind:
-                found[manifest.key.kind_name].append(manifest)
-        return {kind: tuple(manifests) for kind, manifests in found.items()}
+                found[manifest.key.group, manifest.key.kind].append(manifest)
+        return {qualified(group, kind): tuple(manifests) for (group, kind), manifests in found.items()}
+
+    @functools.cached_property
+    def _duplicates_by_key(self) -> Mapping[ResourceKey, tuple[Manifest, ...]]:
+        found: dict[ResourceKey, list[Manifest]] = defaultdict(list)
+        for manifest in self.duplicates:
+            found[manifest.key].append(manifest)
+        return {key: tuple(manifests) for key, manifests in found.items()}
+
+    @functools.cached_property
+    def _indexed(self) -> dict[str, Mapping[str, tuple[Manifest, ...]]]:
+        """Index → value → who has it; filled as indexes are asked."""
+        return {}
 
     @functools.cached_property
     def _names(self) -> Mapping[tuple[str, str, str], list[str]]:
@@ -69,17 +83,45 @@ class ResourceGraph:
     def manifest_of(self, resource: Resource | None) -> Manifest | None:
         return self.manifests[resource.key] if resource else None
 
+    def get(self, key: ResourceKey) -> Manifest | None:
+        """The manifest that declares a resource."""
+        return self.manifests.get(key)
+
+    def __getitem__(self, key: ResourceKey) -> Manifest:
+        """The manifest that declares a resource. Raises KeyError for one that is not declared."""
+        if (found := self.get(key)) is None:
+            raise KeyError(key)
+        return found
+
+    def duplicates_of(self, key: ResourceKey) -> tuple[Manifest, ...]:
+        """Manifests that declare it again, after the one that counts."""
+        return self._duplicates_by_key.get(key, ())
+
     def of_kind(self, kind: str) -> tuple[Manifest, ...]:
-        """The manifests of a kind that has a schema (`Volume`, `core/Service`), in order of their keys."""
+        """The manifests of a kind that has a schema, in order of their keys: `Volume`, `core/Service`."""
         return self._by_kind.get(kind, ())
 
     def sound(self, kind: str) -> tuple[Manifest, ...]:
         """Those of them that are as their schema says, so that their fields can be relied on."""
         return tuple(manifest for manifest in self.of_kind(kind) if manifest.sound)
 
+    def sharing(self, index: Index, value: str) -> tuple[Manifest, ...]:
+        """The manifests that have a value in an index, in order of their keys."""
+        if index.name not in self._indexed:
+            found: dict[str, list[Manifest]] = defaultdict(list)
+            for manifest in sorted(chain.from_iterable(map(self.sound, index.kinds)), key=_by_key):
+                for each in dict.fromkeys(index.values(manifest)):
+                    found[each].append(manifest)
+            self._indexed[index.name] = {each: tuple(manifests) for each, manifests in found.items()}
+        return self._indexed[index.name].get(value, ())
+
     def references(self, key: ResourceKey) -> tuple[Reference, ...]:
         """What this resource names."""
         return self.outgoing.get(key, ())
+
+    def incoming_to(self, key: ResourceKey) -> tuple[Reference, ...]:
+        """Who names this resource: in order of their keys, and then as they name it."""
+        return self.incoming.get(key, ())
 
     def dependents(
         self, key: ResourceKey, concerned: Callable[[Reference], bool] = lambda _: True
@@ -101,43 +143,65 @@ class ResourceGraph:
     def named(self, key: ResourceKey, kind: str) -> ResourceKey | None:
         """The declared resource of this kind that a resource names; None when there is none."""
         targets = (reference.target for reference in self.references(key))
-        return next((target for target in targets if target.kind_name == kind and target in self.manifests), None)
+        return next((target for target in targets if target.kind_name == kind and self.get(target)), None)
 
     def dangling(self) -> tuple[Reference, ...]:
-        """References to what nobody declares. A missing part is not reported when the whole is missing."""
-        everything = (reference for references in self.outgoing.values() for reference in references)
-        return tuple(r for r in everything if not (r.outlives or self._resolves(r)))
+        """References to what nobody declares."""
+        return tuple(r for references in self.outgoing.values() for r in references if self.dangles(r))
 
-    def _resolves(self, reference: Reference) -> bool:
+    def dangles(self, reference: Reference) -> bool:
+        """Whether it leads nowhere. Of a missing part nothing is said when the whole is missing."""
+        if reference.outlives:
+            return False
         if not reference.part:
-            return reference.target in self.manifests
-        return reference.target not in self.manifests or reference.part in self.alternatives(reference)
+            return self.get(reference.target) is None
+        return self.get(reference.target) is not None and reference.part not in self.alternatives(reference)
 
     def alternatives(self, reference: Reference) -> tuple[str, ...]:
         """The names that this reference could have given; of very many, those that stand next to it in the alphabet."""
         target = reference.target
         if not reference.part:
-            names = self._names.get((target.group, target.kind, target.namespace), [])
+            names = self.names(target)
             at = bisect.bisect(names, target.name)
             return tuple(names[max(0, at - NEIGHBOURS) : at + NEIGHBOURS])
-        spec = self.manifests[target].resource.spec
+        whole = self.get(target)
+        spec = whole.resource.spec if whole else NOTHING
         inside = self._names_inside(reference)
         return tuple(str(value) for path in inside for _, _, value in values_at(spec, path))
 
+    def names(self, like: ResourceKey) -> Sequence[str]:
+        """The names of the resources of one kind in one namespace, in order."""
+        return self._names.get((like.group, like.kind, like.namespace), [])
+
     def _names_inside(self, reference: Reference) -> tuple[FieldPath, ...]:
         """Where the target keeps the names of its parts."""
-        kind = self.manifests[reference.source].kind
+        source = self.get(reference.source)
+        kind = source.kind if source else None
         field = kind.field(field_path(reference.path)) if kind else None
         return field.reference.names if field and field.reference else ()
 
     def cycles(self) -> tuple[tuple[ResourceKey, ...], ...]:
         """One shortest cycle for each knot of resources that refer to each other, from its smallest member."""
+        starts = (key for key, knot in self._knots.items() if key == min(knot))
+        return tuple(sorted(self.cycle(start) for start in starts))
+
+    def cycle(self, start: ResourceKey) -> tuple[ResourceKey, ...]:
+        """A shortest cycle through a resource that is in a knot."""
+        return self._cycle_through(start, self.knot(start))
+
+    def knot(self, key: ResourceKey) -> frozenset[ResourceKey]:
+        """The resources that a resource leads to and that lead back to it, itself among them; empty when none do."""
+        return self._knots.get(key, frozenset())
+
+    @functools.cached_property
+    def _knots(self) -> Mapping[ResourceKey, frozenset[ResourceKey]]:
         if not self._may_have_cycles or not self._knotted():
-            return ()
+            return {}
         import networkx as nx  # noqa: PLC0415  # 0.1 s that a sound repository need not pay
 
-        knots = nx.strongly_connected_components(self._as_networkx())
-        return tuple(sorted(cycle for knot in knots if (cycle := self._cycle_through(min(knot), knot))))
+        components = map(frozenset, nx.strongly_connected_components(self._as_networkx()))
+        knots = (c for c in components if len(c) > 1 or any(key in self._targets(key) for key in c))
+        return {key: knot for knot in knots for key in knot}
 
     def order(self) -> tuple[ResourceKey, ...]:
         """Every resource after those it refers to; ties by key. Raises ValueError when there is a cycle."""
@@ -186,7 +250,7 @@ class ResourceGraph:
                     free.append(source)
         return len(free) < len(waiting)
 
-    def _cycle_through(self, start: ResourceKey, knot: set[ResourceKey]) -> tuple[ResourceKey, ...]:
+    def _cycle_through(self, start: ResourceKey, knot: frozenset[ResourceKey]) -> tuple[ResourceKey, ...]:
         ways: dict[ResourceKey, tuple[ResourceKey, ...]] = {start: (start,)}
         queue = deque([start])
         while queue:
@@ -220,6 +284,10 @@ def link(
             incoming[reference.target].append(reference)
     pointers = {key: tuple(references) for key, references in incoming.items()}
     return ResourceGraph(manifests_by_key, duplicates, outgoing, pointers, tuple(unread), revision)
+
+
+def _by_key(manifest: Manifest) -> tuple[str, str, str, str]:
+    return _key_order(manifest.key)
 
 
 def _key_order(key: ResourceKey) -> tuple[str, str, str, str]:

@@ -1,9 +1,12 @@
-"""What a rule is, and what rules look at."""
+"""What a rule is, and what rules look at.
+
+There are four sorts, by what each is asked about, so that after a change only those are asked again whose answer it can
+alter: a file, a resource, a resource that differs from the base, and (rarely) the case as a whole.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path as FilePath
@@ -13,7 +16,6 @@ from analyzer.config import AnalyzerConfig
 from analyzer.document import Defect, Place, Source
 from analyzer.finding import Confidence, Finding, Location, Note, Severity
 from analyzer.graph import ResourceGraph
-from analyzer.hazards import pairs
 from analyzer.manifest import Declaration, Manifest
 from analyzer.snapshot import Unread
 from schemas.resources import OUR_GROUP, ResourceKey
@@ -34,51 +36,45 @@ class File:
     def at(self, place: Place) -> Location:
         return Location(self.path, place.line, place.column, text=self.source.line(place.line))
 
+    def defects_of(self, rule: str) -> Iterable[Defect]:
+        return (defect for defect in self.defects if defect.rule == rule)
+
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that rules may look at: one revision and, for what changes, an earlier one."""
+    """Everything that rules may look at: one revision and, for what changes, an earlier one.
 
-    files: tuple[File, ...]
-    unread: tuple[Unread, ...]
-    policy_problems: tuple[tuple[Location, str], ...]
+    What is asked of `graph` is recorded, and so is whether the day, the policy and the base were looked at: a rule is
+    asked again when any of it has changed, and only then.
+    """
+
     graph: ResourceGraph
     base: ResourceGraph | None
     as_of: date
     config: AnalyzerConfig = field(default_factory=AnalyzerConfig)
+    unread: tuple[Unread, ...] = ()
+    policy_problems: tuple[tuple[Location, str], ...] = ()
 
-    def declarations(self) -> Iterator[Declaration]:
-        return (declaration for file in self.files for declaration in file.declarations)
-
-    def defects(self, rule: str) -> Iterator[tuple[File, Defect]]:
-        return ((file, defect) for file in self.files for defect in file.defects if defect.rule == rule)
-
-    @functools.cached_property
-    def _changed(self) -> tuple[tuple[Manifest | None, Manifest | None], ...]:
-        """The resources that differ from the base, at both revisions."""
-        if self.base is None:
-            return ()
-        sides = (
-            (self.base.manifest_of(pair.before), self.graph.manifest_of(pair.after))
-            for pair in pairs(self.base.resources, self.graph.resources)
-        )
-        return tuple((before, after) for before, after in sides if before is not after)
-
-    def updated(self, kind: str) -> Iterator[tuple[Manifest, Manifest]]:
-        """Resources of a kind that were declared before and are still, as their schema says on both sides."""
-        for before, after in self._changed:
-            if before and after and before.sound and after.sound and after.key.kind == kind:
-                yield before, after
+    def is_new(self, key: ResourceKey) -> bool:
+        """Whether this very change declares a resource; never without a base."""
+        return self.base is not None and self.base.get(key) is None
 
     def was(self, manifest: Manifest, path: Path) -> Location:
         """A place at the base revision."""
         revision = self.base.revision if self.base else ""
         return replace(manifest.position_of(path), revision=revision or "base")
 
-    def vanished(self) -> Iterator[Manifest]:
-        """Resources that were declared and are no more. None when part of the revision could not be made out."""
-        if not self.graph.unread:
-            yield from (before for before, after in self._changed if before and before.sound and not after)
+    def is_gone(self, before: Manifest | None, after: Manifest | None) -> bool:
+        """Whether a sound resource was declared and is no more.
+
+        Of none can that be said when part of the revision could not be made out.
+        """
+        return bool(before and before.sound and not after) and not self.graph.unread
+
+
+def both_sound(before: Manifest | None, after: Manifest | None) -> tuple[Manifest, Manifest] | None:
+    """A resource that was declared before and still is, as its schema says on both sides."""
+    return (before, after) if before and after and before.sound and after.sound else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +98,13 @@ def hit(manifest: Manifest, path: Path, message: str, advice: str, *related: Not
     return Hit(manifest.position_of(path), message, manifest.key, path, related, advice)
 
 
-Check: TypeAlias = Callable[[Case], Iterable[Hit]]
-
-
 @dataclass(frozen=True)
 class Rule:
     """One thing to look for. `fixed`: nothing could be applied without it, so no policy may make less of it."""
 
     id: str
     severity: Severity
-    check: Check
-    fixed: bool = False
+    fixed: bool = field(default=False, kw_only=True)
 
     @property
     def page(self) -> str:
@@ -125,25 +117,61 @@ class Rule:
         _, _, text = self.page.partition("## What it finds")
         return text.strip().replace("\n", " ").partition(". ")[0].partition("  ")[0].rstrip(".") + "."
 
-    def findings(self, case: Case, severity: Severity) -> Iterator[Finding]:
-        """What it finds, at the severity that the policy gives it."""
-        for found in self.check(case):
-            yield Finding(
-                rule=self.id,
-                severity=max(severity, found.severity or severity),
-                message=found.message,
-                location=found.location,
-                resource=found.resource,
-                path=found.path,
-                related=found.related,
-                help=found.help,
-                follows=found.follows,
-                confidence=found.confidence,
-                fixed=self._holds_fast(found),
-                way=found.way,
-            )
+    def finding(self, found: Hit, severity: Severity) -> Finding:
+        """A hit at the severity that the policy gives the rule, or a worse one of its own."""
+        return Finding(
+            rule=self.id,
+            severity=max(severity, found.severity or severity),
+            message=found.message,
+            location=found.location,
+            resource=found.resource,
+            path=found.path,
+            related=found.related,
+            help=found.help,
+            follows=found.follows,
+            confidence=found.confidence,
+            fixed=self._holds_fast(found),
+            way=found.way,
+        )
 
     def _holds_fast(self, found: Hit) -> bool:
         """Whether no policy makes less of it: of what is not ours nothing is applied, so that much is up to people."""
         ours = found.resource is None or found.resource.group == OUR_GROUP
         return (self.fixed and ours) or (found.severity or self.severity) > self.severity
+
+
+@dataclass(frozen=True)
+class FileRule(Rule):
+    """Asked about each file, which is all that it may look at."""
+
+    check: Callable[[File], Iterable[Hit]]
+
+
+@dataclass(frozen=True)
+class ResourceRule(Rule):
+    """Asked about each resource of these kinds (none named: of every kind), and it answers for that one alone.
+
+    Kinds of ours go by their name, others by "group/Kind". With `sound` it is asked only about manifests that are as
+    their schema says. What it asks of `case.graph` is all that its answer may depend on beside the manifest itself.
+    """
+
+    kinds: tuple[str, ...]
+    check: Callable[[Case, Manifest], Iterable[Hit]]
+    sound: bool = field(default=True, kw_only=True)
+
+
+@dataclass(frozen=True)
+class ChangeRule(Rule):
+    """Asked about each resource that differs from the base; one that was renamed is still one resource."""
+
+    check: Callable[[Case, Manifest | None, Manifest | None], Iterable[Hit]]
+
+
+@dataclass(frozen=True)
+class CaseRule(Rule):
+    """Asked once for each revision. It looks at what is small (the policy, the change), never at everything."""
+
+    check: Callable[[Case], Iterable[Hit]]
+
+
+AnyRule: TypeAlias = "FileRule | ResourceRule | ChangeRule | CaseRule"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from analyzer.graph import ResourceGraph
@@ -37,25 +37,31 @@ def pool_of(graph: ResourceGraph, volume: ResourceKey) -> ResourceKey | None:
     return graph.named(storage_class, "StoragePool") if storage_class else None
 
 
-def volumes_by_pool(graph: ResourceGraph) -> Mapping[ResourceKey, list[Manifest]]:
-    """Sound volumes, by the pool that they lead to."""
-    found: dict[ResourceKey, list[Manifest]] = {}
-    for volume in graph.sound("Volume"):
-        if pool := pool_of(graph, volume.key):
-            found.setdefault(pool, []).append(volume)
-    return found
+def volumes_of(graph: ResourceGraph, pool: ResourceKey) -> tuple[Manifest, ...]:
+    """Sound volumes that lead to a pool, by themselves or by their class, in order of their keys."""
+    users = {reference.source for reference in graph.incoming_to(pool)}
+    classes = [key for key in users if key.kind_name == "StorageClass"]
+    users.update(reference.source for key in classes for reference in graph.incoming_to(key))
+    volumes = (key for key in sorted(users) if key.kind_name == "Volume" and pool_of(graph, key) == pool)
+    return tuple(volume for volume in map(graph.get, volumes) if volume and volume.sound)
 
 
-def limits(graph: ResourceGraph) -> Iterator[tuple[Manifest, JsonObject, tuple[Resource, ...]]]:
-    """Every sound volume with its limits, and the policies that compete for it."""
-    policies = Policies(policy.resource for policy in graph.sound("QoSPolicy"))
-    for volume in graph.sound("Volume"):
-        class_spec = _spec_of(graph, "StorageClass", str(volume.resource.spec.get("storageClassName", "")))
-        found = tuple(policies.of(volume.resource, class_spec))
-        yield volume, limiting(volume.resource, found), found
+def policies_of(graph: ResourceGraph, volume: Manifest) -> tuple[Resource, ...]:
+    """The policies that compete for a sound volume; the first limits it where it has no limits of its own."""
+    class_spec = _spec_of(graph, "StorageClass", str(volume.resource.spec.get("storageClassName", "")))
+    named = (reference.target for reference in graph.references(volume.key))
+    by_class = (ResourceKey("QoSPolicy", "", str(class_spec.get("qosPolicyRef", ""))),)
+    found = [graph.get(key) for key in dict.fromkeys((*named, *by_class)) if key.kind_name == "QoSPolicy"]
+    policies = Policies(policy.resource for policy in found if policy and policy.sound)
+    return tuple(policies.of(volume.resource, class_spec))
+
+
+def limits_of(graph: ResourceGraph, volume: Manifest) -> JsonObject:
+    """The limits of a sound volume: its own, or those of a policy."""
+    return limiting(volume.resource, policies_of(graph, volume))
 
 
 def _spec_of(graph: ResourceGraph, kind: str, name: str) -> JsonObject:
     """The spec of a sound cluster-scoped resource of ours; empty when there is none."""
-    manifest = graph.manifests.get(ResourceKey(kind, "", name))
+    manifest = graph.get(ResourceKey(kind, "", name))
     return manifest.resource.spec if manifest and manifest.sound else {}

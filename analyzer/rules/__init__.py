@@ -1,5 +1,6 @@
 """The rules, one module and one page each. A rule takes part when it stands in this list."""
 
+from analyzer.rule import AnyRule
 from analyzer.rules import (
     abandoned_exports,
     adopt_withdrawn,
@@ -59,7 +60,7 @@ from analyzer.rules import (
     volume_shrink,
 )
 
-RULES = (
+RULES: tuple[AnyRule, ...] = (
     # what cannot be read, or not be taken at its word
     unreadable_file.RULE,
     invalid_policy.RULE,

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from analyzer.finding import Severity
 from analyzer.graph import values_at
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.kinds import ITEM
 
 STATE = ("exports", ITEM, "anaState")
 GROUPS = (("exports", ITEM, "anaGroups", ITEM, "group"), ("namespaces", ITEM, "anaGroup"))
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for subsystem in case.graph.sound("Subsystem"):
-        yield from _unreported(subsystem) if not subsystem.spec["anaReporting"] else _beyond(subsystem)
+def check(_: Case, subsystem: Manifest) -> Iterator[Hit]:
+    yield from _unreported(subsystem) if not subsystem.spec["anaReporting"] else _beyond(subsystem)
 
 
 def _unreported(subsystem: Manifest) -> Iterator[Hit]:
@@ -34,4 +33,4 @@ def _beyond(subsystem: Manifest) -> Iterator[Hit]:
                 yield hit(subsystem, path, message, "take a smaller one, or raise spec.maxNamespaces")
 
 
-RULE = Rule("ana-not-reported", Severity.ERROR, check)
+RULE = ResourceRule("ana-not-reported", Severity.ERROR, ("Subsystem",), check)

@@ -5,24 +5,28 @@ from collections.abc import Iterator
 from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from analyzer.volumes import pool_of
 from schemas.resources import ResourceKey
 
 CHAIN = {"StoragePool": "BlockDevice", "BlockDevice": "Target"}
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for subsystem in case.graph.sound("Subsystem"):
-        references = case.graph.references(subsystem.key)
-        exports = [r for r in references if r.target.kind == "Target" and not r.part and not _is_front(subsystem, r)]
-        for reference in references:
-            home = _target_of(case.graph, reference.target) if reference.target.kind in (*CHAIN, "Volume") else None
-            for export in exports:
-                if home and export.target != home:
-                    yield _hit(case.graph, reference, export, home)
-    for device in case.graph.sound("BlockDevice"):
-        yield from _stacked(case.graph, device)
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    if manifest.key.kind == "Subsystem":
+        return _elsewhere(case.graph, manifest)
+    return _stacked(case.graph, manifest)
+
+
+def _elsewhere(graph: ResourceGraph, subsystem: Manifest) -> Iterator[Hit]:
+    """What lies on another target than the one that exports it."""
+    references = graph.references(subsystem.key)
+    exports = [r for r in references if r.target.kind == "Target" and not r.part and not _is_front(subsystem, r)]
+    for reference in references:
+        home = _target_of(graph, reference.target) if reference.target.kind in (*CHAIN, "Volume") else None
+        for export in exports:
+            if home and export.target != home:
+                yield _hit(graph, reference, export, home)
 
 
 def _is_front(subsystem: Manifest, export: Reference) -> bool:
@@ -50,11 +54,11 @@ def _target_of(graph: ResourceGraph, key: ResourceKey) -> ResourceKey | None:
 
 
 def _hit(graph: ResourceGraph, reference: Reference, export: Reference, home: ResourceKey) -> Hit:
-    subsystem = graph.manifests[reference.source]
+    subsystem = graph[reference.source]
     note = (subsystem.position_of(export.path), "exported here")
     message = f"{reference.target} is on {home}, and the subsystem is exported on {export.target}"
     advice = f"export the subsystem on {home.name}, or take a volume of {export.target.name}; a front has attachAs"
     return hit(subsystem, reference.path, message, advice, note)
 
 
-RULE = Rule("cross-target-reference", Severity.ERROR, check)
+RULE = ResourceRule("cross-target-reference", Severity.ERROR, ("BlockDevice", "Subsystem"), check)

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.validation import did_you_mean, quoted
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for reference in case.graph.dangling():
-        manifest = case.graph.manifests[reference.source]
-        found = hit(manifest, reference.path, _message(case.graph, reference), _advice(case.graph, reference))
-        yield replace(found, follows=bool(case.graph.unread))
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    for reference in case.graph.references(manifest.key):
+        if case.graph.dangles(reference):
+            found = hit(manifest, reference.path, _message(case.graph, reference), _advice(case.graph, reference))
+            yield replace(found, follows=bool(case.graph.unread))
 
 
 def _message(graph: ResourceGraph, reference: Reference) -> str:
@@ -31,4 +32,4 @@ def _advice(graph: ResourceGraph, reference: Reference) -> str:
     return f"declare {reference.target}, or correct the name" if not reference.part else "declare it there"
 
 
-RULE = Rule("dangling-reference", Severity.ERROR, check, fixed=True)
+RULE = ResourceRule("dangling-reference", Severity.ERROR, (), check, fixed=True, sound=False)

@@ -1,60 +1,85 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from posixpath import normpath
-from typing import Any, TypeAlias
+from typing import Any
 
 from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
+from analyzer.indexes import Index
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
+from schemas.resources import ResourceKey
 from schemas.validation import Path
 
 SERIALS = "/dev/disk/by-id/"  # names by serial number: no two machines have the same
-Bytes: TypeAlias = tuple[object, ...]
 
 
-def check(case: Case) -> Iterator[Hit]:
-    first: dict[Bytes, tuple[Manifest, Path]] = {}
-    for manifest in (*case.graph.sound("BlockDevice"), *case.graph.sound("StoragePool")):
-        for bytes_, path in _opened(case.graph, manifest):
-            other, where = first.setdefault(bytes_, (manifest, path))
-            if other is not manifest:
-                yield _hit(manifest, path, other, where)
-                break
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Bytes that a manifest opens, under a name that is equal only when the bytes are, and where it says so."""
+
+    name: str
+    path: Path
+    local: bool = False  # the name means something on one machine only
 
 
-def _opened(graph: ResourceGraph, manifest: Manifest) -> Iterator[tuple[Bytes, Path]]:
-    """What a manifest opens, under names that are equal only when the bytes are, and where it says so."""
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    for opened in _opened(manifest):
+        names = [f"{opened.name} of {target}" for target in _neighbours(case.graph, manifest)]
+        sharing = (case.graph.sharing(OPENED, name) for name in (names if opened.local else [opened.name]))
+        first = min(chain.from_iterable(sharing), key=lambda other: other.key)
+        if first is not manifest:
+            where = next(other.path for other in _opened(first) if other.name == opened.name)
+            yield _hit(manifest, opened.path, first, where)
+            break
+
+
+def _opened(manifest: Manifest) -> Iterator[Opened]:
     spec: Any = manifest.spec
     for driver in ("aio", "uring"):
         if driver in spec:
             path = normpath(spec[driver]["path"])
-            machine = () if path.startswith(SERIALS) else _machine(graph, manifest)
-            yield ("file", machine, path), ("spec", driver, "path")
+            yield Opened(f"file {path}", ("spec", driver, "path"), local=not path.startswith(SERIALS))
     if "nvme" in spec:
-        yield from _namespaces(graph, manifest, spec["nvme"])
+        yield from _namespaces(spec["nvme"])
     if "lvstoreUUID" in spec:
-        yield ("store", spec["lvstoreUUID"]), ("spec", "lvstoreUUID")
+        yield Opened(f"store {spec['lvstoreUUID']}", ("spec", "lvstoreUUID"))
 
 
-def _namespaces(graph: ResourceGraph, manifest: Manifest, nvme: Any) -> Iterator[tuple[Bytes, Path]]:  # noqa: ANN401  # JSON
+def _namespaces(nvme: Any) -> Iterator[Opened]:  # noqa: ANN401  # JSON
     """A namespace under every address at which it is reached."""
-    first = nvme["address"]
-    local = _machine(graph, manifest) if first["transport"] == "PCIe" else ()
-    where = (first["transport"], nvme.get("subsystemNQN"), nvme["nsid"], local)
-    yield ("nvme", *where, first["address"], first["port"]), ("spec", "nvme", "address", "address")
+    local = nvme["address"]["transport"] == "PCIe"
+    where = f"nvme {nvme['address']['transport']} {nvme.get('subsystemNQN')} {nvme['nsid']}"
+    path: Path = ("spec", "nvme", "address", "address")
+    yield Opened(f"{where} {nvme['address']['address']} {nvme['address']['port']}", path, local)
     for index, way in enumerate(nvme.get("multipath", {}).get("addresses", ())):
         path = ("spec", "nvme", "multipath", "addresses", index, "address")
-        yield ("nvme", *where, way["address"], way["port"]), path
+        yield Opened(f"{where} {way['address']} {way['port']}", path, local)
 
 
-def _machine(graph: ResourceGraph, manifest: Manifest) -> Bytes:
-    """The machine of a device's target: that of the daemon for a UNIX socket, otherwise perhaps one of its own."""
-    target = graph.named(manifest.key, "Target")
-    found = graph.manifests.get(target) if target else None
-    connection: Any = found.spec.get("connection", {}) if found and found.sound else {}
-    return ("here",) if "unixSocket" in connection else ("of", target)
+def _names(manifest: Manifest) -> Iterator[str]:
+    for opened in _opened(manifest):
+        yield f"{opened.name} of {manifest.spec.get('targetRef')}" if opened.local else opened.name
+
+
+OPENED = Index("opened", ("BlockDevice", "StoragePool"), _names)
+LOCAL = Index("local-target", ("Target",), lambda target: ["local"] if _is_local(target) else [])
+
+
+def _is_local(target: Manifest) -> bool:
+    """Whether it is reached by a UNIX socket, and so is on the machine of the daemon."""
+    return "unixSocket" in target.spec["connection"]
+
+
+def _neighbours(graph: ResourceGraph, device: Manifest) -> Iterable[str]:
+    """The targets that are on the machine of a device, as far as anybody knows."""
+    own = str(device.spec.get("targetRef"))
+    target = graph.get(ResourceKey("Target", "", own))
+    here = target is not None and target.sound and _is_local(target)
+    return [local.key.name for local in graph.sharing(LOCAL, "local")] if here else [own]
 
 
 def _hit(manifest: Manifest, path: Path, other: Manifest, where: Path) -> Hit:
@@ -63,4 +88,4 @@ def _hit(manifest: Manifest, path: Path, other: Manifest, where: Path) -> Hit:
     return hit(manifest, path, message, "declare it once, and refer to that", note)
 
 
-RULE = Rule("device-opened-twice", Severity.ERROR, check)
+RULE = ResourceRule("device-opened-twice", Severity.ERROR, ("BlockDevice", "StoragePool"), check)

@@ -4,20 +4,19 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from analyzer.finding import Severity
+from analyzer.indexes import Index
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 
 PATH = ("spec", "connection")
 
 
-def check(case: Case) -> Iterator[Hit]:
-    first: dict[str, Manifest] = {}
-    for target in case.graph.sound("Target"):
-        other = first.setdefault(_address(target.spec["connection"]), target)
-        if other is not target:
-            note = (other.position_of(_place(other)), f"{other.key} is reached here")
-            message = f"the same connection as {other.key}: one SPDK process under two names"
-            yield hit(target, _place(target), message, "keep one Target for each SPDK process", note)
+def check(case: Case, target: Manifest) -> Iterator[Hit]:
+    other, *_ = case.graph.sharing(CONNECTIONS, _address(target.spec["connection"]))
+    if other is not target:
+        note = (other.position_of(_place(other)), f"{other.key} is reached here")
+        message = f"the same connection as {other.key}: one SPDK process under two names"
+        yield hit(target, _place(target), message, "keep one Target for each SPDK process", note)
 
 
 def _place(target: Manifest) -> tuple[str, ...]:
@@ -37,4 +36,5 @@ def _address(connection: Mapping[str, object]) -> str:
     raise AssertionError(connection)  # the schema lets no other through
 
 
-RULE = Rule("duplicate-connection", Severity.ERROR, check)
+CONNECTIONS = Index("connection", ("Target",), lambda target: [_address(target.spec["connection"])])
+RULE = ResourceRule("duplicate-connection", Severity.ERROR, ("Target",), check)

@@ -1,23 +1,29 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.graph import values_at
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
-from schemas.kinds import Field, our_kinds
+from analyzer.rule import Case, Hit, ResourceRule, hit
+from schemas.kinds import Field, kinds
 from schemas.validation import quoted
 
 TOLD_ELSEWHERE = ("nsid",)  # duplicate-nsid
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for kind in our_kinds().values():
-        lists = [field for field in kind.fields.values() if field.list_key and field.list_key not in TOLD_ELSEWHERE]
-        for manifest in case.graph.sound(kind.name) if lists else ():
-            for field in lists:
-                yield from _repeated(manifest, field)
+def check(_: Case, manifest: Manifest) -> Iterator[Hit]:
+    if manifest.kind:
+        for field in _lists(manifest.kind.api_version, manifest.kind.name):
+            yield from _repeated(manifest, field)
+
+
+@functools.cache
+def _lists(api_version: str, kind: str) -> tuple[Field, ...]:
+    """The lists of a kind whose items have a name."""
+    fields = kinds()[api_version, kind].fields.values()
+    return tuple(field for field in fields if field.list_key and field.list_key not in TOLD_ELSEWHERE)
 
 
 def _repeated(manifest: Manifest, field: Field) -> Iterator[Hit]:
@@ -32,4 +38,4 @@ def _repeated(manifest: Manifest, field: Field) -> Iterator[Hit]:
                 yield hit(manifest, (*path, index, name), message, f"give each its own {name}", note)
 
 
-RULE = Rule("duplicate-item", Severity.ERROR, check, fixed=True)
+RULE = ResourceRule("duplicate-item", Severity.ERROR, (), check, fixed=True)

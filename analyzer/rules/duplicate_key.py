@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.finding import Severity
-from analyzer.rule import Case, Hit, Rule
+from analyzer.rule import File, FileRule, Hit
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for file, defect in case.defects("duplicate-key"):
+def check(file: File) -> Iterator[Hit]:
+    for defect in file.defects_of("duplicate-key"):
         related = ((file.at(defect.first), "first given here"),) if defect.first else ()
         yield Hit(file.at(defect.place), defect.message, related=related, help=defect.help)
 
 
-RULE = Rule("duplicate-key", Severity.ERROR, check, fixed=True)
+RULE = FileRule("duplicate-key", Severity.ERROR, check, fixed=True)

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.graph import values_at
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.validation import Path
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for manifest in case.graph.sound("Subsystem"):
-        first: dict[int, Path] = {}
-        for path, _, nsid in values_at(manifest.resource.spec, ("namespaces", "[]", "nsid"), ("spec",)):
-            if first.setdefault(nsid, path) != path:
-                note = (manifest.position_of(first[nsid]), "first given here")
-                message = f"namespace id {nsid} is given twice in {manifest.key}"
-                yield hit(manifest, path, message, "take an id that was never used here before", note)
+def check(_: Case, manifest: Manifest) -> Iterator[Hit]:
+    first: dict[int, Path] = {}
+    for path, _, nsid in values_at(manifest.resource.spec, ("namespaces", "[]", "nsid"), ("spec",)):
+        if first.setdefault(nsid, path) != path:
+            note = (manifest.position_of(first[nsid]), "first given here")
+            message = f"namespace id {nsid} is given twice in {manifest.key}"
+            yield hit(manifest, path, message, "take an id that was never used here before", note)
 
 
-RULE = Rule("duplicate-nsid", Severity.ERROR, check, fixed=True)
+RULE = ResourceRule("duplicate-nsid", Severity.ERROR, ("Subsystem",), check, fixed=True)

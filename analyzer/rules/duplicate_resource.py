@@ -3,16 +3,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.finding import Severity
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for manifest in case.graph.duplicates:
-        first = case.graph.manifests[manifest.key].position_of(("metadata", "name"))
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    for other in case.graph.duplicates_of(manifest.key):
         message = f"{manifest.key} is declared twice"
         advice = "remove one of the two, or rename it"
-        note = (first, "first declared here")
-        yield hit(manifest, ("metadata", "name"), message, advice, note)
+        note = (manifest.position_of(("metadata", "name")), "first declared here")
+        yield hit(other, ("metadata", "name"), message, advice, note)
 
 
-RULE = Rule("duplicate-resource", Severity.ERROR, check, fixed=True)
+RULE = ResourceRule("duplicate-resource", Severity.ERROR, (), check, fixed=True, sound=False)

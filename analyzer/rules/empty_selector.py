@@ -5,23 +5,21 @@ from collections.abc import Iterator
 from analyzer.finding import Note, Severity
 from analyzer.graph import values_at
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.limits import allows, selects
 
 SELECTOR = ("hosts", "selector")
 ALLOWED = ("spec", "allowedNamespaces")
 
 
-def check(case: Case) -> Iterator[Hit]:
-    hosts = case.graph.sound("Host")
-    for subsystem in case.graph.sound("Subsystem"):
-        for path, _, selector in values_at(subsystem.resource.spec, SELECTOR, ("spec",)):
-            matching = [host for host in hosts if selects(selector, host.resource.labels)]
-            closed = [host for host in matching if not allows(host.resource, subsystem.key.namespace)]
-            if not matching:
-                yield hit(subsystem, path, "no Host has these labels", "label a Host, or name hosts in spec.hosts.refs")
-            elif closed:
-                yield _closed(subsystem, (*path, "matchLabels"), closed)
+def check(case: Case, subsystem: Manifest) -> Iterator[Hit]:
+    for path, _, selector in values_at(subsystem.resource.spec, SELECTOR, ("spec",)):
+        matching = [host for host in case.graph.sound("Host") if selects(selector, host.resource.labels)]
+        closed = [host for host in matching if not allows(host.resource, subsystem.key.namespace)]
+        if not matching:
+            yield hit(subsystem, path, "no Host has these labels", "label a Host, or name hosts in spec.hosts.refs")
+        elif closed:
+            yield _closed(subsystem, (*path, "matchLabels"), closed)
 
 
 def _closed(subsystem: Manifest, path: tuple[str | int, ...], closed: list[Manifest]) -> Hit:
@@ -32,4 +30,4 @@ def _closed(subsystem: Manifest, path: tuple[str | int, ...], closed: list[Manif
     return hit(subsystem, path, message, f"add {namespace} to their allowedNamespaces, or narrow the labels", *notes)
 
 
-RULE = Rule("empty-selector", Severity.WARNING, check)
+RULE = ResourceRule("empty-selector", Severity.WARNING, ("Subsystem",), check)

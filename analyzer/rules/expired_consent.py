@@ -5,7 +5,8 @@ from datetime import date
 
 from analyzer.finding import Severity
 from analyzer.graph import values_at
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 
 CONSENTS = {  # kind → where its date is, what an expired one means, what to do
     "StoragePool": (
@@ -21,12 +22,11 @@ CONSENTS = {  # kind → where its date is, what an expired one means, what to d
 }
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for kind, (path, message, advice) in CONSENTS.items():
-        for manifest in case.graph.sound(kind):
-            for _, _, day in values_at(manifest.spec, path[1:]):
-                if date.fromisoformat(day) < case.as_of:
-                    yield hit(manifest, path, message.format(day=day), advice)
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    path, message, advice = CONSENTS[manifest.key.kind]
+    for _, _, day in values_at(manifest.spec, path[1:]):
+        if date.fromisoformat(day) < case.as_of:
+            yield hit(manifest, path, message.format(day=day), advice)
 
 
-RULE = Rule("expired-consent", Severity.WARNING, check)
+RULE = ResourceRule("expired-consent", Severity.WARNING, tuple(CONSENTS), check)

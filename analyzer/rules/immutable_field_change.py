@@ -6,8 +6,7 @@ from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import FieldChange, changes, former_key
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
-from schemas.kinds import our_kinds
+from analyzer.rule import Case, ChangeRule, Hit, both_sound, hit
 from schemas.validation import quoted
 
 SHRINK = ("spec", "size")  # of a Volume: held for that volume alone, see volume-shrink
@@ -18,19 +17,19 @@ def _is_let_through(graph: ResourceGraph, after: Manifest, change: FieldChange) 
     if (after.key.kind, change.path) == ("Volume", SHRINK):
         return True
     named = (r.target for r in graph.references(after.key) if r.path == change.path)
-    former = (former_key(graph.manifests[key].resource) for key in named if key in graph.manifests)
+    former = (former_key(manifest.resource) for key in named if (manifest := graph.get(key)))
     return any(key is not None and key.name == change.before for key in former)
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for kind in our_kinds():
-        for before, after in case.updated(kind):
-            for change in changes(before.resource, after.resource):
-                if change.update == "refuse" and not _is_let_through(case.graph, after, change):
-                    note = (case.was(before, change.path), f"{quoted(change.before)} before")
-                    message = f"{change.name} cannot change: {change.reason}"
-                    advice = "put the old value back" if change.before is not None else "take it out again"
-                    yield hit(after, change.path, message, advice, note)
+def check(case: Case, before: Manifest | None, after: Manifest | None) -> Iterator[Hit]:
+    if both := both_sound(before, after):
+        old, new = both
+        for change in changes(old.resource, new.resource):
+            if change.update == "refuse" and not _is_let_through(case.graph, new, change):
+                note = (case.was(old, change.path), f"{quoted(change.before)} before")
+                message = f"{change.name} cannot change: {change.reason}"
+                advice = "put the old value back" if change.before is not None else "take it out again"
+                yield hit(new, change.path, message, advice, note)
 
 
-RULE = Rule("immutable-field-change", Severity.ERROR, check)
+RULE = ChangeRule("immutable-field-change", Severity.ERROR, check)

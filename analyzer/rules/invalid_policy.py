@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.finding import Severity
-from analyzer.rule import Case, Hit, Rule
+from analyzer.rule import Case, CaseRule, Hit
 
 
 def check(case: Case) -> Iterator[Hit]:
@@ -11,4 +11,4 @@ def check(case: Case) -> Iterator[Hit]:
         yield Hit(location, message, help="until it is mended, built-in values hold and no revision is accepted")
 
 
-RULE = Rule("invalid-policy", Severity.ERROR, check, fixed=True)
+RULE = CaseRule("invalid-policy", Severity.ERROR, check, fixed=True)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.manifest import Declaration
-from analyzer.rule import Case, Hit, Rule
+from analyzer.rule import File, FileRule, Hit
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for declaration in case.declarations():
+def check(file: File) -> Iterator[Hit]:
+    for declaration in file.declarations:
         for problem in declaration.problems:
             if problem.rule == "invalid-resource":
                 place = declaration.position_of(problem.path)
@@ -22,4 +22,4 @@ def _advice(declaration: Declaration) -> str:
     return f"the schema is {declaration.api_version} {kind}; see `holdfast explain {kind}`"
 
 
-RULE = Rule("invalid-resource", Severity.ERROR, check, fixed=True)
+RULE = FileRule("invalid-resource", Severity.ERROR, check, fixed=True)

@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.finding import Severity
-from analyzer.rule import Case, Hit, Rule
+from analyzer.rule import File, FileRule, Hit
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for file, defect in case.defects("invalid-yaml"):
+def check(file: File) -> Iterator[Hit]:
+    for defect in file.defects_of("invalid-yaml"):
         yield Hit(file.at(defect.place), defect.message, help=defect.help)
 
 
-RULE = Rule("invalid-yaml", Severity.ERROR, check, fixed=True)
+RULE = FileRule("invalid-yaml", Severity.ERROR, check, fixed=True)

@@ -4,22 +4,29 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from analyzer.finding import Severity
+from analyzer.indexes import Index
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 
 Place = tuple[Manifest, int]
 ADVICE = "give each portal an address or a port of its own"
 
 
-def check(case: Case) -> Iterator[Hit]:
-    first: dict[tuple[str, str, int], Place] = {}
-    for target in case.graph.sound("Target"):
-        for index, portal in enumerate(target.spec["portals"]):
-            address = str(ip_address(portal["address"]))
-            here = (target, index)
-            other = first.setdefault((_machine(target, address), address, portal["port"]), here)
-            if other != here:
-                yield _hit(here, other)
+def check(case: Case, target: Manifest) -> Iterator[Hit]:
+    for index, place in enumerate(_places(target)):
+        first, *_ = case.graph.sharing(PLACES, place)
+        at = _places(first).index(place)
+        if (first, at) != (target, index):
+            yield _hit((target, index), (first, at))
+
+
+def _places(target: Manifest) -> list[str]:
+    """Where each portal of a target listens, whatever the address is written like."""
+    addresses = [(str(ip_address(portal["address"])), portal["port"]) for portal in target.spec["portals"]]
+    return [f"{_machine(target, address)} {address} {port}" for address, port in addresses]
+
+
+PLACES = Index("listener", ("Target",), _places)
 
 
 def _machine(target: Manifest, address: str) -> str:
@@ -39,4 +46,4 @@ def _hit(here: Place, other: Place) -> Hit:
     return hit(target, ("spec", "portals", index, "address"), message, ADVICE, note)
 
 
-RULE = Rule("listener-conflict", Severity.ERROR, check)
+RULE = ResourceRule("listener-conflict", Severity.ERROR, ("Target",), check)

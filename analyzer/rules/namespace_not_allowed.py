@@ -1,37 +1,36 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
-from schemas.kinds import our_kinds
+from analyzer.rule import Case, Hit, ResourceRule, hit
 
 PATH = ("spec", "allowedNamespaces")
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for kind in our_kinds().values():
-        if kind.field(PATH):
-            for target in case.graph.sound(kind.name):
-                yield from _judge(case.graph, target)
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    if manifest.key.namespace:  # cluster-scoped resources belong to no tenant
+        for reference in case.graph.references(manifest.key):
+            for target in _targets(case.graph, reference):
+                allowed = _allowed(target)
+                if "*" not in allowed and manifest.key.namespace not in allowed:
+                    yield _hit(manifest, target, reference)
 
 
-def _judge(graph: ResourceGraph, target: Manifest) -> Iterator[Hit]:
-    allowed = {*target.spec["allowedNamespaces"], ""}  # cluster-scoped resources belong to no tenant
-    if "*" not in allowed:
-        for reference in _references(graph, target):
-            if reference.source.namespace not in allowed:
-                yield _hit(graph.manifests[reference.source], target, reference)
+def _allowed(target: Manifest) -> Sequence[str]:
+    """The namespaces that may use a resource; everyone may use one that does not say."""
+    limited = target.kind and target.sound and target.kind.field(PATH)
+    return target.spec["allowedNamespaces"] if limited else ("*",)
 
 
-def _references(graph: ResourceGraph, target: Manifest) -> Iterator[Reference]:
-    """Who refers to it, also by way of a StorageClass, which belongs to no tenant but serves them."""
-    for reference in graph.incoming.get(target.key, ()):
-        yield reference
-        if reference.source.kind == "StorageClass":
-            yield from graph.incoming.get(reference.source, ())
+def _targets(graph: ResourceGraph, reference: Reference) -> Iterator[Manifest]:
+    """What a reference leads to, also by way of a StorageClass, which belongs to no tenant but serves them."""
+    through = graph.references(reference.target) if reference.target.kind_name == "StorageClass" else ()
+    for each in (reference, *through):
+        if target := graph.get(each.target):
+            yield target
 
 
 def _hit(source: Manifest, target: Manifest, reference: Reference) -> Hit:
@@ -41,4 +40,4 @@ def _hit(source: Manifest, target: Manifest, reference: Reference) -> Hit:
     return hit(source, reference.path, message, advice, note)
 
 
-RULE = Rule("namespace-not-allowed", Severity.ERROR, check)
+RULE = ResourceRule("namespace-not-allowed", Severity.ERROR, (), check, sound=False)

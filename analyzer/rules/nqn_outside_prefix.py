@@ -4,17 +4,16 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for subsystem in case.graph.sound("Subsystem"):
-        nqn = subsystem.resource.spec.get("nqn")
-        if isinstance(nqn, str):
-            for reference in case.graph.references(subsystem.key):
-                target = case.graph.manifests.get(reference.target)
-                if target and target.key.kind == "Target" and not reference.part and target.sound:
-                    yield from _judge(subsystem, nqn, target)
+def check(case: Case, subsystem: Manifest) -> Iterator[Hit]:
+    nqn = subsystem.resource.spec.get("nqn")
+    if isinstance(nqn, str):
+        for reference in case.graph.references(subsystem.key):
+            target = case.graph.get(reference.target)
+            if target and target.key.kind == "Target" and not reference.part and target.sound:
+                yield from _judge(subsystem, nqn, target)
 
 
 def _judge(subsystem: Manifest, nqn: str, target: Manifest) -> Iterator[Hit]:
@@ -28,4 +27,4 @@ def _judge(subsystem: Manifest, nqn: str, target: Manifest) -> Iterator[Hit]:
         yield hit(subsystem, ("spec", "nqn"), message, advice, note)
 
 
-RULE = Rule("nqn-outside-prefix", Severity.ERROR, check)
+RULE = ResourceRule("nqn-outside-prefix", Severity.ERROR, ("Subsystem",), check)

@@ -4,27 +4,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from analyzer.finding import Note, Severity
-from analyzer.hazards import former_names
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.renames import former_name
+from analyzer.rule import Case, ChangeRule, Hit, both_sound, hit
 from schemas.resources import ResourceKey
 from schemas.validation import Path
 
 
-def check(case: Case) -> Iterator[Hit]:
-    former = former_names(case.graph.resources)
-    reverted = former_names(case.base.resources) if case.base else {}  # of a rename that is taken back
-    for before, after in case.updated("Subsystem"):
-        known = {entry["nsid"]: (_bytes(before, entry), path) for path, entry in _entries(before)}
-        for path, entry in _entries(after):
-            was, where = known.get(entry["nsid"], (None, path))
-            now = _bytes(after, entry)
-            same = was in (None, now, former.get(now)) or (was and reverted.get(was) == now)
-            if not same and "reuses" not in entry:
-                note = (case.was(before, (*where, "nsid")), "shown here before")
-                yield _hit(
-                    after, (*path, "nsid"), f"namespace id {entry['nsid']} of {after.key} was that of {was}", note
-                )
+def check(case: Case, before: Manifest | None, after: Manifest | None) -> Iterator[Hit]:
+    both = both_sound(before, after)
+    if both is None or both[1].key.kind_name != "Subsystem":
+        return
+    old, new = both
+    known = {entry["nsid"]: (_bytes(old, entry), path) for path, entry in _entries(old)}
+    for path, entry in _entries(new):
+        was, where = known.get(entry["nsid"], (None, path))
+        now = _bytes(new, entry)
+        if was and was != now and "reuses" not in entry and not _renamed(case, was, now):
+            note = (case.was(old, (*where, "nsid")), "shown here before")
+            yield _hit(new, (*path, "nsid"), f"namespace id {entry['nsid']} of {new.key} was that of {was}", note)
+
+
+def _renamed(case: Case, was: ResourceKey, now: ResourceKey) -> bool:
+    """Whether these are the same bytes under another name, or again under their former one."""
+    return former_name(case.graph, now) == was or bool(case.base and former_name(case.base, was) == now)
 
 
 def _entries(subsystem: Manifest) -> Iterator[tuple[Path, Any]]:
@@ -45,4 +48,4 @@ def _hit(subsystem: Manifest, path: Path, message: str, note: Note) -> Hit:
     return hit(subsystem, path, f"{message}; a host may take the new disk for the old", advice, note)
 
 
-RULE = Rule("nsid-reused", Severity.ERROR, check)
+RULE = ChangeRule("nsid-reused", Severity.ERROR, check)

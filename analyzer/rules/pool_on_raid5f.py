@@ -5,24 +5,23 @@ from collections.abc import Iterator
 from analyzer.finding import Severity
 from analyzer.graph import Reference
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for pool in case.graph.of_kind("StoragePool"):
-        for reference in case.graph.outgoing.get(pool.key, ()):
-            if array := _striped(case, reference, frozenset()):
-                yield _hit(pool, reference, array)
+def check(case: Case, pool: Manifest) -> Iterator[Hit]:
+    for reference in case.graph.references(pool.key):
+        if array := _striped(case, reference, frozenset()):
+            yield _hit(pool, reference, array)
 
 
 def _striped(case: Case, reference: Reference, seen: frozenset[Reference]) -> Manifest | None:
     """The raid5f array that a device is, or lies on."""
-    device = case.graph.manifests.get(reference.target)
+    device = case.graph.get(reference.target)
     if device is None or device.key.kind != "BlockDevice" or not device.sound or reference in seen:
         return None
     if device.spec.get("raid", {}).get("level") == "raid5f":
         return device
-    below = case.graph.outgoing.get(device.key, ())
+    below = case.graph.references(device.key)
     return next(filter(None, (_striped(case, each, seen | {reference}) for each in below)), None)
 
 
@@ -33,4 +32,4 @@ def _hit(pool: Manifest, reference: Reference, array: Manifest) -> Hit:
     return hit(pool, reference.path, message, advice, note)
 
 
-RULE = Rule("pool-on-raid5f", Severity.ERROR, check)
+RULE = ResourceRule("pool-on-raid5f", Severity.ERROR, ("StoragePool",), check, sound=False)

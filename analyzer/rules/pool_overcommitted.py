@@ -5,19 +5,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
-from analyzer.volumes import full_spec, volumes_by_pool
+from analyzer.rule import Case, Hit, ResourceRule, hit
+from analyzer.volumes import full_spec, volumes_of
 from schemas.quantity import format_bytes, parse_bytes
 
 SHOWN = 5  # volumes that a finding names
 
 
-def check(case: Case) -> Iterator[Hit]:
-    volumes = volumes_by_pool(case.graph)
-    for pool in case.graph.sound("StoragePool"):
-        capacity = _capacity(case.graph, pool)
-        if capacity is not None and pool.key in volumes:
-            yield from _judge(case.graph, pool, capacity, volumes[pool.key])
+def check(case: Case, pool: Manifest) -> Iterator[Hit]:
+    capacity = _capacity(case.graph, pool)
+    volumes = volumes_of(case.graph, pool.key) if capacity is not None else ()
+    if capacity is not None and volumes:
+        yield from _judge(case.graph, pool, capacity, volumes)
 
 
 def _judge(graph: ResourceGraph, pool: Manifest, capacity: int, volumes: Sequence[Manifest]) -> Iterator[Hit]:
@@ -57,7 +56,7 @@ def _snapshots(graph: ResourceGraph, volume: Manifest) -> int:
     """How many snapshots of a volume may come to hold as much again: those declared, and those of its copies."""
     return sum(
         reference.source.kind == "VolumeSnapshot" or reference.path[:2] == ("spec", "source")
-        for reference in graph.incoming.get(volume.key, ())
+        for reference in graph.incoming_to(volume.key)
     )
 
 
@@ -68,7 +67,7 @@ def _capacity(graph: ResourceGraph, pool: Manifest) -> int | None:
     if "initialize" in pool.spec:
         return parse_bytes(pool.spec["initialize"]["sizeBytes"])
     device = graph.named(pool.key, "BlockDevice")
-    spec = graph.manifests[device].resource.spec if device and graph.manifests[device].sound else {}
+    spec = graph[device].resource.spec if device and graph[device].sound else {}
     about = spec.get("malloc", spec.get("null"))
     return parse_bytes(str(about["size"])) if isinstance(about, dict) else None
 
@@ -78,4 +77,4 @@ def _total(volumes: Iterable[Manifest], cluster: int) -> int:
     return sum(-(-parse_bytes(volume.spec["size"]) // cluster) * cluster for volume in volumes)
 
 
-RULE = Rule("pool-overcommitted", Severity.ERROR, check)
+RULE = ResourceRule("pool-overcommitted", Severity.ERROR, ("StoragePool",), check)

@@ -1,28 +1,25 @@
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from analyzer.finding import Severity
+from analyzer.indexes import Index
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
-from analyzer.volumes import limits
+from analyzer.rule import Case, Hit, ResourceRule, hit
+from analyzer.volumes import limits_of
 from schemas.quantity import format_bytes, parse_bytes
 
 SHOWN = 5  # volumes that a finding names
 Share: TypeAlias = "tuple[Manifest, int]"
 
 
-def check(case: Case) -> Iterator[Hit]:
-    quotas = case.graph.sound("Quota")
-    if not quotas:
-        return
-    tenants: dict[str, list[tuple[Manifest, Mapping[str, Any]]]] = defaultdict(list)
-    for volume, limit, _ in limits(case.graph):
-        tenants[volume.key.namespace].append((volume, limit))
-    for quota in quotas:
-        yield from _judge(quota, tenants[quota.key.namespace])
+TENANTS = Index("volumes-of-namespace", ("Volume",), lambda volume: [volume.key.namespace])
+
+
+def check(case: Case, quota: Manifest) -> Iterator[Hit]:
+    volumes = case.graph.sharing(TENANTS, quota.key.namespace)
+    return _judge(quota, [(volume, limits_of(case.graph, volume)) for volume in volumes])
 
 
 def _judge(quota: Manifest, volumes: Sequence[tuple[Manifest, Mapping[str, Any]]]) -> Iterator[Hit]:
@@ -61,4 +58,4 @@ _UNITS: Mapping[str, Callable[[int], str]] = {
     "iops": "{} IO/s".format,
 }
 
-RULE = Rule("quota-exceeded", Severity.ERROR, check)
+RULE = ResourceRule("quota-exceeded", Severity.ERROR, ("Quota",), check)

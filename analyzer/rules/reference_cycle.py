@@ -6,17 +6,18 @@ from itertools import pairwise
 
 from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.resources import ResourceKey
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for cycle in case.graph.cycles():
-        way = [_reference(case.graph, source, target) for source, target in pairwise(cycle)]
-        first, *others = way
-        related = tuple((case.graph.manifests[r.source].position_of(r.path), f"names {r.target}") for r in others)
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    """Each knot is told of by its smallest member."""
+    if manifest.key == min(case.graph.knot(manifest.key), default=None):
+        cycle = case.graph.cycle(manifest.key)
+        first, *others = (_reference(case.graph, source, target) for source, target in pairwise(cycle))
+        related = tuple((case.graph[r.source].position_of(r.path), f"names {r.target}") for r in others)
         message = f"{' → '.join(map(str, cycle))}: none of them can be made first"
-        manifest = case.graph.manifests[first.source]
         found = hit(manifest, first.path, message, "break the circle at one of these places", *related)
         yield replace(found, way=True)
 
@@ -25,4 +26,4 @@ def _reference(graph: ResourceGraph, source: ResourceKey, target: ResourceKey) -
     return next(reference for reference in graph.references(source) if reference.target == target)
 
 
-RULE = Rule("reference-cycle", Severity.ERROR, check, fixed=True)
+RULE = ResourceRule("reference-cycle", Severity.ERROR, (), check, fixed=True, sound=False)

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time
 
 from analyzer.finding import Severity
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.calendar import Calendar
 
 
-def check(case: Case) -> Iterator[Hit]:
+def check(case: Case, schedule: Manifest) -> Iterator[Hit]:
     now = datetime.combine(case.as_of, time(), UTC).timestamp()
-    for schedule in case.graph.sound("SnapshotSchedule"):
-        if Calendar(schedule.spec["cron"], schedule.spec["timeZone"]).next(now) is None:
-            message = f"{schedule.key} never runs: no day is as {schedule.spec['cron']} says"
-            yield hit(schedule, ("spec", "cron"), message, "name a day that there is, or `L` for the last of a month")
+    if Calendar(schedule.spec["cron"], schedule.spec["timeZone"]).next(now) is None:
+        message = f"{schedule.key} never runs: no day is as {schedule.spec['cron']} says"
+        yield hit(schedule, ("spec", "cron"), message, "name a day that there is, or `L` for the last of a month")
 
 
-RULE = Rule("schedule-never-runs", Severity.ERROR, check)
+RULE = ResourceRule("schedule-never-runs", Severity.ERROR, ("SnapshotSchedule",), check)

@@ -5,21 +5,20 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from analyzer.finding import Severity
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.validation import Path
 
 KINDS = ("Target", "BlockDevice", "StorageClass", "Volume", "Host")
 ADVICE = "name another, or allow it here and in [secrets] of holdfast.toml where the daemon runs"
 
 
-def check(case: Case) -> Iterator[Hit]:
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
     if case.config.secret_dirs is None and case.config.secret_env is None:
         return  # nothing is said, and there may be many volumes
-    for kind in KINDS:
-        for manifest in case.graph.sound(kind):
-            for path, name in _named(manifest.spec, ("spec",)):
-                if why := _refused(case, str(path[-1]), name):
-                    yield hit(manifest, path, why, ADVICE)
+    for path, name in _named(manifest.spec, ("spec",)):
+        if why := _refused(case, str(path[-1]), name):
+            yield hit(manifest, path, why, ADVICE)
 
 
 def _named(value: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: ANN401  # JSON
@@ -46,4 +45,4 @@ def _fits(name: str, pattern: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
-RULE = Rule("secret-out-of-bounds", Severity.WARNING, check)
+RULE = ResourceRule("secret-out-of-bounds", Severity.WARNING, KINDS, check)

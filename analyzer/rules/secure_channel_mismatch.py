@@ -6,19 +6,19 @@ from typing import Any
 
 from analyzer.finding import Severity
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
-from schemas.limits import picks
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.resources import ResourceKey
+from schemas.validation import Path
 
 SECURE = "secureChannel"
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for target in case.graph.sound("Target"):
-        yield from _portals(target)
-    for subsystem in case.graph.sound("Subsystem"):
-        yield from _open(case, subsystem)
-        yield from _hosts(case, subsystem)
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    if manifest.key.kind == "Target":
+        yield from _portals(manifest)
+    else:
+        yield from _open(case, manifest)
+        yield from _hosts(case, manifest)
 
 
 def _portals(target: Manifest) -> Iterator[Hit]:
@@ -68,7 +68,7 @@ def _refused(found: Hit) -> Hit:
 def _exported(case: Case, subsystem: Manifest) -> Iterator[tuple[int, int, Any]]:
     """The portals that a subsystem listens on, and where it says so."""
     for number, export in enumerate(subsystem.spec["exports"]):
-        target = case.graph.manifests.get(ResourceKey("Target", "", export["targetRef"]))
+        target = case.graph.get(ResourceKey("Target", "", export["targetRef"]))
         if target and target.sound:
             portals = {portal["name"]: portal for portal in target.spec["portals"]}
             for place, name in enumerate(export["portals"]):
@@ -76,17 +76,12 @@ def _exported(case: Case, subsystem: Manifest) -> Iterator[tuple[int, int, Any]]
                     yield number, place, portals[name]
 
 
-def _allowed(case: Case, subsystem: Manifest) -> Iterator[tuple[Manifest, tuple[str | int, ...]]]:
+def _allowed(case: Case, subsystem: Manifest) -> Iterator[tuple[Manifest, Path]]:
     """The hosts that are named or picked, and where."""
-    hosts = subsystem.spec["hosts"]
-    for place, name in enumerate(hosts["refs"]):
-        host = case.graph.manifests.get(ResourceKey("Host", "", name))
+    for reference in case.graph.references(subsystem.key):
+        host = case.graph.get(reference.target) if reference.path[:2] == ("spec", "hosts") else None
         if host and host.sound:
-            yield host, ("spec", "hosts", "refs", place)
-    if "selector" in hosts:
-        for host in case.graph.sound("Host"):
-            if picks(hosts["selector"], subsystem.key.namespace, host.resource):
-                yield host, ("spec", "hosts", "selector")
+            yield host, reference.path
 
 
-RULE = Rule("secure-channel-mismatch", Severity.WARNING, check)
+RULE = ResourceRule("secure-channel-mismatch", Severity.WARNING, ("Subsystem", "Target"), check)

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from analyzer.volumes import pool_of
 from schemas.resources import ResourceKey
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for volume in case.graph.sound("Volume"):
-        for reference in case.graph.references(volume.key):
-            if reference.path[:2] == ("spec", "source"):
-                yield from _judge(case.graph, reference)
+def check(case: Case, volume: Manifest) -> Iterator[Hit]:
+    for reference in case.graph.references(volume.key):
+        if reference.path[:2] == ("spec", "source"):
+            yield from _judge(case.graph, reference)
 
 
 def _judge(graph: ResourceGraph, reference: Reference) -> Iterator[Hit]:
-    volume, pool = graph.manifests[reference.source], pool_of(graph, reference.source)
+    volume, pool = graph[reference.source], pool_of(graph, reference.source)
     image = reference.target.kind == "Image"
     home = graph.named(reference.target, "Target") if image else _pool_of_source(graph, reference.target)
     here = _target_of(graph, pool) if image else pool
@@ -39,4 +39,4 @@ def _target_of(graph: ResourceGraph, pool: ResourceKey | None) -> ResourceKey | 
     return graph.named(device, "Target") if device else None
 
 
-RULE = Rule("source-in-other-pool", Severity.ERROR, check)
+RULE = ResourceRule("source-in-other-pool", Severity.ERROR, ("Volume",), check)

@@ -6,27 +6,24 @@ from typing import Any
 from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.resources import ResourceKey
 
 EXPORTS = ("spec", "exports")
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for subsystem in case.graph.sound("Subsystem"):
-        exports: Any = subsystem.spec["exports"]
-        fronts = [at for at, export in enumerate(exports) if "attachAs" in export]
-        yield from _owners(subsystem, len(exports) - len(fronts))
-        for at in fronts if len(exports) > len(fronts) else ():
-            yield from _judge(case.graph, subsystem, at)
-            yield from _cntlids(subsystem, at)
-        if fronts:
-            yield from _inaccessible(subsystem)
-        if fronts and not subsystem.spec["anaReporting"]:
-            message = "two targets export it, and hosts are not told over which of them each namespace is best reached"
-            yield hit(
-                subsystem, EXPORTS, message, "set spec.anaReporting: true, and the front's anaState: non-optimized"
-            )
+def check(case: Case, subsystem: Manifest) -> Iterator[Hit]:
+    exports: Any = subsystem.spec["exports"]
+    fronts = [at for at, export in enumerate(exports) if "attachAs" in export]
+    yield from _owners(subsystem, len(exports) - len(fronts))
+    for at in fronts if len(exports) > len(fronts) else ():
+        yield from _judge(case.graph, subsystem, at)
+        yield from _cntlids(subsystem, at)
+    if fronts:
+        yield from _inaccessible(subsystem)
+    if fronts and not subsystem.spec["anaReporting"]:
+        message = "two targets export it, and hosts are not told over which of them each namespace is best reached"
+        yield hit(subsystem, EXPORTS, message, "set spec.anaReporting: true, and the front's anaState: non-optimized")
 
 
 def _owners(subsystem: Manifest, owners: int) -> Iterator[Hit]:
@@ -53,7 +50,7 @@ def _judge(graph: ResourceGraph, subsystem: Manifest, at: int) -> Iterator[Hit]:
     """The host as which a front attaches must be let in, see everything, and need no secrets."""
     path = (*EXPORTS, at, "attachAs")
     name = subsystem.spec["exports"][at]["attachAs"]
-    host = graph.manifests.get(ResourceKey("Host", "", name, subsystem.key.group))
+    host = graph.get(ResourceKey("Host", "", name, subsystem.key.group))
     invited = {r.target for r in graph.references(subsystem.key) if r.path[:2] == ("spec", "hosts")}
     if host is None or not host.sound:
         return
@@ -83,4 +80,4 @@ def _cntlids(subsystem: Manifest, at: int) -> Iterator[Hit]:
         )
 
 
-RULE = Rule("unfit-front", Severity.ERROR, check, fixed=True)
+RULE = ResourceRule("unfit-front", Severity.ERROR, ("Subsystem",), check, fixed=True)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.manifest import Declaration
-from analyzer.rule import Case, Hit, Rule
+from analyzer.rule import File, FileRule, Hit
 from schemas.validation import Path, Problem
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for declaration in case.declarations():
+def check(file: File) -> Iterator[Hit]:
+    for declaration in file.declarations:
         for problem in declaration.problems:
             if problem.rule == "unknown-field":
                 yield _hit(declaration, problem)
@@ -43,4 +43,4 @@ def _parent(path: Path) -> str:
     return "".join(f".{step}" for step in path[:-1] if isinstance(step, str))
 
 
-RULE = Rule("unknown-field", Severity.ERROR, check, fixed=True)
+RULE = FileRule("unknown-field", Severity.ERROR, check, fixed=True)

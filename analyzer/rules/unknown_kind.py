@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.manifest import Declaration
-from analyzer.rule import Case, Hit, Rule
+from analyzer.rule import File, FileRule, Hit
 from schemas.kinds import our_kinds
 from schemas.resources import OUR_GROUP
 from schemas.validation import did_you_mean, quoted
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for declaration in case.declarations():
+def check(file: File) -> Iterator[Hit]:
+    for declaration in file.declarations:
         if declaration.kind is None and declaration.api_version:
             yield _ours(declaration) if declaration.ours else _foreign(declaration)
 
@@ -38,4 +38,4 @@ def _hit(declaration: Declaration, field: str, message: str, advice: str, severi
     )
 
 
-RULE = Rule("unknown-kind", Severity.WARNING, check)
+RULE = FileRule("unknown-kind", Severity.WARNING, check)

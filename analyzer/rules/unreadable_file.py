@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.finding import Location, Severity
-from analyzer.rule import Case, Hit, Rule
+from analyzer.rule import Case, CaseRule, Hit
 
 
 def check(case: Case) -> Iterator[Hit]:
@@ -12,4 +12,4 @@ def check(case: Case) -> Iterator[Hit]:
         yield Hit(Location(gap.path, 1, 1), f"not read: {gap.because}", help=advice)
 
 
-RULE = Rule("unreadable-file", Severity.ERROR, check, fixed=True)
+RULE = CaseRule("unreadable-file", Severity.ERROR, check, fixed=True)

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph, field_path
 from analyzer.manifest import Manifest
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.kinds import ITEM
 
 VISIBLE = ("spec", "namespaces", ITEM, "visibleTo", ITEM)
 HOSTS = ("spec", "hosts")
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for subsystem in case.graph.sound("Subsystem"):
-        if not subsystem.spec["hosts"]["any"]:
-            yield from _judge(case.graph, subsystem)
+def check(case: Case, subsystem: Manifest) -> Iterator[Hit]:
+    if not subsystem.spec["hosts"]["any"]:
+        yield from _judge(case.graph, subsystem)
 
 
 def _judge(graph: ResourceGraph, subsystem: Manifest) -> Iterator[Hit]:
@@ -32,4 +31,4 @@ def _hit(subsystem: Manifest, reference: Reference) -> Hit:
     return hit(subsystem, reference.path, message, f"add {name} to spec.hosts.refs, or take it from visibleTo")
 
 
-RULE = Rule("visible-to-stranger", Severity.WARNING, check)
+RULE = ResourceRule("visible-to-stranger", Severity.WARNING, ("Subsystem",), check)

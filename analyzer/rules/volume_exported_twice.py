@@ -4,23 +4,23 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.graph import Reference
-from analyzer.rule import Case, Hit, Rule, hit
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
 
 
-def check(case: Case) -> Iterator[Hit]:
-    for volume in case.graph.of_kind("Volume"):
-        exports = [r for r in case.graph.incoming.get(volume.key, ()) if r.source.kind == "Subsystem"]
-        for second in exports[1:]:
-            yield _hit(case, exports[0], second)
+def check(case: Case, volume: Manifest) -> Iterator[Hit]:
+    exports = [r for r in case.graph.incoming_to(volume.key) if r.source.kind == "Subsystem"]
+    for second in exports[1:]:
+        yield _hit(case, exports[0], second)
 
 
 def _hit(case: Case, first: Reference, second: Reference) -> Hit:
-    other = case.graph.manifests[first.source]
+    other = case.graph[first.source]
     note = (other.position_of(first.path), f"{other.key} has it")
     where = "twice in this subsystem" if first.source == second.source else f"in {other.key} as well"
     message = f"{second.target} is exported {where}; SPDK puts a volume into one namespace"
     advice = "let both groups of hosts use one subsystem"
-    return hit(case.graph.manifests[second.source], second.path, message, advice, note)
+    return hit(case.graph[second.source], second.path, message, advice, note)
 
 
-RULE = Rule("volume-exported-twice", Severity.ERROR, check)
+RULE = ResourceRule("volume-exported-twice", Severity.ERROR, ("Volume",), check, sound=False)

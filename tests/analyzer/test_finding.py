@@ -69,7 +69,7 @@ def test_what_holds_fast(lint: Lint) -> None:
     foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
     found = {finding.location.path: finding.fixed for finding in lint({"a.yaml": ours, "b.yaml": foreign}).findings}
     assert found == {"a.yaml": True, "b.yaml": False}
-    rule = Rule("a", Severity.ERROR, lambda _: (), fixed=True)
+    rule = Rule("a", Severity.ERROR, fixed=True)
     key = ResourceKey("API", "a", "b", "hub.traefik.io")
     assert rule._holds_fast(Hit(FINDING.location, "m"))
     assert not rule._holds_fast(Hit(FINDING.location, "m", key))

@@ -1,0 +1,66 @@
+"""Who is asked what: every rule about the files, resources and changes that are its concern."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from analyzer.graph import ResourceGraph
+from analyzer.hazards import pairs
+from analyzer.manifest import Manifest
+from analyzer.rule import AnyRule, Case, CaseRule, ChangeRule, File, FileRule, Hit, ResourceRule
+from analyzer.rules import RULES
+
+Found: TypeAlias = tuple[AnyRule, Hit]
+
+_CASE_RULES = tuple(rule for rule in RULES if isinstance(rule, CaseRule))
+_FILE_RULES = tuple(rule for rule in RULES if isinstance(rule, FileRule))
+_RESOURCE_RULES = tuple(rule for rule in RULES if isinstance(rule, ResourceRule))
+_CHANGE_RULES = tuple(rule for rule in RULES if isinstance(rule, ChangeRule))
+
+
+def ask_of_case(case: Case) -> Iterator[Found]:
+    for rule in _CASE_RULES:
+        for hit in rule.check(case):
+            yield rule, hit
+
+
+def ask_of_files(files: Iterable[File]) -> Iterator[Found]:
+    for file in files:
+        for rule in _FILE_RULES:
+            for hit in rule.check(file):
+                yield rule, hit
+
+
+def ask_of_resources(case: Case) -> Iterator[Found]:
+    for manifest in case.graph.manifests.values():
+        yield from ask_of_resource(case, manifest)
+
+
+def ask_of_resource(case: Case, manifest: Manifest) -> Iterator[Found]:
+    for rule in _rules_of(manifest.key.kind_name, sound=manifest.sound):
+        for hit in rule.check(case, manifest):
+            yield rule, hit
+
+
+def ask_of_changes(case: Case) -> Iterator[Found]:
+    for before, after in _changed(case.base, case.graph) if case.base else ():
+        for rule in _CHANGE_RULES:
+            for hit in rule.check(case, before, after):
+                yield rule, hit
+
+
+@functools.cache
+def _rules_of(kind: str, *, sound: bool) -> tuple[ResourceRule, ...]:
+    """The rules that a resource of this kind is any concern of."""
+    concerned = (rule for rule in _RESOURCE_RULES if not rule.kinds or kind in rule.kinds)
+    return tuple(rule for rule in concerned if sound or not rule.sound)
+
+
+def _changed(base: ResourceGraph, head: ResourceGraph) -> Iterator[tuple[Manifest | None, Manifest | None]]:
+    """The resources that differ from the base, at both revisions."""
+    for pair in pairs(base.resources, head.resources):
+        before, after = base.manifest_of(pair.before), head.manifest_of(pair.after)
+        if before is not after:
+            yield before, after

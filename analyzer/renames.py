@@ -1,0 +1,39 @@
+"""Who was called otherwise before, asked of a graph one resource at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.graph import ResourceGraph
+from analyzer.hazards import former_key
+from analyzer.indexes import Index
+from analyzer.manifest import Manifest
+from schemas.kinds import our_kinds
+from schemas.resources import ResourceKey
+
+
+def _claims(manifest: Manifest) -> Iterator[str]:
+    if former := former_key(manifest.resource):
+        yield former.text
+
+
+FORMER = Index("former-key", tuple(our_kinds()), _claims)
+
+
+def former_name(graph: ResourceGraph, key: ResourceKey) -> ResourceKey | None:
+    """The key that a resource had before, where that name is free: nobody bears it, and one resource lays claim to it.
+
+    Of several that lay claim to it the first has it.
+    """
+    manifest = graph.get(key)
+    former = former_key(manifest.resource) if manifest else None
+    if former is None or former.namespace != key.namespace or graph.get(former):
+        return None
+    first, *_ = graph.sharing(FORMER, former.text)
+    return former if first.key == key else None
+
+
+def later_name(graph: ResourceGraph, former: ResourceKey) -> ResourceKey | None:
+    """What a resource of this key is called now, where it was renamed."""
+    claims = (manifest.key for manifest in graph.sharing(FORMER, former.text))
+    return next((key for key in claims if former_name(graph, key) == former), None)
