@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from analyzer.access import storage
+from analyzer.access.questions import answers
 from analyzer.budget import budget_of
 from analyzer.impact import Impact, impact
 from analyzer.report import Report
@@ -14,7 +16,9 @@ from analyzer.verdict import judge
 
 def assess(base: Report, head: Report, usage: Usage | None = None) -> Impact:
     """Compare two revisions under the policy of the base. The head's report is one that was made against the base."""
-    found = impact(base.graph, head.graph, head.at_least(head.config.fail_on))
+    found = impact(base.graph, head.graph, head.blocking)
+    if not found.unreadable:
+        found = replace(found, access=answers(storage.changes(base.graph, head.graph)))
     if usage and not found.unreadable:
         found = replace(found, live=live(found, base.graph, head.graph, usage))
     return replace(found, verdict=judge(found, base.graph, budget_of(base.config.settings)))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
+from analyzer.access.questions import Answer
 from analyzer.admission import felt_through_selectors
 from analyzer.budget import Verdict
 from analyzer.finding import Finding, Location
@@ -51,6 +52,7 @@ class Impact:
     radius: Mapping[Hazard, Radius]
     unreadable: tuple[Unreadable, ...] = ()
     rejected: tuple[Finding, ...] = ()
+    access: tuple[Answer, ...] = ()  # who gains and loses what, by question
     live: Live | None = None  # what it means to who is connected, where somebody was asked
     verdict: Verdict | None = None  # whether it goes through, where there is a policy to ask
 
@@ -71,6 +73,7 @@ class Impact:
             "hazard": UNKNOWN if self.unreadable else self.hazard,
             "changes": [change.to_json() for change in self.changes],
             "radius": {hazard: radius.to_json() for hazard, radius in self.radius.items()},
+            "access": [answer.to_json() for answer in self.access],
             "live": _live_json(self.live),
             "verdict": self.verdict.to_json() if self.verdict else None,
             "unreadable": [place.to_json() for place in self.unreadable],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from analyzer.access.storage import listeners
 from analyzer.graph import ResourceGraph
 from analyzer.impact import Impact
 from analyzer.manifest import Manifest
@@ -72,18 +73,8 @@ def _anew(key: ResourceKey, changes: list[ResourceChange]) -> frozenset[str]:
 
 def _listeners(subsystem: Manifest, graph: ResourceGraph, *, usable: bool = True) -> frozenset[Path]:
     """Where a revision declares that a subsystem listens: where namespaces can be reached, or where none can."""
-    return frozenset(
-        Path(export["targetRef"], f"{portal['transport']}:{portal['address']}:{portal['port']}")
-        for export in subsystem.spec["exports"]
-        if _is_usable(subsystem.spec, export) is usable
-        for portal in _portals(graph, export["targetRef"])
-        if portal["name"] in export["portals"]
-    )
-
-
-def _portals(graph: ResourceGraph, target: str) -> Any:  # noqa: ANN401  # JSON
-    found = graph.manifests.get(ResourceKey("Target", "", target))
-    return found.spec["portals"] if found and found.sound else ()
+    ways = (way.partition("/") for way, _ in listeners(graph, subsystem, usable=usable))
+    return frozenset(Path(target, listener) for target, _, listener in ways)
 
 
 def _allowed(subsystem: Manifest, graph: ResourceGraph) -> frozenset[str] | None:
@@ -97,13 +88,6 @@ def _allowed(subsystem: Manifest, graph: ResourceGraph) -> frozenset[str] | None
         for host in graph.sound("Host")
         if host.key.name in hosts["refs"] or (selector and picks(selector, namespace, host.resource))
     )
-
-
-def _is_usable(spec: Any, export: Any) -> bool:  # noqa: ANN401  # JSON
-    """Whether ANA lets hosts reach any namespace over an export."""
-    own = {entry["group"]: entry["state"] for entry in export["anaGroups"]}
-    states = [own.get(n.get("anaGroup", n["nsid"]), export["anaState"]) for n in spec["namespaces"]]
-    return not spec["anaReporting"] or any(state != "inaccessible" for state in states or [export["anaState"]])
 
 
 def _seer(host: str, graph: ResourceGraph) -> str:

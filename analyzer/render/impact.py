@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
+from analyzer.access.questions import Answer
+from analyzer.access.rows import AccessChange
+from analyzer.access.storage import CONNECT
 from analyzer.budget import Reason, Verdict
 from analyzer.hazards import FieldChange, Hazard
 from analyzer.impact import Impact
@@ -12,9 +15,11 @@ from analyzer.radius import UNKNOWN, Radius, Reached, ResourceChange
 from analyzer.render.text import COLOURS, WIDTH, Style, plural
 from analyzer.usage import HostLoss, Live
 from schemas.quantity import format_bytes
-from schemas.resources import canonical
+from schemas.resources import ResourceKey, canonical
 
 SHOWN = 5  # dependents of one change
+ROWS = 10  # of one question
+NAMED = 4  # who fare alike
 VERDICTS = {
     "pass": ("pass", "safe"),
     "needs-approval": ("needs approval", "disruptive"),
@@ -32,7 +37,12 @@ def render(impact: Impact, *, colour: bool = False, width: int = WIDTH) -> str:
         return "\n".join(_unreadable(impact, style)) + "\n"
     title = f"From {impact.base[:12]} to {impact.head[:12]}"
     blocks = [_change(change, style) for change in impact.changes]
-    told = (chain(_verdict(impact.verdict, style), _rejection(impact, style)), *blocks, _totals(impact, style))
+    told = (
+        chain(_verdict(impact.verdict, style), _rejection(impact, style)),
+        *blocks,
+        *(_answer(answer, style) for answer in impact.access),
+        _totals(impact, style),
+    )
     return "\n\n".join([title, *filter(None, map("\n".join, told))]) + "\n"
 
 
@@ -104,6 +114,34 @@ def _value(value: object) -> str:
 def _dependent(dependent: Reached) -> str:
     named = zip(dependent.path, dependent.names, strict=True)
     return f"reaches {dependent.key} through {' < '.join(f'{step.target} ({name})' for step, name in named)}"
+
+
+def _answer(answer: Answer, style: Style) -> Iterator[str]:
+    """A question, and who it is that it concerns; those who fare alike are one line."""
+    alike: dict[tuple[ResourceKey, str], list[str]] = {}
+    for change in answer.rows:
+        alike.setdefault((change.row.resource, _terms(change)), []).append(str(change.row.principal))
+    yield f"{answer.title}:"
+    lines = [f"{_several(who)}: {resource}{terms}" for (resource, terms), who in alike.items()]
+    for line in lines[:ROWS]:
+        yield from style.bulleted(line)
+    if len(lines) > ROWS:
+        yield f"  - and {len(lines) - ROWS} more"
+
+
+def _terms(change: AccessChange) -> str:
+    """What differs, of a row that stays; else how it is, or was."""
+    grant = change.after or change.before
+    assert grant is not None  # noqa: S101  # a row that is on neither side differs from nothing
+    right = f" {grant.right}" if grant.right.startswith(CONNECT) else ""
+    if change.before and change.after:
+        return right + "".join(f", {name} {old or 'none'} -> {new or 'none'}" for name, old, new in change.terms)
+    return right + "".join(f", {name} {value}" for name, value in grant.terms)
+
+
+def _several(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _totals(impact: Impact, style: Style) -> Iterator[str]:
