@@ -20,6 +20,7 @@ import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # it is imported there for its loaders
 
 from analyzer.scalar import Scalar, resolve, resolve_tagged, short_tag
+from analyzer.secrecy import hidden_lines, masked
 from analyzer.snapshot import MAX_FILE_BYTES, Blob
 from schemas.resources import Json
 from schemas.validation import Path, did_you_mean, quoted
@@ -89,8 +90,15 @@ class Source:
         self.data = data
 
     def line(self, number: int) -> str:
+        """A line as it may be shown: of one that holds a secret, its key."""
         lines = self._lines
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        line = lines[number - 1] if 0 < number <= len(lines) else ""
+        return masked(line) if number in self._hidden else line
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The whole file with plain line breaks. Not to be shown: it may hold secrets."""
+        return "\n".join(self._lines)
 
     def place(self, number: int, path: Path, *, key: bool = False) -> Place:
         builder = self._with_positions
@@ -105,6 +113,10 @@ class Source:
     @functools.cached_property
     def _lines(self) -> list[str]:
         return _NEW_LINE.split(self.data.decode("utf-8-sig", "replace"))
+
+    @functools.cached_property
+    def _hidden(self) -> frozenset[int]:
+        return hidden_lines(self.text)
 
     @functools.cached_property
     def _with_positions(self) -> _Builder:

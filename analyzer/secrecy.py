@@ -1,0 +1,146 @@
+"""What is secret in a file, by its shape and by where it stands, so that it can be told of and is never shown.
+
+Nothing here needs the file to be sound: an excerpt of a broken Secret must not show its password either.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+HIDDEN = "••••••"
+
+# What it is → what it begins with, and its whole shape.
+_SHAPES: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
+    {
+        "a private key": (("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]+ )*?(?<!ENCRYPTED )PRIVATE KEY(?: BLOCK)?-----"),
+        "an age key": (("AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
+        "an NVMe authentication key": (("DHHC-1:",), r"DHHC-1:0[0-3]:[A-Za-z0-9+/]{40,}={0,2}:"),
+        "an NVMe TLS key": (("NVMeTLSkey-1:",), r"NVMeTLSkey-1:0[0-2]:[A-Za-z0-9+/]{40,}={0,2}:"),
+        "a GitHub token": (
+            ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})",
+        ),
+        "a GitLab token": (("glpat-",), r"\bglpat-[A-Za-z0-9_-]{20,}"),
+        "a Slack token": (("xoxb-", "xoxp-", "xoxa-"), r"\bxox[abp]-[0-9]{8,}-[0-9A-Za-z-]{20,}"),
+        "an AWS access key": (("AKIA", "ASIA"), r"\bA[KS]IA[A-Z2-7]{16}\b"),
+        "a Google API key": (("AIza",), r"\bAIza[0-9A-Za-z_-]{35}\b"),
+        "a Stripe key": (("sk_live_", "rk_live_"), r"\b[rs]k_live_[0-9A-Za-z]{24,}"),
+        "an npm token": (("npm_",), r"\bnpm_[A-Za-z0-9]{36}\b"),
+        "a Vault token": (("hvs.",), r"\bhvs\.[A-Za-z0-9_-]{24,}"),
+        "an API key of an AI provider": (
+            ("sk-ant-", "sk-proj-"),
+            r"\bsk-(?:ant|proj)-[A-Za-z0-9_-]{32,}",
+        ),
+        "a JSON Web Token": (("eyJ",), r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
+    }
+)
+_BEGINNINGS = tuple(beginning.encode() for beginnings, _ in _SHAPES.values() for beginning in beginnings)
+_COMPILED = {what: re.compile(shape) for what, (_, shape) in _SHAPES.items()}
+
+_PLACEHOLDER = re.compile(
+    r"""
+      ^\s*$ | ^<.*>$ | ^(.)\1*$ | \$\{ | \$\( | \{\{ | \{% | ^ENC\[ | ^(?:vault|ref\+\w+|op|awssm|gcpsm):
+    | change[-_ ]?me | replace[-_ ]?(?:me|this|with) | placeholder | example | dummy | redacted | your[-_ ] | \btodo\b
+    | insert[-_ ] | fixme | not[-_ ]?(?:a[-_ ])?real | \.\.\.
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_MENTION = re.compile(r"change[-_ ]?me|placeholder|example|dummy|redacted|fixme|\.\.\.", re.IGNORECASE)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Shape:
+    """A piece of text that can hardly be anything but a secret, and where it begins."""
+
+    start: int
+    what: str
+    text: str
+
+
+def may_have_shapes(data: bytes) -> bool:
+    """Whether it is worth looking for them."""
+    return any(beginning in data for beginning in _BEGINNINGS)
+
+
+def shapes_in(text: str) -> Iterator[Shape]:
+    """Keys and tokens that give themselves away, placeholders left out."""
+    for what, (beginnings, _) in _SHAPES.items():
+        if any(beginning in text for beginning in beginnings):
+            found = (match for match in _COMPILED[what].finditer(text) if not _MENTION.search(match[0]))
+            yield from (Shape(match.start(), what, match[0]) for match in found)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a value stands for a secret that is put in later, or is encrypted."""
+    return _PLACEHOLDER.search(text.strip()) is not None
+
+
+def decoded(value: str) -> str:
+    """The text in base64, or the value itself where it is none."""
+    try:
+        return base64.b64decode("".join(value.split()), validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return value
+
+
+# --- lines that are not shown
+
+_SECRETIVE = re.compile(
+    r"^\s*(?:-\s+)?[\"']?kind[\"']?\s*:\s*[\"']?(Secret|ManagedApplication|AccessControlPolicy)\b",
+    re.MULTILINE,
+)
+_GENERATOR = re.compile(r"^\s*secretGenerator\s*:", re.MULTILINE)
+_BLOCK = re.compile(
+    r"^(?P<indent>\s*(?:-\s+)?)[\"']?(?:data|stringData|apiKeys|signingSecret|literals)[\"']?\s*:(?P<rest>.*)$"
+)
+_KEPT = re.compile(r"^(?P<kept>\s*(?:-\s+)?(?:[\"']?[\w./-]+[\"']?\s*:(?:\s|$))?)")
+_DIVIDER = re.compile(r"^---(?:\s|$)", re.MULTILINE)
+
+
+def hidden_lines(text: str) -> frozenset[int]:
+    """The numbers (from 1) of lines that hold something secret, or may hold it."""
+    found = {number for shape in shapes_in(text) for number in _lines_of(text, shape)}
+    start = 0
+    for end in (*(divider.start() for divider in _DIVIDER.finditer(text)), len(text)):
+        document = text[start:end]
+        if _SECRETIVE.search(document) or _GENERATOR.search(document):
+            before = text.count("\n", 0, start)
+            found |= {before + number for number in _secret_blocks(document)}
+        start = end
+    return frozenset(found)
+
+
+def masked(line: str) -> str:
+    """A line without what it says: its key stays."""
+    kept = _KEPT.match(line)
+    return f"{kept['kept'].rstrip() if kept else ''} {HIDDEN}" if line.strip() else line
+
+
+def _lines_of(text: str, shape: Shape) -> range:
+    first = text.count("\n", 0, shape.start) + 1
+    end = text.find("-----END", shape.start) if shape.text.startswith("-----BEGIN") else -1
+    return range(first, (text.count("\n", 0, end) if end >= 0 else first - 1 + shape.text.count("\n")) + 2)
+
+
+def _secret_blocks(document: str) -> Iterator[int]:
+    inside = -1  # how far the block is indented that is secret
+    for number, line in enumerate(document.split("\n"), 1):
+        width = len(line) - len(line.lstrip())
+        if (
+            inside >= 0
+            and line.strip()
+            and width <= inside
+            and not (width == inside and line.lstrip().startswith("- "))
+        ):
+            inside = -1
+        if inside >= 0:
+            yield number
+        elif block := _BLOCK.match(line):
+            inside = len(block["indent"])
+            if block["rest"].strip():
+                yield number
