@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from pygit2.enums import FileMode, ObjectType
 from analyzer.snapshot import MAX_FILES, MAX_FOLDERS, Blob, Collector, Snapshot, SnapshotError, is_hidden
 
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
+_SCRATCH_FIRST = 100  # priority of where new objects go; those of the repository have less
+_SHOWN = 5  # paths that a message names
+REVERT = "revert of "  # the revision of a snapshot that no commit has
 _CHERRY_PICKED = "(cherry picked from commit "
 
 
@@ -25,7 +29,7 @@ def read_snapshot(repository: Path, rev: str, root: str = "") -> Snapshot:
     repo, commit = _commit(repository, rev)
     found = Collector()
     with _explained(f"{repository}: reading {rev}"):
-        entry = _entry(commit, root)
+        entry = _entry(commit.tree, root)
         if isinstance(entry, pygit2.Tree):
             _collect(repo, entry, found)
         elif isinstance(entry, pygit2.Blob):
@@ -61,6 +65,50 @@ def departure(repository: Path, base: str, head: str) -> str:
     """The commit to compare `head` with: where it left `base`; for a step back, to an older commit, `base` itself."""
     shared = merge_base(repository, base, head)
     return shared if shared and shared != resolve(repository, head) else resolve(repository, base)
+
+
+def read_reverted(repository: Path, revs: str, onto: str = "HEAD", root: str = "") -> Snapshot:
+    """The manifests as they would be after `git revert` of one commit, or of all after the first of a range.
+
+    What Git makes for that lands in a folder of its own and goes with it: the repository is not touched.
+    """
+    repo, ours = _commit(repository, onto)
+    first, last = _span(repository, revs, onto)
+    for earlier, later in ((last, ours), *(((first, last),) if first else ())):
+        if earlier.id != later.id and not repo.descendant_of(later.id, earlier.id):
+            whose = f"the history of {str(later.id)[:12]}"
+            raise GitError(f"{repository}: {str(earlier.id)[:12]} is not in {whose}: there is nothing to revert")
+    found = Collector()
+    with tempfile.TemporaryDirectory() as scratch, _explained(f"{repository}: reverting {revs} on {onto}"):
+        repo.odb.add_backend(pygit2.OdbBackendLoose(scratch, -1, False), _SCRATCH_FIRST)  # noqa: FBT003  # no fsync
+        before = repo[first.id if first else repo.TreeBuilder().write()].peel(pygit2.Tree)
+        merged = repo.merge_trees(last.tree, ours.tree, before)
+        _refuse_conflicts(merged, revs, onto)
+        entry = _entry(repo[merged.write_tree(repo)].peel(pygit2.Tree), root)
+        if isinstance(entry, pygit2.Tree):
+            _collect(repo, entry, found)
+        elif isinstance(entry, pygit2.Blob):
+            _read(repo, entry, root.rpartition("/")[2], found)
+        elif _entry(ours.tree, root) is None:
+            raise GitError(f"{repository}: {onto} has no folder {root}")
+    return found.snapshot(f"{REVERT}{last.id}", root)
+
+
+def _span(repository: Path, revs: str, onto: str) -> tuple[pygit2.Commit | None, pygit2.Commit]:
+    """The commit that is gone back to, None for nothing at all, and the last one that is undone."""
+    older, dots, newer = revs.partition("..")
+    _, last = _commit(repository, (newer.removeprefix(".") or onto) if dots else older)
+    return (_commit(repository, older)[1] if dots else next(iter(last.parents), None)), last
+
+
+def _refuse_conflicts(merged: pygit2.Index, revs: str, onto: str) -> None:
+    conflicts = merged.conflicts
+    if conflicts is None:
+        return
+    paths = sorted({side.path for sides in conflicts for side in sides if side})
+    shown = ", ".join(paths[:_SHOWN]) + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
+    later = "git revert would stop there, too; revert what came later as well (OLDER..NEWER), or change it by hand"
+    raise GitError(f"reverting {revs} on {onto} conflicts with later changes in {shown}; {later}")
 
 
 def trailers(repository: Path, rev: str) -> tuple[tuple[str, str], ...]:
@@ -120,9 +168,9 @@ def _explained(doing: str) -> Iterator[None]:
         raise GitError(f"{doing}: {str(error).strip(chr(39)) or type(error).__name__}") from error
 
 
-def _entry(commit: pygit2.Commit, root: str) -> pygit2.Object | None:
+def _entry(tree: pygit2.Tree, root: str) -> pygit2.Object | None:
     try:
-        return commit.tree[root] if root else commit.tree
+        return tree[root] if root else tree
     except KeyError:
         return None
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 from schemas.annotations import RENAMED_FROM
 from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Transition, item_name, kinds
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
-from schemas.resources import Json, Resource, ResourceKey
+from schemas.resources import OUR_GROUP, Json, Resource, ResourceKey
 from schemas.validation import Path
 
 Hazard: TypeAlias = Literal["safe", "refused", "disruptive", "data-loss"]
@@ -100,6 +100,8 @@ def former_key(resource: Resource) -> ResourceKey | None:
     """The key that a resource had before it was renamed, as its annotation says: `team-a/db`, or just `db`."""
     namespace, slash, name = resource.annotations.get(RENAMED_FROM, "").rpartition("/")
     key = resource.key
+    if key.group != OUR_GROUP:  # nobody else knows the annotation: to them it is another resource
+        return None
     return ResourceKey(key.kind, namespace if slash else key.namespace, name, key.group) if name else None
 
 
@@ -109,8 +111,10 @@ def removal_ref(removal: Resource) -> ResourceKey:
     return ResourceKey(ref["kind"], removal.key.namespace, ref["name"], removal.key.group)
 
 
-def changes(before: Resource | None, after: Resource | None) -> tuple[FieldChange, ...]:
-    """Everything that differs, in order of the schema. Both must be as their schema says."""
+def changes(before: Resource | None, after: Resource | None, *, raw: bool = False) -> tuple[FieldChange, ...]:
+    """Everything that differs, in order of the schema. Both must be as their schema says, unless `raw`: then it is only
+    told that they differ.
+    """
     match before, after:
         case None, None:
             return ()
@@ -119,7 +123,7 @@ def changes(before: Resource | None, after: Resource | None) -> tuple[FieldChang
         case Resource(), None:
             return (_deletion(before),)
         case Resource(), Resource():
-            return (*_metadata_changes(before, after), *_spec_changes(before, after))
+            return (*_metadata_changes(before, after), *_spec_changes(before, after, raw=raw))
     return ()
 
 
@@ -165,11 +169,12 @@ def _plain(path: tuple[str, ...], before: Json, after: Json, reason: str) -> Fie
     return FieldChange(path, ".".join(path), direction, before, after, "in-place", "safe", reason, alone=True)
 
 
-def _spec_changes(before: Resource, after: Resource) -> Iterator[FieldChange]:
+def _spec_changes(before: Resource, after: Resource, *, raw: bool) -> Iterator[FieldChange]:
     kind = kind_of(after)
-    if kind is None or kind_of(before) is None:
+    if kind is None or kind_of(before) is None or raw:
         if before.spec != after.spec:
-            yield _plain(("spec",), dict(before.spec), dict(after.spec), "this kind is not applied")
+            reason = "it is not as its schema says" if raw else "this kind is not applied"
+            yield _plain(("spec",), dict(before.spec), dict(after.spec), reason)
         return
     root = _Spot(kind, kind.body, kind.body, ".".join(kind.body))
     yield from _compare(root, kind.with_defaults(before.spec), kind.with_defaults(after.spec))

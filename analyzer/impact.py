@@ -16,10 +16,11 @@ from analyzer.budget import Verdict
 from analyzer.finding import Finding, Location
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs, removal_ref, worst
+from analyzer.moved import perhaps_renamed
 from analyzer.radius import UNKNOWN, Action, Radius, ResourceChange, radius_of, reach
 from analyzer.usage import Live
 from analyzer.volumes import resolved
-from schemas.resources import Json, ResourceKey
+from schemas.resources import OUR_GROUP, Json, ResourceKey
 
 Side: TypeAlias = Literal["base", "head"]
 
@@ -94,35 +95,48 @@ def _live_json(live: Live | None) -> dict[str, Json]:
 
 def impact(base: ResourceGraph, head: ResourceGraph, rejected: tuple[Finding, ...] = ()) -> Impact:
     """Compare two revisions. `rejected`: the findings for which the head would not be accepted."""
-    unreadable = (*_unreadable("base", base), *_unreadable("head", head))
+    unreadable = tuple(_unreadable(base, head))
     if unreadable:
         return Impact(base.revision, head.revision, (), {}, unreadable, rejected)
     differing = (pair for pair in pairs(base.resources, head.resources) if pair.before != pair.after)
-    found = [change for pair in differing if (change := _change(pair, base, head)).fields]
+    found = perhaps_renamed([change for pair in differing if (change := _change(pair, base, head)).fields])
     ordered = tuple(sorted(found, key=lambda change: (-HAZARDS.index(change.hazard), change.key)))
     radius = {hazard: radius_of(ordered, hazard, base, head) for hazard in TOUCHING}
     return Impact(base.revision, head.revision, ordered, radius, (), rejected)
 
 
-def _unreadable(side: Side, graph: ResourceGraph) -> Iterator[Unreadable]:
-    for location, because in graph.unread:
-        yield Unreadable(side, location, because)
-    for manifest in (*graph.manifests.values(), *graph.duplicates):
-        if manifest.kind and not manifest.sound:
-            yield Unreadable(side, manifest.location, manifest.because)
-    for manifest in graph.duplicates:
-        yield Unreadable(side, manifest.location, f"{manifest.key} is declared twice")
+def _unreadable(base: ResourceGraph, head: ResourceGraph) -> Iterator[Unreadable]:
+    sides: tuple[tuple[Side, ResourceGraph, ResourceGraph], ...] = (("base", base, head), ("head", head, base))
+    for side, graph, other in sides:
+        yield from (Unreadable(side, location, because) for location, because in graph.unread)
+        ours = (m for m in (*graph.manifests.values(), *graph.duplicates) if m.key.group == OUR_GROUP)
+        yield from (Unreadable(side, m.location, m.because) for m in ours if m.kind and not m.sound)
+        yield from (
+            Unreadable(side, manifest.location, f"{manifest.key} is declared twice")
+            for manifest in graph.duplicates
+            if manifest.key.group == OUR_GROUP or not _stays(manifest.key, graph, other)
+        )
+
+
+def _stays(key: ResourceKey, graph: ResourceGraph, other: ResourceGraph) -> bool:
+    """Whether a resource that is declared more than once is declared just so in the other revision, too."""
+    here, there = ([m and m.resource for m in (g.get(key), *g.duplicates_of(key))] for g in (graph, other))
+    return here == there
 
 
 def _change(pair: Pair, base: ResourceGraph, head: ResourceGraph) -> ResourceChange:
     before = resolved(base, pair.before) if pair.before and not pair.after else pair.before
-    fields = felt_through_selectors(pair, base, head, changes(before, pair.after))
+    raw = any(manifest and not manifest.sound for manifest in (base.manifest_of(before), head.manifest_of(pair.after)))
+    fields = felt_through_selectors(pair, base, head, changes(before, pair.after, raw=raw))
     graph = head if pair.after else base
     location = replace(
         graph.manifests[pair.key].position_of(("metadata", "name")), revision="" if pair.after else base.revision
     )
     action: Action = "delete" if pair.after is None else "update" if pair.before else "create"
-    return ResourceChange(action, pair.key, location, fields, reach(pair, base, head, fields), _destroyed(pair, fields))
+    former = pair.before.key if pair.before and pair.before.key != pair.key else None
+    return ResourceChange(
+        action, pair.key, location, fields, reach(pair, base, head, fields), _destroyed(pair, fields), former
+    )
 
 
 def _destroyed(pair: Pair, fields: Sequence[FieldChange]) -> ResourceKey | None:

@@ -49,6 +49,7 @@ class ResourceChange:
     dependents: tuple[Reached, ...]
     destroys: ResourceKey | None = None  # whose bytes it destroys
     former: ResourceKey | None = None  # what it was called before
+    perhaps: ResourceKey | None = None  # what goes, or comes, and says the same: it may have been renamed
 
     @property
     def hazard(self) -> Hazard:
@@ -64,6 +65,7 @@ class ResourceChange:
             "dependents": [dependent.to_json() for dependent in self.dependents],
             "destroys": self.destroys.to_json() if self.destroys else None,
             "formerly": self.former.to_json() if self.former else None,
+            "perhapsRenamed": self.perhaps.to_json() if self.perhaps else None,
         }
 
 

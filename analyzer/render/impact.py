@@ -15,7 +15,7 @@ from analyzer.radius import UNKNOWN, Radius, Reached, ResourceChange
 from analyzer.render.text import COLOURS, WIDTH, Style, plural
 from analyzer.usage import HostLoss, Live
 from schemas.quantity import format_bytes
-from schemas.resources import ResourceKey, canonical
+from schemas.resources import OUR_GROUP, ResourceKey, canonical
 
 SHOWN = 5  # dependents of one change
 ROWS = 10  # of one question
@@ -35,7 +35,7 @@ def render(impact: Impact, *, colour: bool = False, width: int = WIDTH) -> str:
     style = Style(colour, width)
     if impact.unreadable:
         return "\n".join(_unreadable(impact, style)) + "\n"
-    title = f"From {impact.base[:12]} to {impact.head[:12]}"
+    title = f"From {impact.base[:12]} to {_named(impact.head)}"
     blocks = [_change(change, style) for change in impact.changes]
     told = (
         chain(_verdict(impact.verdict, style), _rejection(impact, style)),
@@ -44,6 +44,12 @@ def render(impact: Impact, *, colour: bool = False, width: int = WIDTH) -> str:
         _totals(impact, style),
     )
     return "\n\n".join([title, *filter(None, map("\n".join, told))]) + "\n"
+
+
+def _named(revision: str) -> str:
+    """A commit in short; what no commit has, as it is called."""
+    words, space, commit = revision.rpartition(" ")
+    return f"the {words}{space}{commit[:12]}" if space else revision[:12]
 
 
 def _verdict(verdict: Verdict | None, style: Style) -> Iterator[str]:
@@ -92,10 +98,19 @@ def _change(change: ResourceChange, style: Style) -> Iterator[str]:
         yield from style.bulleted(_field(field))
     if change.destroys:
         yield from style.bulleted(f"destroys {change.destroys}")
+    if change.perhaps:
+        yield from style.bulleted(_perhaps(change, change.perhaps))
     for dependent in change.dependents[:SHOWN]:
         yield from style.bulleted(_dependent(dependent))
     if len(change.dependents) > SHOWN:
         yield f"  - reaches {len(change.dependents) - SHOWN} more"
+
+
+def _perhaps(change: ResourceChange, other: ResourceKey) -> str:
+    """A guess, and for our own kinds how to make it a fact."""
+    guess = f"perhaps renamed {'to' if change.action == 'delete' else 'from'} {other}, which says the same"
+    ours = change.key.group == OUR_GROUP and change.key.namespace == other.namespace and change.action == "create"
+    return f"{guess}; holdfast.dev/renamed-from would keep its identity" if ours else guess
 
 
 def _field(field: FieldChange) -> str:

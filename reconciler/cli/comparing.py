@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,25 @@ def reports(repository: Path, revisions: Range, path: str, as_of: date | None = 
     after = read_snapshot(repository, revisions.head, path)
     judged = analyze(before, as_of=day)
     return judged, analyze(after, as_of=day, base=judged)
+
+
+def reverted(repository: Path, revs: str, path: str) -> tuple[Report, Report]:
+    """The report of HEAD, and that of what it would be with these commits reverted. Raises SnapshotError."""
+    from analyzer.analyze import analyze  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.git import read_reverted, read_snapshot  # noqa: PLC0415  # see above
+    from reconciler.clock import today  # noqa: PLC0415  # see above
+
+    before = analyze(read_snapshot(repository, "HEAD", path), as_of=today())
+    return before, analyze(read_reverted(repository, revs, root=path), as_of=today(), base=before)
+
+
+def asked(words: Sequence[str]) -> tuple[Range | None, str]:
+    """The range and the folder that words name."""
+    ranges = [word for word in words if ".." in word and not word.startswith((".", "/"))]
+    paths = [word for word in words if word not in ranges]
+    if len(ranges) > 1 or len(paths) > 1:
+        raise UsageError("name one range BASE..HEAD and one folder at most")
+    return range_of(ranges[0]) if ranges else None, (paths or [""])[0]
 
 
 def usage_at(place: str) -> Usage:

@@ -202,3 +202,68 @@ def test_find_repository(tmp_path: Path) -> None:
     (tmp_path / "repo/a/b").mkdir(parents=True)
     assert git.find_repository(tmp_path / "repo/a/b") == (tmp_path / "repo", "a/b")
     assert git.find_repository(tmp_path / "repo") == (tmp_path / "repo", "")
+
+
+LINES = b"a: 1\n" + b"\n" * 20 + b"b: 1\n"
+
+
+def _objects(path: Path) -> list[str]:
+    return sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+
+
+def _read(path: Path, revs: str) -> dict[str, bytes]:
+    return {name: blob.data for name, blob in git.read_reverted(path, revs, "main").blobs.items()}
+
+
+def test_a_reverted_commit(path: Path, commit: Commit) -> None:
+    """What later commits did beside it stays, also in the same file; a file that it brought goes."""
+    first = commit({"x.yaml": LINES})
+    second = commit({"x.yaml": LINES.replace(b"a: 1", b"a: 2"), "new.yaml": b"n: 1\n"})
+    third = commit({"x.yaml": LINES.replace(b": 1", b": 2"), "new.yaml": b"n: 1\n", "y.yaml": b"y: 1\n"})
+    before = _objects(path)
+
+    assert _read(path, second) == {"x.yaml": LINES.replace(b"b: 1", b"b: 2"), "y.yaml": b"y: 1\n"}
+    assert _read(path, third) == {"x.yaml": LINES.replace(b"a: 1", b"a: 2"), "new.yaml": b"n: 1\n"}
+    assert _read(path, f"{first}..{third}") == _read(path, f"{first}..") == {"x.yaml": LINES}
+    assert _read(path, f"{third}..{third}") == {
+        name: b.data for name, b in git.read_snapshot(path, third).blobs.items()
+    }
+    assert git.read_reverted(path, second, "main").revision == f"revert of {second}"
+    assert _objects(path) == before
+
+
+def test_a_reverted_beginning(path: Path, commit: Commit) -> None:
+    """The first commit of all has nothing before it: without it there is nothing."""
+    first = commit({"x.yaml": b"x: 1\n"})
+    assert _read(path, first) == {}
+
+
+def test_a_reverted_merge(path: Path, commit: Commit) -> None:
+    """A merge goes back to the branch that it was made on, as `git revert -m 1` does."""
+    first = commit({"x.yaml": b"x: 1\n"})
+    side = commit({"x.yaml": b"x: 1\n", "y.yaml": b"y: 1\n"}, parents=[first])
+    merge = commit({"x.yaml": b"x: 1\n", "y.yaml": b"y: 1\n"}, parents=[first, side])
+    assert [*git.read_reverted(path, merge, onto=merge).blobs] == ["x.yaml"]
+
+
+def test_a_revert_that_conflicts(path: Path, commit: Commit) -> None:
+    """What a later commit changed again is named: Git would stop there, and so does this."""
+    commit({"x.yaml": b"a: 1\n"})
+    second = commit({"x.yaml": b"a: 2\n"})
+    commit({"x.yaml": b"a: 3\n"})
+    with pytest.raises(GitError, match=r"conflicts with later changes in x\.yaml"):
+        git.read_reverted(path, second, "main")
+
+
+def test_what_cannot_be_reverted(path: Path, commit: Commit) -> None:
+    """A commit that HEAD does not build on, or a range the wrong way round, has nothing to revert."""
+    first = commit({"x.yaml": b"a: 1\n"})
+    second = commit({"x.yaml": b"a: 2\n"})
+    beside = commit({"x.yaml": b"a: 3\n"}, parents=[first])
+    for revs in (beside, f"{second}..{first}", f"{beside}..{second}"):
+        with pytest.raises(GitError, match="there is nothing to revert"):
+            git.read_reverted(path, revs, "main")
+    with pytest.raises(GitError, match="no commit 'nope'"):
+        git.read_reverted(path, "nope", "main")
+    with pytest.raises(GitError, match="main has no folder sub"):
+        git.read_reverted(path, second, "main", "sub")

@@ -281,3 +281,47 @@ def test_a_host_that_is_named_as_well_loses_nothing(lint: Lint, house: House) ->
     both = "hosts: {refs: [web-1], selector: {matchLabels: {uses: db}}}"
     found = compare(lint, labelled(house, pick=both), labelled(house, label="web", pick=both))
     assert (found.hazard, found.changes[0].dependents) == ("safe", ())
+
+
+def test_perhaps_renamed(lint: Lint, house: House) -> None:
+    """What comes and says the same as what goes is told of it, and the deletion stays one."""
+    head = house | {"pool.yaml": house["pool.yaml"].replace("name: fast", "name: quick")}
+    found = compare(lint, house, head)
+    assert told(found) == ["safe: delete StoragePool fast", "safe: create StoragePool quick"]
+    assert [str(change.perhaps) for change in found.changes] == ["StoragePool quick", "StoragePool fast"]
+    twice = head | {"pool2.yaml": house["pool.yaml"].replace("name: fast", "name: again")}
+    assert {change.perhaps for change in compare(lint, house, twice).changes} == {None}
+
+
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b%s}\ndata: {k: v}\n"
+
+
+def test_a_rename_that_others_do_not_know(lint: Lint, house: House) -> None:
+    """The annotation is ours: for another tool's kind a new name is a deletion and a creation, perhaps a rename."""
+    note = ", annotations: {holdfast.dev/renamed-from: b/a}"
+    head = house | {"f.yaml": (CONFIG % note).replace("name: a", "name: z")}
+    found = compare(lint, house | {"f.yaml": CONFIG % ""}, head)
+    assert [(change.action, str(change.perhaps)) for change in found.changes] == [
+        ("delete", "ConfigMap b/z"),
+        ("create", "ConfigMap b/a"),
+    ]
+
+
+def test_what_was_renamed_says_from_what(lint: Lint, house: House) -> None:
+    """A rename that is declared names what it was called before."""
+    renamed = house["host.yaml"].replace(
+        "{name: web-1}", "{name: web, annotations: {holdfast.dev/renamed-from: web-1}}"
+    )
+    [change] = compare(lint, house, house | {"host.yaml": renamed}).changes
+    assert str(change.former) == "Host web-1"
+
+
+def test_a_broken_manifest_of_others_hides_nothing(lint: Lint, house: House) -> None:
+    """What another tool's manifest does wrong is compared as it is written, and the rest as ever."""
+    wrong = "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: b}\nspec: {ports: [{port: %s}]}\n"
+    head = house | {"f.yaml": wrong % "nope", "target.yaml": house["target.yaml"].replace("4420", "4421")}
+    found = compare(lint, house | {"f.yaml": wrong % "80"}, head)
+    assert told(found) == ["disruptive: update Target node-1", "safe: update Service b/a"]
+    twice = house | {"f.yaml": wrong % "80", "g.yaml": wrong % "81"}
+    assert compare(lint, twice, head | {"f.yaml": wrong % "80", "g.yaml": wrong % "81"}).unreadable == ()
+    assert compare(lint, twice, head | {"f.yaml": wrong % "80"}).unreadable

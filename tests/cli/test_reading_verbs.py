@@ -176,6 +176,21 @@ def test_impact(holdfast: Holdfast, commits: Callable[..., str]) -> None:
     assert holdfast("impact", "HEAD..HEAD")[1].endswith("\n\nNothing changes.\n")
 
 
+def test_impact_of_a_revert(holdfast: Holdfast, commits: Callable[..., str]) -> None:
+    """A revert is a change like any other: what it destroys is told, and a base can be named by itself."""
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL})
+    made = commits({"house.yaml": HOUSE, "pool.yaml": POOL, "db.yaml": VOLUME})
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL, "db.yaml": VOLUME, "z.yaml": VOLUME.replace("db", "z")})
+    code, out, _ = holdfast("impact", "--revert", made)
+    assert (code, f"to the revert of {made[:12]}" in out) == (4, True)
+    assert "data-loss: delete Volume team-a/db" in out.splitlines()
+    assert "Volume team-a/z" not in out
+    both = holdfast("impact", "--revert", "HEAD~2..HEAD", "-o", "json")[1]
+    assert [change["resource"]["name"] for change in json.loads(both)["changes"]] == ["db", "z"]
+    assert holdfast("impact", "--base", "HEAD~1") == holdfast("impact", "HEAD~1...HEAD")
+    assert holdfast("impact", "--base", "HEAD~1", "--detailed-exitcode")[0] == 10
+
+
 def test_impact_of_a_head_that_is_rejected(holdfast: Holdfast, commits: Callable[..., str]) -> None:
     """What the gate would refuse is said first, rules about the change itself included."""
     commits({"house.yaml": HOUSE, "pool.yaml": POOL, "db.yaml": VOLUME})
@@ -216,6 +231,9 @@ MISTAKES = [
     (["lint", "--as-of", "soon"], 2, "'soon' is not a date"),
     (["lint", "--fail-on", "never"], 2, "invalid choice: 'never'"),
     (["impact", "main"], 2, "'main' is not a range; write BASE..HEAD"),
+    (["impact"], 2, "say what to compare"),
+    (["impact", "a..b", "--revert", "c"], 2, "one of them"),
+    (["impact", "--revert", "c"], 3, ". is no Git repository, nor inside one"),
     (["impact", "a..b"], 3, ". is no Git repository, nor inside one"),
     (["explain", "Volum"], 2, 'did you mean "Volume"?'),
     (["explain", "Volume.sise"], 2, 'did you mean "size"?'),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.comparing import LIVE, Range, range_of, reports, usage_at
+from reconciler.cli.comparing import LIVE, Range, asked, reports, usage_at
 from reconciler.cli.exits import Exit, UsageError, worst
 from reconciler.cli.options import day
 from reconciler.cli.reading import reading
@@ -62,14 +62,10 @@ def exit_code(found: Check, *, detailed: bool = False) -> Exit:
 
 def _asked(arguments: argparse.Namespace) -> tuple[Range, str]:
     """The revisions and the folder that the words name."""
-    ranges = [word for word in arguments.words if ".." in word and not word.startswith((".", "/"))]
-    paths = [word for word in arguments.words if word not in ranges]
-    if len(ranges) > 1 or len(paths) > 1:
-        raise UsageError("name one range BASE..HEAD and one folder at most")
-    if ranges and arguments.base:
-        raise UsageError(f"{ranges[0]} names a base already; leave out --base")
-    revisions = range_of(ranges[0]) if ranges else Range(arguments.base or _usual_base(arguments.repo))
-    return revisions, (paths or [""])[0]
+    revisions, path = asked(arguments.words)
+    if revisions and arguments.base:
+        raise UsageError(f"{revisions.base}..{revisions.head} names a base already; leave out --base")
+    return revisions or Range(arguments.base or _usual_base(arguments.repo)), path
 
 
 def _usual_base(repository: Path) -> str:

@@ -6,20 +6,23 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.comparing import LIVE, range_of, reports, usage_at
-from reconciler.cli.exits import Exit
+from reconciler.cli.comparing import LIVE, Range, asked, reports, reverted, usage_at
+from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import add_output
 from reconciler.cli.reading import reading
 from reconciler.cli.screen import show, use_colour
 
 if TYPE_CHECKING:
     from analyzer.impact import Impact
+    from analyzer.report import Report
 
 HELP = "say what a change does, worst first, and whom it reaches"
 EXAMPLES = """\
 examples:
   holdfast impact main..HEAD                 this branch since it left main
   holdfast impact HEAD..HEAD~1               going back by one commit
+  holdfast impact --revert v2                what reverting a commit would do
+  holdfast impact --revert v1..v2            the same of all since v1
   holdfast impact v1..v2 --repo storage.git  two tags of another repository
   holdfast impact main..HEAD --live usage.json
 
@@ -29,8 +32,9 @@ something (with --detailed-exitcode)"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("range", metavar="BASE..HEAD", help="the two revisions")
-    parser.add_argument("path", nargs="?", metavar="PATH", default="", help="folder inside the repository")
+    parser.add_argument("words", nargs="*", metavar="BASE..HEAD PATH", help="two revisions, and a folder inside them")
+    parser.add_argument("--base", metavar="REV", help="compare HEAD with where it left REV, as REV..HEAD does")
+    parser.add_argument("--revert", metavar="SHA", help="what it would do to revert a commit, or OLDER..NEWER, on HEAD")
     parser.add_argument("--repo", type=Path, default=Path(), metavar="REPO", help="the Git repository (default here)")
     parser.add_argument("--live", metavar="FILE|URL", help=LIVE)
     add_output(parser)
@@ -40,15 +44,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     from analyzer.assess import assess  # noqa: PLC0415  # a verb's imports happen inside it
 
-    revisions = range_of(arguments.range)
     with reading():
-        before, after = reports(arguments.repo, revisions, arguments.path)
+        before, after = _reports(arguments)
     usage = usage_at(arguments.live) if arguments.live else None
     found = assess(before, after, usage)
     show(_rendered(found, arguments.output))
     if before.policy_is_broken or after.policy_is_broken:
         return Exit.USAGE
     return _exit(found, detailed=arguments.detailed_exitcode)
+
+
+def _reports(arguments: argparse.Namespace) -> tuple[Report, Report]:
+    revisions, path = asked(arguments.words)
+    if path and not (revisions or arguments.base or arguments.revert):
+        raise UsageError(f"{path!r} is not a range; write BASE..HEAD, such as main..HEAD")
+    if sum(map(bool, (revisions, arguments.base, arguments.revert))) != 1:
+        raise UsageError("say what to compare: BASE..HEAD such as main..HEAD, --base REV, or --revert SHA; one of them")
+    if arguments.revert:
+        return reverted(arguments.repo, arguments.revert, path)
+    return reports(arguments.repo, revisions or Range(arguments.base), path)
 
 
 def _exit(found: Impact, *, detailed: bool) -> Exit:
