@@ -6,10 +6,11 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType
+from pygit2.enums import FileMode, ObjectType, SortMode
 
 from analyzer.snapshot import MAX_FILES, MAX_FOLDERS, Blob, Collector, Snapshot, SnapshotError, is_hidden
 
@@ -20,8 +21,22 @@ REVERT = "revert of "  # the revision of a snapshot that no commit has
 _CHERRY_PICKED = "(cherry picked from commit "
 
 
+MAX_COMMITS = 2_000  # that are judged one by one
+
+
 class GitError(SnapshotError):
     """Git could not answer: says what was asked, where, and why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitObject:
+    """A commit as it is stored. `signed` is what the signature was made over: everything but the signature itself."""
+
+    id: str
+    parents: tuple[str, ...]
+    message: str
+    signature: bytes = b""
+    signed: bytes = b""
 
 
 def read_snapshot(repository: Path, rev: str, root: str = "") -> Snapshot:
@@ -111,6 +126,41 @@ def _refuse_conflicts(merged: pygit2.Index, revs: str, onto: str) -> None:
     raise GitError(f"reverting {revs} on {onto} conflicts with later changes in {shown}; {later}")
 
 
+def commits_between(repository: Path, base: str, head: str) -> tuple[CommitObject, ...]:
+    """The commits that `head` has and `base` has not, parents first. Raises GitError also where there are too many."""
+    repo, first = _commit(repository, base)
+    _, last = _commit(repository, head)
+    with _explained(f"{repository}: the commits from {base} to {head}"):
+        walker = repo.walk(last.id, SortMode.TOPOLOGICAL | SortMode.REVERSE)
+        walker.hide(first.id)
+        found = [_object(commit) for _, commit in zip(range(MAX_COMMITS + 1), walker, strict=False)]
+    if len(found) > MAX_COMMITS:
+        raise GitError(f"{repository}: more than {MAX_COMMITS:,} commits from {base} to {head}; go there in steps")
+    if repo.is_shallow and not all(commit.parents for commit in found):
+        raise GitError(f"{repository}: a shallow clone ends between {base} and {head}; run `git fetch --unshallow`")
+    return tuple(found)
+
+
+def common_ancestor(repository: Path, one: str, other: str) -> str | None:
+    """The one newest commit that both build on; None when there is none, or more than one."""
+    repo, first = _commit(repository, one)
+    _, second = _commit(repository, other)
+    with _explained(f"{repository}: histories of {one} and {other}"):
+        shared = repo.merge_base(first.id, second.id)
+        if shared is None:
+            return None
+        sides = [_side(repo, tip.id, shared) for tip in (first, second)]
+    return None if sides[0] & sides[1] else str(shared)
+
+
+def tree_of(repository: Path, rev: str, root: str = "") -> str:
+    """The id of a folder at a revision, equal where its content is; empty where there is no such folder."""
+    _, commit = _commit(repository, rev)
+    with _explained(f"{repository}: reading {rev}"):
+        entry = _entry(commit.tree, root)
+    return str(entry.id) if entry is not None else ""
+
+
 def trailers(repository: Path, rev: str) -> tuple[tuple[str, str], ...]:
     """The trailers of a commit message, such as Holdfast-Approve, in order."""
     return parse_trailers(_commit(repository, rev)[1].message)
@@ -146,6 +196,19 @@ def parse_trailers(message: str) -> tuple[tuple[str, str], ...]:
         elif not line.startswith(_CHERRY_PICKED):
             return ()
     return tuple(found)
+
+
+def _object(commit: pygit2.Commit) -> CommitObject:
+    signature, signed = commit.gpg_signature
+    parents = tuple(map(str, commit.parent_ids))
+    return CommitObject(str(commit.id), parents, commit.message, signature or b"", signed or b"")
+
+
+def _side(repo: pygit2.Repository, tip: pygit2.Oid, shared: pygit2.Oid) -> set[pygit2.Oid]:
+    """What leads to a commit and not to one that it shares with another."""
+    walker = repo.walk(tip, SortMode.NONE)
+    walker.hide(shared)
+    return {commit.id for commit in walker}
 
 
 def _commit(repository: Path, rev: str) -> tuple[pygit2.Repository, pygit2.Commit]:

@@ -16,6 +16,7 @@ from analyzer.config import AnalyzerConfig
 from analyzer.document import Defect, Place, Source
 from analyzer.finding import Confidence, Finding, Location, Note, Severity
 from analyzer.graph import ResourceGraph
+from analyzer.history import History
 from analyzer.manifest import Declaration, Manifest
 from analyzer.snapshot import Unread
 from schemas.resources import OUR_GROUP, ResourceKey
@@ -54,6 +55,7 @@ class Case:
     config: AnalyzerConfig = field(default_factory=AnalyzerConfig)
     unread: tuple[Unread, ...] = ()
     policy_problems: tuple[tuple[Location, str], ...] = ()
+    history: History | None = None  # who made the changes, where Git was asked
 
     def is_new(self, key: ResourceKey) -> bool:
         """Whether this very change declares a resource; never without a base."""

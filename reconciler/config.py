@@ -34,6 +34,7 @@ class SourceConfig:
     password_file: str = ""
     ssh_key: str = ""
     allow_rewind: bool = False
+    trusted: str = ""  # a commit that no signature is asked of
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def _config(values: Mapping[str, Any], folder: Path) -> Config:
             password_file=source.get("passwordFrom", {}).get("file", ""),
             ssh_key=source.get("sshKey", ""),
             allow_rewind=source.get("allowRewind", False),
+            trusted=source.get("trustedRevision", ""),
         ),
         state=state,
         listen=_listen(serve.get("listen", f"unix:{state / 'http.sock'}"), folder),

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from analyzer import git
 from analyzer.analyze import analyze
 from analyzer.finding import Finding
+from analyzer.history import History
 from analyzer.report import Report
 from analyzer.snapshot import SnapshotError
 from reconciler.dates import day_of
 from reconciler.desired import DesiredState
 from reconciler.history import Event
 from reconciler.house import House
+from reconciler.lineage import APPROVAL_TRAILER, history_of
 from reconciler.policy import DAY, policy_of
 from reconciler.resolving import desired_state
 from reconciler.source import GitSource
 from schemas.resources import Json
 
-APPROVAL_TRAILER = "Holdfast-Approve"
 APPROVAL_LASTS = DAY  # seconds
 SHOWN = 5  # findings that an event quotes
 
@@ -114,7 +115,7 @@ class Gate:
             )
             self._reject(Rejected(revision, "NotDescendant", message, subject=self._subject(revision)))
             return False
-        report = self._read(revision, self.report)
+        report = self._read(revision, self.report, self._history(revision))
         if report.blocks:
             found = report.blocking
             quoted = "; ".join(f"{f.location}: {f.message} [{f.rule}]" for f in found[:SHOWN])
@@ -136,9 +137,16 @@ class Gate:
     def _descends(self, older: str, newer: str) -> bool:
         return git.is_ancestor(self.source.copy, older, newer)
 
-    def _read(self, revision: str, base: Report | None) -> Report:
+    def _history(self, revision: str) -> History | None:
+        """Who made what is new. None: it is taken as it is, being the first, or trusted by the machine."""
+        if self.report is None or self.source.config.trusted == revision:
+            return None
+        applied = self.report
+        return history_of(self.source.copy, applied.revision, revision, self.source.config.path, applied.graph)
+
+    def _read(self, revision: str, base: Report | None, history: History | None = None) -> Report:
         snapshot = git.read_snapshot(self.source.copy, revision, self.source.config.path)
-        return analyze(snapshot, as_of=day_of(self.house.clock.now()), base=base)
+        return analyze(snapshot, as_of=day_of(self.house.clock.now()), base=base, history=history)
 
     def _accept(self, report: Report, before: str) -> None:
         now, ledger = self.house.clock.now(), self.house.ledger

@@ -28,6 +28,7 @@ the field they speak of:
     x-whole      what it means that a list comes or goes as a whole: {update, hazard, reason}
     x-always     compared with the live state even when nobody declares it
     x-format     quantity | duration | percent | date | date-time | ip | cron | time-zone | power-of-two
+                 | ssh-key
     x-unit, x-expects  words for people
 
 A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing}; `body: root` where there is no

@@ -16,6 +16,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from schemas.calendar import parse_cron, parse_zone
+from schemas.keys import parse_ssh_key
 from schemas.quantity import (
     parse_bytes,
     parse_interval,
@@ -41,6 +42,7 @@ _FORMATS: Mapping[str, Callable[[Any], object]] = {
     "cron": parse_cron,
     "time-zone": parse_zone,
     "power-of-two": parse_power_of_two,
+    "ssh-key": parse_ssh_key,
 }
 _TYPE_NAMES = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number",
                "number": "a number", "boolean": "true or false", "null": "null"}  # fmt: skip

@@ -3,6 +3,8 @@
 from analyzer.rule import AnyRule
 from analyzer.rules import (
     abandoned_exports,
+    access_denied,
+    access_lockout,
     adopt_withdrawn,
     ana_not_reported,
     cross_target_reference,
@@ -21,6 +23,7 @@ from analyzer.rules import (
     duplicate_uid,
     empty_selector,
     expired_consent,
+    history_rewritten,
     immutable_field_change,
     invalid_policy,
     invalid_rename,
@@ -55,6 +58,7 @@ from analyzer.rules import (
     unknown_field,
     unknown_kind,
     unreadable_file,
+    unsigned_change,
     visible_to_stranger,
     volume_exported_twice,
     volume_shrink,
@@ -121,4 +125,9 @@ RULES: tuple[AnyRule, ...] = (
     adopt_withdrawn.RULE,
     abandoned_exports.RULE,
     volume_shrink.RULE,
+    # who may do it
+    history_rewritten.RULE,
+    unsigned_change.RULE,
+    access_denied.RULE,
+    access_lockout.RULE,
 )

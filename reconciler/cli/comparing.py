@@ -43,12 +43,14 @@ def reports(repository: Path, revisions: Range, path: str, as_of: date | None = 
     from analyzer.analyze import analyze  # noqa: PLC0415  # a verb's imports happen inside it
     from analyzer.git import departure, read_snapshot  # noqa: PLC0415  # see above
     from reconciler.clock import today  # noqa: PLC0415  # see above
+    from reconciler.lineage import proposal_of  # noqa: PLC0415  # see above
 
     day = as_of or today()
     before = read_snapshot(repository, departure(repository, revisions.base, revisions.head), path)
     after = read_snapshot(repository, revisions.head, path)
     judged = analyze(before, as_of=day)
-    return judged, analyze(after, as_of=day, base=judged)
+    history = proposal_of(repository, revisions.base, revisions.head, path)
+    return judged, analyze(after, as_of=day, base=judged, history=history)
 
 
 def reverted(repository: Path, revs: str, path: str) -> tuple[Report, Report]:

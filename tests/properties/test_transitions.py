@@ -29,6 +29,7 @@ COSTS_NOBODY = {
     **{f"SnapshotSchedule.retain.{kept}, less": "there is no snapshot yet" for kept in KEPT},
 }  # fmt: skip
 PROVEN_ELSEWHERE = {
+    "AccessPolicy": "who may change manifests; see test_access.py",
     "Removal": "consent to an act; see test_ledger.py, test_invariants.py and the rules about removals",
     "Subsystem.exports.targetRef": "the second target of a subsystem; see test_fronts.py",
     "Subsystem.exports.attachAs": "the host that a front calls itself; see test_fronts.py",

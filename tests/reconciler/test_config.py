@@ -66,6 +66,7 @@ username = "holdfast"
 passwordFrom = {file = "/etc/holdfast/token"}
 sshKey = "/etc/holdfast/id_ed25519"
 allowRewind = true
+trustedRevision = "9fceb02d0ae598e95dc970b74767f19372d61af8"
 [state]
 dir = "/srv/state"
 [serve]
@@ -88,6 +89,7 @@ format = "text"
         password_file="/etc/holdfast/token",  # noqa: S106  # a path
         ssh_key="/etc/holdfast/id_ed25519",
         allow_rewind=True,
+        trusted="9fceb02d0ae598e95dc970b74767f19372d61af8",
     )
     wanted = Config(source, Path("/srv/state"), "127.0.0.1:8770", "/etc/holdfast/hook", 86400.0, 2.0, "text")
     assert config(tmp_path, text) == wanted

@@ -11,6 +11,7 @@ from forge import BRANCH
 from station import BAD, Station, station
 from world import manifest, volume
 
+from analyzer.history import History
 from analyzer.report import Report
 from analyzer.snapshot import Snapshot
 from reconciler import gate
@@ -270,10 +271,10 @@ def test_a_revision_that_could_not_be_judged_is_judged_again(here: Station, monk
     revision = here.forge.commit(here.files(volume("a")))
     judge, mishaps = gate.analyze, [ValueError("a defect, once")]
 
-    def once(snapshot: Snapshot, *, as_of: date, base: Report | None) -> Report:
+    def once(snapshot: Snapshot, *, as_of: date, base: Report | None, history: History | None) -> Report:
         if mishaps:
             raise mishaps.pop()
-        return judge(snapshot, as_of=as_of, base=base)
+        return judge(snapshot, as_of=as_of, base=base, history=history)
 
     monkeypatch.setattr(gate, "analyze", once)
     with pytest.raises(ValueError, match="a defect"):

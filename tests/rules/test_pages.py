@@ -16,9 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.acts import State, acts_of
 from analyzer.analyze import analyze
 from analyzer.document import parse
 from analyzer.finding import Severity
+from analyzer.graph import ResourceGraph
+from analyzer.history import Commit, History
 from analyzer.manifest import Manifest, decode
 from analyzer.render import text
 from analyzer.report import Report
@@ -75,7 +78,23 @@ def judge(folder: Path, rule: Rule, heading: str) -> Report:
     body = section(rule, heading)
     base = surrounded(read(folder / "base", body, "base")) if "```yaml base" in body else None
     head = surrounded(read(folder / "head", body, "head"))
-    return analyze(head, as_of=AS_OF, base=analyze(base, as_of=AS_OF) if base else None)
+    if base is None:
+        return analyze(head, as_of=AS_OF)
+    before = analyze(base, as_of=AS_OF)
+    return analyze(head, as_of=AS_OF, base=before, history=told(body, before.graph, analyze(head, as_of=AS_OF).graph))
+
+
+def told(body: str, base: ResourceGraph, head: ResourceGraph) -> History | None:
+    """The commit that a fence of `git` tells of: all that changes, and who signed it."""
+    for language, _, line in FENCE.findall(body):
+        if language == "git" and line.startswith("head "):
+            return History((), base.of_kind("AccessPolicy"), line.strip())
+        if language == "git":
+            commit, good, signer, subject = line.strip().split(" ", 3)
+            acts = acts_of(State(head), [State(base)], None, commit)
+            signed = {"signer": signer} if good == "G" else {"unverified": "it is not signed"}
+            return History((Commit(commit, subject, acts, **signed),), base.of_kind("AccessPolicy"))
+    return None
 
 
 def shown(report: Report) -> str:

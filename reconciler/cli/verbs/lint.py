@@ -15,6 +15,7 @@ from reconciler.cli.reading import place_in_repository, reading, snapshot_of
 from reconciler.cli.screen import use_colour
 
 if TYPE_CHECKING:
+    from analyzer.history import History
     from analyzer.report import Report
     from analyzer.snapshot import Snapshot
 
@@ -62,22 +63,24 @@ def _report(arguments: argparse.Namespace) -> Report:
 
     as_of = arguments.as_of or today()
     snapshot = snapshot_of(arguments)
-    base = _base(arguments)
-    return analyze(snapshot, as_of=as_of, base=analyze(base, as_of=as_of) if base else None)
-
-
-def _base(arguments: argparse.Namespace) -> Snapshot | None:
     if arguments.base is None:
-        return None
+        return analyze(snapshot, as_of=as_of)
+    base, history = _base(arguments)
+    return analyze(snapshot, as_of=as_of, base=analyze(base, as_of=as_of), history=history)
+
+
+def _base(arguments: argparse.Namespace) -> tuple[Snapshot, History]:
+    """Where the revision left --base, and the commits since. What is not committed yet is nobody's."""
     from analyzer.git import departure, find_repository, read_snapshot  # noqa: PLC0415  # see above
+    from reconciler.lineage import proposal_of  # noqa: PLC0415  # see above
 
     if arguments.repo is None and arguments.rev is None:
         repository, root = find_repository(Path(arguments.path or "."))
-        return read_snapshot(repository, departure(repository, arguments.base, "HEAD"), root)
-    repository = arguments.repo or Path()
-    return read_snapshot(
-        repository, departure(repository, arguments.base, arguments.rev or "HEAD"), arguments.path or ""
-    )
+    else:
+        repository, root = arguments.repo or Path(), arguments.path or ""
+    head = arguments.rev or "HEAD"
+    before = read_snapshot(repository, departure(repository, arguments.base, head), root)
+    return before, proposal_of(repository, arguments.base, head, root)
 
 
 def _rendered(report: Report, form: str, arguments: argparse.Namespace) -> str:

@@ -1,0 +1,102 @@
+"""What a commit does by itself, from what it and its parents declare. Pure.
+
+A commit answers for what it changes against its parent. A merge answers for what it makes other than its sides ask for:
+where one side changed a resource since they parted, the commits of that side did it; where the merge drops that, or
+both sides changed the resource, the merge does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from analyzer.finding import Location, Note
+from analyzer.graph import ResourceGraph
+from analyzer.hazards import Pair, pairs
+from analyzer.history import POLICY, Act, Action
+from analyzer.snapshot import POLICY_FILE
+from schemas.resources import Resource, ResourceKey
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What one revision says: its resources, and the id of its policy file (empty without one)."""
+
+    graph: ResourceGraph
+    policy: str = ""
+
+    @property
+    def opaque(self) -> tuple[Note, ...]:
+        """What may hide something."""
+        twice = ((again.location, f"{again.key} is declared twice") for again in self.graph.duplicates)
+        return (*self.graph.unread, *twice)
+
+    def place(self, key: ResourceKey) -> Location | None:
+        manifest = self.graph.manifests.get(key)
+        return manifest.position_of(("metadata", "name")) if manifest else None
+
+
+NOTHING = State(ResourceGraph({}, (), {}, {}))
+
+
+def acts_of(after: State, sides: Sequence[State], ancestor: State | None, commit: str) -> tuple[Act, ...]:
+    """What a commit does. `sides` are its parents; `ancestor` is what the two sides of a merge began as; None where
+    that is not one state: then no side is taken as unchanged.
+    """
+    before = _merged(sides, ancestor, after)
+    found = [*_between(before, after, sides, commit), *_policy(sides, ancestor, after, commit)]
+    return tuple(sorted(found, key=lambda act: (act.key, act.action)))
+
+
+def _merged(sides: Sequence[State], ancestor: State | None, after: State) -> dict[ResourceKey, Resource]:
+    """What a commit would declare if it did nothing by itself. Where that is not clear, what it does not declare."""
+    if len(sides) == 1:
+        return {**sides[0].graph.resources}
+    here, there = after.graph.resources, ancestor.graph.resources if ancestor else {}
+    declared = [side.graph.resources for side in sides]
+    found: dict[ResourceKey, Resource] = {}
+    for key in {key for side in declared for key in side}:
+        values = [side.get(key) for side in declared]
+        value = _due(values, there.get(key), here.get(key)) if ancestor else _contested(values, here.get(key))
+        if value is not None:
+            found[key] = value
+    return found
+
+
+def _due(values: Sequence[Value], before: Value, after: Value) -> Value:
+    """What a merge of two sides comes to by itself: the value of the side that changed."""
+    if before in values:
+        return next((value for value in values if value != before), before)
+    return _contested(values, after)
+
+
+def _contested(values: Sequence[Value], after: Value) -> Value:
+    """Where the sides differ and none is known to be unchanged, the merge has chosen: what it did not take."""
+    return next((value for value in values if value != after), values[0])
+
+
+def _policy(sides: Sequence[State], ancestor: State | None, after: State, commit: str) -> Iterator[Act]:
+    """Whether a commit changes the policy file; by the same reasoning."""
+    values = [side.policy for side in sides]
+    unclear = len(values) > 1 and ancestor is None
+    before = _contested(values, after.policy) if unclear else _due(values, (ancestor or sides[0]).policy, after.policy)
+    if before != after.policy:
+        action: Action = "delete" if not after.policy else "update" if before else "create"
+        yield Act(action, ResourceKey(POLICY, "", ""), Location(POLICY_FILE, 1, 1, commit))
+
+
+def _between(
+    before: Mapping[ResourceKey, Resource], after: State, sides: Sequence[State], commit: str
+) -> Iterator[Act]:
+    for pair in pairs(before, after.graph.resources):
+        if pair.before != pair.after:
+            places = (state.place(pair.key) for state in (after, *sides))
+            place = next(place for place in places if place)
+            yield Act(_action(pair), pair.key, replace(place, revision=commit))
+
+
+def _action(pair: Pair) -> Action:
+    return "delete" if pair.after is None else "update" if pair.before else "create"

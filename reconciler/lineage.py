@@ -1,0 +1,112 @@
+"""Who made the changes between two revisions: reads the commits, compares what each declares, checks signatures.
+
+The policies of the base count, whatever the commits say: none grants itself a right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analyzer import git
+from analyzer.acts import NOTHING, State, acts_of
+from analyzer.analyze import graph_of
+from analyzer.finding import Location, Note
+from analyzer.git import CommitObject
+from analyzer.graph import ResourceGraph
+from analyzer.history import APPROVAL, Act, Commit, History
+from analyzer.manifest import Manifest
+from analyzer.rights import KIND, Subject, subjects
+from analyzer.snapshot import POLICY_FILE
+from reconciler.signatures import verify
+from schemas.resources import ResourceKey
+
+APPROVAL_TRAILER = "Holdfast-Approve"
+
+
+@dataclass
+class _Reader:
+    """Reads revisions of one repository, each state of its files once."""
+
+    repository: Path
+    root: str
+    _states: dict[str, State] = field(default_factory=dict)
+
+    def tree(self, rev: str) -> str:
+        return git.tree_of(self.repository, rev, self.root)
+
+    def state(self, rev: str) -> State:
+        tree = self.tree(rev)
+        if not tree:
+            return NOTHING
+        if tree not in self._states:
+            snapshot = git.read_snapshot(self.repository, rev, self.root)
+            policy = snapshot.blobs.get(POLICY_FILE)
+            self._states[tree] = State(graph_of(snapshot), policy.id if policy else "")
+        return self._states[tree]
+
+
+def history_of(repository: Path, base: str, head: str, root: str, before: ResourceGraph) -> History:
+    """The commits from an applied revision to one that is to follow it, under the policies that `before`, the graph of
+    the applied one, declares. Without any policy, nothing is read. Raises git.GitError.
+    """
+    policies = before.of_kind(KIND)
+    if not policies:
+        return History()
+    severed = "" if git.is_ancestor(repository, base, head) else f"{head[:12]} does not build on {base[:12]}"
+    return History(_commits(repository, base, head, root, policies), policies, severed)
+
+
+def proposal_of(repository: Path, base: str, head: str, root: str) -> History:
+    """The commits of a branch that is to be merged into `base`, which may have moved on: its newest policies count.
+
+    Raises git.GitError.
+    """
+    policies = graph_of(git.read_snapshot(repository, base, root)).of_kind(KIND)
+    if not policies:
+        return History()
+    shared = git.merge_base(repository, base, head)
+    severed = "" if shared else f"{head} and {base} have no commit in common"
+    return History(_commits(repository, base, head, root, policies), policies, severed)
+
+
+def _commits(repository: Path, base: str, head: str, root: str, policies: tuple[Manifest, ...]) -> tuple[Commit, ...]:
+    reader, known = _Reader(repository, root), tuple(subjects(policies))
+    return tuple(_commit(reader, commit, known) for commit in git.commits_between(repository, base, head))
+
+
+def _commit(reader: _Reader, commit: CommitObject, known: tuple[Subject, ...]) -> Commit:
+    acts, opaque = _acts(reader, commit)
+    acts = (*acts, *_approvals(commit))
+    subject = commit.message.strip().partition("\n")[0].strip()
+    if not acts and not opaque:
+        return Commit(commit.id, subject)
+    verdict = verify(commit, known)
+    return Commit(commit.id, subject, acts, verdict.signer, verdict.because, opaque)
+
+
+def _approvals(commit: CommitObject) -> Iterator[Act]:
+    for name, value in git.parse_trailers(commit.message):
+        if name == APPROVAL_TRAILER:
+            yield Act("create", ResourceKey(APPROVAL, "", value), Location(POLICY_FILE, 1, 1, commit.id))
+
+
+def _acts(reader: _Reader, commit: CommitObject) -> tuple[tuple[Act, ...], tuple[Note, ...]]:
+    """What a commit does by itself, and what keeps that from being made out."""
+    if {reader.tree(parent) for parent in commit.parents} == {reader.tree(commit.id)}:
+        return (), ()
+    after = reader.state(commit.id)
+    sides = [reader.state(parent) for parent in commit.parents] or [NOTHING]
+    ancestor = _ancestor(reader, commit.parents)
+    seen = (after, *sides, *([ancestor] if ancestor else []))
+    opaque = {note: None for state in seen for note in state.opaque}
+    return acts_of(after, sides, ancestor, commit.id), tuple(opaque)
+
+
+def _ancestor(reader: _Reader, parents: tuple[str, ...]) -> State | None:
+    """What the two sides of a merge began as, where that is one state."""
+    if len(parents) != 2:  # two sides
+        return None
+    shared = git.common_ancestor(reader.repository, *parents)
+    return reader.state(shared) if shared else None
