@@ -16,7 +16,9 @@ from analyzer.history import History
 from analyzer.manifest import Manifest, decode
 from analyzer.report import Counts, Report
 from analyzer.rule import Case, File
-from analyzer.snapshot import POLICY_FILE, Blob, Snapshot, Unread
+from analyzer.snapshot import SETTINGS, Blob, Snapshot, Unread
+from analyzer.suppression import suppressions_in
+from analyzer.triage import Standard, triage
 
 
 def analyze(
@@ -35,7 +37,9 @@ def analyze(
         for rule, hit in chain(ask_of_case(case), ask_of_files(files), ask_of_resources(case), ask_of_changes(case))
     }
     counts = Counts(files=len(files), resources=len(graph.manifests))
-    return Report(snapshot.revision, snapshot.root, tuple(sorted(findings)), graph, config, counts)
+    commented = chain.from_iterable(file.suppressions for file in files)
+    found = triage(findings, commented, graph, Standard(config, as_of, compared=before is not None))
+    return Report(snapshot.revision, snapshot.root, found.findings, graph, config, counts, found.aside, found.resolved)
 
 
 def graph_of(snapshot: Snapshot) -> ResourceGraph:
@@ -45,7 +49,7 @@ def graph_of(snapshot: Snapshot) -> ResourceGraph:
 
 
 def _read(snapshot: Snapshot, config: AnalyzerConfig) -> tuple[tuple[File, ...], tuple[Unread, ...]]:
-    blobs = (snapshot.blobs[path] for path in sorted(snapshot.blobs) if path != POLICY_FILE)
+    blobs = (snapshot.blobs[path] for path in sorted(snapshot.blobs) if path not in SETTINGS)
     files = tuple(_file(blob) for blob in blobs if not config.ignores(blob.path))
     return files, tuple(gap for gap in snapshot.problems if not config.ignores(gap.path))
 
@@ -61,7 +65,7 @@ def _linked(
 def _file(blob: Blob) -> File:
     parsed = load(blob)
     declarations = tuple(decode(document, blob.path) for document in parsed.documents)
-    return File(blob.path, parsed.source, declarations, parsed.defects)
+    return File(blob.path, parsed.source, declarations, parsed.defects, suppressions_in(blob.path, parsed.source))
 
 
 def _unread(files: Iterable[File], unread: Iterable[Unread]) -> Iterator[tuple[Location, str]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
-import functools
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from analyzer.baseline import Baseline, read_baseline
 from analyzer.document import Document, load
 from analyzer.finding import Confidence, Finding, Location, Severity
-from analyzer.snapshot import POLICY_FILE, Snapshot
+from analyzer.patterns import matches_path
+from analyzer.snapshot import BASELINE_FILE, POLICY_FILE, Snapshot
+from analyzer.suppression import Suppression, suppressions_of
 from schemas.kinds import config_validator
 from schemas.resources import NOTHING, Json, JsonObject
 from schemas.validation import Path
+
+OFF = "off"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class AnalyzerConfig:
     ignore: tuple[str, ...] = ()
     secret_dirs: tuple[str, ...] | None = None  # None: files are not checked
     secret_env: tuple[str, ...] | None = None  # None: variables are not checked
+    off: frozenset[str] = frozenset()  # rules whose findings nobody wants to hear of
+    suppressions: tuple[Suppression, ...] = ()
+    baseline: Baseline = field(default_factory=dict)
     settings: JsonObject = field(default_factory=lambda: NOTHING)
 
     def blocks(self, finding: Finding) -> bool:
@@ -36,14 +41,23 @@ class AnalyzerConfig:
 
     def ignores(self, path: str) -> bool:
         """Whether a pattern matches the path or one of the folders it is in."""
-        return any(_matches(_compiled(pattern), tuple(path.split("/"))) for pattern in self.ignore)
+        return any(matches_path(pattern, path) for pattern in self.ignore)
 
 
 PolicyProblem: TypeAlias = tuple[Location, str]
 
 
 def read_config(snapshot: Snapshot) -> tuple[AnalyzerConfig, tuple[PolicyProblem, ...]]:
-    """The policy of a snapshot; of a broken one nothing counts, and the problems say why."""
+    """The policy of a snapshot with its baseline; of a broken one nothing counts, and the problems say why."""
+    config, problems = _read_policy(snapshot)
+    blob = snapshot.blobs.get(BASELINE_FILE)
+    if blob is None:
+        return config, problems
+    known, defects = read_baseline(blob.data, BASELINE_FILE)
+    return replace(config, baseline=known), (*problems, *defects)
+
+
+def _read_policy(snapshot: Snapshot) -> tuple[AnalyzerConfig, tuple[PolicyProblem, ...]]:
     blob = snapshot.blobs.get(POLICY_FILE)
     if blob is None:
         return AnalyzerConfig(), ()
@@ -56,22 +70,31 @@ def read_config(snapshot: Snapshot) -> tuple[AnalyzerConfig, tuple[PolicyProblem
     if defects or not documents:
         return AnalyzerConfig(), defects
     problems = (*_extra_documents(documents[1:]), *_schema_problems(documents[0]))
-    return (AnalyzerConfig(), problems) if problems else (_config(documents[0].value), ())
+    return (AnalyzerConfig(), problems) if problems else (_config(documents[0]), ())
 
 
-def _config(value: Json) -> AnalyzerConfig:
+def _config(document: Document) -> AnalyzerConfig:
+    value = document.value
     assert isinstance(value, dict)  # noqa: S101  # the schema said so
-    severities = {rule: Severity.parse(str(name)) for rule, name in _mapping(value.get("severities")).items()}
+    said = _mapping(value.get("severities"))
     ignore = value.get("ignore", [])
     return AnalyzerConfig(
-        severities=severities,
+        severities={rule: Severity.parse(str(name)) for rule, name in said.items() if name != OFF},
+        off=frozenset(rule for rule, name in said.items() if name == OFF),
         fail_on=Severity.parse(str(value.get("failOn", "error"))),
         fail_on_low_confidence=value.get("failOnLowConfidence") is True,
         ignore=tuple(str(pattern) for pattern in ignore) if isinstance(ignore, list) else (),
         secret_dirs=_texts(_mapping(value.get("secrets")).get("dirs")),
         secret_env=_texts(_mapping(value.get("secrets")).get("env")),
+        suppressions=tuple(suppressions_of(_entries(document))),
         settings=value,
     )
+
+
+def _entries(document: Document) -> Iterator[tuple[Location, dict[str, Json]]]:
+    listed = _mapping(document.value).get("suppressions")
+    for index, entry in enumerate(listed if isinstance(listed, list) else ()):
+        yield _at(document, ("suppressions", index)), _mapping(entry)
 
 
 def _texts(value: Json) -> tuple[str, ...] | None:
@@ -96,38 +119,3 @@ def _schema_problems(document: Document) -> tuple[PolicyProblem, ...]:
 def _at(document: Document, path: Path, *, key: bool = False) -> Location:
     place = document.place(path, key=key)
     return Location(POLICY_FILE, place.line, place.column, text=document.source.line(place.line))
-
-
-Step: TypeAlias = "re.Pattern[str] | None"  # None stands for `**`: any number of folders
-
-
-@functools.cache
-def _compiled(pattern: str) -> tuple[Step, ...]:
-    """One step for each part of the path; fnmatch's expressions take linear time."""
-    parts = pattern.strip("/").split("/")
-    return tuple(None if part == "**" else re.compile(fnmatch.translate(part)) for part in parts)
-
-
-def _matches(steps: tuple[Step, ...], parts: tuple[str, ...]) -> bool:
-    """Follow every way through the pattern at once, until one ends at a folder of the path or at the path itself."""
-    here = _skip(steps, {0})
-    for part in parts:
-        if len(steps) in here:
-            return True
-        here = _skip(steps, {at for step in here for at in _next(steps, step, part)})
-    return len(steps) in here
-
-
-def _next(steps: tuple[Step, ...], at: int, part: str) -> tuple[int, ...]:
-    step = steps[at]
-    if step is None:
-        return (at,)
-    return (at + 1,) if step.match(part) else ()
-
-
-def _skip(steps: tuple[Step, ...], here: set[int]) -> set[int]:
-    """A `**` may also stand for no folder at all."""
-    for at in range(len(steps)):
-        if at in here and steps[at] is None:
-            here.add(at + 1)
-    return here

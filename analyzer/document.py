@@ -83,6 +83,39 @@ class Parsed:
     defects: tuple[Defect, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One of libyaml's events and its place; the end is the first place outside."""
+
+    kind: Literal["document", "leaf", "mapping", "sequence", "end"]
+    start: Place
+    end: Place
+    block: bool = False  # a literal or folded text, or a collection without brackets
+
+
+def spans(data: bytes) -> Iterator[Span]:
+    """What the text is made of, as far as it is YAML."""
+    try:
+        _check_bytes(data)
+        next_event: Callable[[], Any] = CParser(data).get_event
+        while (event := next_event()) is not None:
+            if kind := _SPANS.get(type(event)):
+                style = getattr(event, "style", None) in ("|", ">") if kind == "leaf" else not _flow(event)
+                yield Span(kind, _place(event.start_mark), _place(event.end_mark), style)
+    except (_Unfit, yaml.YAMLError):
+        return
+
+
+def _flow(event: Any) -> bool:  # noqa: ANN401  # libyaml's events have no precise types
+    return bool(getattr(event, "flow_style", False)) or event.start_mark.index < event.end_mark.index
+
+
+_SPANS: dict[type, Literal["document", "leaf", "mapping", "sequence", "end"]] = {
+    yaml.DocumentStartEvent: "document", _SCALAR: "leaf", yaml.AliasEvent: "leaf",
+    _MAPPING: "mapping", _SEQUENCE: "sequence", _END_OF_MAPPING: "end", _END_OF_SEQUENCE: "end",
+}  # fmt: skip
+
+
 class Source:
     """The bytes of a file. Positions are worked out when first asked for: most files need none."""
 
@@ -91,14 +124,14 @@ class Source:
 
     def line(self, number: int) -> str:
         """A line as it may be shown: of one that holds a secret, its key."""
-        lines = self._lines
+        lines = self.lines
         line = lines[number - 1] if 0 < number <= len(lines) else ""
         return masked(line) if number in self._hidden else line
 
     @functools.cached_property
     def text(self) -> str:
         """The whole file with plain line breaks. Not to be shown: it may hold secrets."""
-        return "\n".join(self._lines)
+        return "\n".join(self.lines)
 
     def place(self, number: int, path: Path, *, key: bool = False) -> Place:
         builder = self._with_positions
@@ -111,7 +144,7 @@ class Source:
         return _place(marks[0] if key or here is None or isinstance(here, (dict, list)) else marks[1])
 
     @functools.cached_property
-    def _lines(self) -> list[str]:
+    def lines(self) -> list[str]:
         return _NEW_LINE.split(self.data.decode("utf-8-sig", "replace"))
 
     @functools.cached_property

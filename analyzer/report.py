@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final, Literal, TypeAlias
 
+from analyzer.baseline import Baseline, divide, since
 from analyzer.config import AnalyzerConfig
-from analyzer.finding import Finding, Severity
+from analyzer.finding import Finding, Location, Severity
 from analyzer.graph import ResourceGraph
 from schemas.resources import Json
 
 BROKEN_POLICY = "invalid-policy"
+
+By: TypeAlias = Literal["comment", "policy", "baseline", "base"]
+WORDS: Final[dict[By, str]] = {
+    "comment": "allowed by a comment",
+    "policy": "allowed by the policy",
+    "baseline": "in the baseline",
+    "base": "there before the change",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +31,26 @@ class Counts:
 
     files: int
     resources: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A finding that does not count, and why: somebody allowed it, or it was there before."""
+
+    finding: Finding
+    by: By
+    reason: str = ""
+    until: date | None = None
+    location: Location | None = None  # of what allows it
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "finding": self.finding.to_json(),
+            "by": self.by,
+            "reason": self.reason,
+            "until": self.until.isoformat() if self.until else None,
+            "location": self.location.to_json() if self.location else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -31,6 +63,23 @@ class Report:
     graph: ResourceGraph
     config: AnalyzerConfig
     counts: Counts
+    aside: tuple[Aside, ...] = ()
+    resolved: int = 0  # entries of the baseline that nothing answers to any more
+
+    def against(self, baseline: Baseline) -> Report:
+        """Without what a baseline knows, besides that of the repository."""
+        new, known = divide(self.findings, baseline)
+        resolved = self.resolved + sum(baseline.values()) - len(known)
+        return replace(self._without(new, known, "baseline"), resolved=resolved)
+
+    def since(self, base: Report) -> Report:
+        """Without what was there before the change, and says the same still."""
+        new, known = since(self.findings, (*base.findings, *(aside.finding for aside in base.aside)))
+        return self._without(new, known, "base")
+
+    def _without(self, new: tuple[Finding, ...], known: Iterable[Finding], by: By) -> Report:
+        aside = (*self.aside, *(Aside(finding, by) for finding in known))
+        return replace(self, findings=new, aside=tuple(sorted(aside, key=lambda one: one.finding)))
 
     @property
     def blocks(self) -> bool:
@@ -55,6 +104,11 @@ class Report:
         found = Counter(finding.severity for finding in self.findings)
         return {severity: found[severity] for severity in sorted(Severity, reverse=True)}
 
+    def tally_aside(self) -> dict[By, int]:
+        """How many findings are set aside, by what."""
+        found = Counter(aside.by for aside in self.aside)
+        return {by: found[by] for by in WORDS}
+
     def to_json(self) -> dict[str, Json]:
         return {
             "version": "holdfast.dev/report/v1",
@@ -65,6 +119,9 @@ class Report:
                 "files": self.counts.files,
                 "resources": self.counts.resources,
                 "findings": {str(severity): count for severity, count in self.tally().items()},
+                "setAside": {str(by): count for by, count in self.tally_aside().items()},
+                "resolved": self.resolved,
             },
+            "setAside": [aside.to_json() for aside in self.aside],
             "findings": [finding.to_json() for finding in self.findings],
         }

@@ -1,7 +1,8 @@
 """What a rule is, and what rules look at.
 
 There are four sorts, by what each is asked about, so that after a change only those are asked again whose answer it can
-alter: a file, a resource, a resource that differs from the base, and (rarely) the case as a whole.
+alter: a file, a resource, a resource that differs from the base, and (rarely) the case as a whole. A fifth is asked in
+the end, about what people allowed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path as FilePath
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from analyzer.config import AnalyzerConfig
 from analyzer.document import Defect, Place, Source
@@ -19,6 +20,7 @@ from analyzer.graph import ResourceGraph
 from analyzer.history import History
 from analyzer.manifest import Declaration, Manifest
 from analyzer.snapshot import Unread
+from analyzer.suppression import Outcome, Suppression
 from schemas.resources import OUR_GROUP, ResourceKey
 from schemas.validation import Path
 
@@ -33,6 +35,7 @@ class File:
     source: Source
     declarations: tuple[Declaration, ...]
     defects: tuple[Defect, ...]
+    suppressions: tuple[Suppression, ...] = ()
 
     def at(self, place: Place) -> Location:
         return Location(self.path, place.line, place.column, text=self.source.line(place.line))
@@ -108,6 +111,8 @@ class Rule:
     severity: Severity
     fixed: bool = field(default=False, kw_only=True)
 
+    about_manifests: ClassVar[bool] = False
+
     @property
     def page(self) -> str:
         """The rule's page, as Markdown."""
@@ -137,14 +142,16 @@ class Rule:
         )
 
     def _holds_fast(self, found: Hit) -> bool:
-        """Whether no policy makes less of it: of what is not ours nothing is applied, so that much is up to people."""
-        ours = found.resource is None or found.resource.group == OUR_GROUP
+        """Whether no policy makes less of it: of manifests not ours nothing is applied, so those are up to people."""
+        ours = not self.about_manifests or found.resource is None or found.resource.group == OUR_GROUP
         return (self.fixed and ours) or (found.severity or self.severity) > self.severity
 
 
 @dataclass(frozen=True)
 class FileRule(Rule):
     """Asked about each file, which is all that it may look at."""
+
+    about_manifests: ClassVar[bool] = True
 
     check: Callable[[File], Iterable[Hit]]
 
@@ -156,6 +163,8 @@ class ResourceRule(Rule):
     Kinds of ours go by their name, others by "group/Kind". With `sound` it is asked only about manifests that are as
     their schema says. What it asks of `case.graph` is all that its answer may depend on beside the manifest itself.
     """
+
+    about_manifests: ClassVar[bool] = True
 
     kinds: tuple[str, ...]
     check: Callable[[Case, Manifest], Iterable[Hit]]
@@ -176,4 +185,11 @@ class CaseRule(Rule):
     check: Callable[[Case], Iterable[Hit]]
 
 
-AnyRule: TypeAlias = "FileRule | ResourceRule | ChangeRule | CaseRule"
+@dataclass(frozen=True)
+class SuppressionRule(Rule):
+    """Asked last, about each suppression and what came of it."""
+
+    check: Callable[[Outcome], Iterable[Hit]]
+
+
+AnyRule: TypeAlias = "FileRule | ResourceRule | ChangeRule | CaseRule | SuppressionRule"

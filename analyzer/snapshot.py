@@ -1,7 +1,8 @@
 """The files of one revision as values. Read from a directory here, from the Git object database in analyzer.git.
 
 Only *.yaml and *.yml count. Names that begin with a dot (.github, .pre-commit-config.yaml) belong to tools and are
-passed over, except .holdfast.yaml at the root. What should have been read and was not is Unread, never silence.
+passed over, except .holdfast.yaml and its baseline at the root. What should have been read and was not is Unread, never
+silence.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ MAX_FILES = 200_000
 MAX_FOLDERS = 100_000
 
 POLICY_FILE = ".holdfast.yaml"
+BASELINE_FILE = ".holdfast-baseline.json"
+SETTINGS = frozenset({POLICY_FILE, BASELINE_FILE})  # at the root, and no manifests
 _MISNAMED_POLICY = ".holdfast.yml"
 _SUFFIXES = (".yaml", ".yml")
 
@@ -92,7 +95,7 @@ class Collector:
 
 def is_manifest(path: str) -> bool:
     """Whether a file of this name is read."""
-    return path == POLICY_FILE or (path.endswith(_SUFFIXES) and not is_hidden(path))
+    return path in SETTINGS or (path.endswith(_SUFFIXES) and not is_hidden(path))
 
 
 def is_hidden(path: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from analyzer.finding import Confidence, Finding, Location
-from analyzer.report import Report
+from analyzer.report import WORDS, Report
 from schemas.validation import Path
 
 WIDTH = 80
@@ -157,7 +157,7 @@ def _summary(report: Report, style: Style) -> str:
     counts = report.counts
     looked_at = f"({plural(counts.resources, 'resource')}, {plural(counts.files, 'file')})"
     if not report.findings:
-        return style.paint("No findings", COLOURS["safe"]) + f" {looked_at}"
+        return style.paint("No findings", COLOURS["safe"]) + f" {looked_at}{_aside(report)}"
     found = (
         style.paint(
             plural(count, str(severity)) if severity.name != "INFO" else f"{count} info", COLOURS[str(severity)]
@@ -165,4 +165,11 @@ def _summary(report: Report, style: Style) -> str:
         for severity, count in report.tally().items()
         if count
     )
-    return f"{', '.join(found)} {looked_at}"
+    return f"{', '.join(found)} {looked_at}{_aside(report)}"
+
+
+def _aside(report: Report) -> str:
+    """What does not count, in words."""
+    parts = [f"{count} {WORDS[by]}" for by, count in report.tally_aside().items() if count]
+    parts += [f"{report.resolved} of the baseline gone"] if report.resolved else []
+    return f"; {', '.join(parts)}" if parts else ""

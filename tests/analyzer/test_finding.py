@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.finding import Confidence, Finding, Location, Severity
 from analyzer.report import Report
-from analyzer.rule import Hit, Rule
+from analyzer.rule import FileRule, Hit, Rule
 from schemas.resources import ResourceKey
 
 Lint = Callable[..., Report]
@@ -64,12 +64,15 @@ def test_a_mistake_of_a_file(lint: Lint) -> None:
 
 
 def test_what_holds_fast(lint: Lint) -> None:
-    """A rule that nothing works without holds for what we apply; so does what a rule finds worse than its own."""
+    """A rule that nothing works without holds for what we apply, and for who may change what in every kind; so does
+    what a rule finds worse than its own.
+    """
     ours = "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Volum\nmetadata: {name: a}\n"
     foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
     found = {finding.location.path: finding.fixed for finding in lint({"a.yaml": ours, "b.yaml": foreign}).findings}
     assert found == {"a.yaml": True, "b.yaml": False}
-    rule = Rule("a", Severity.ERROR, fixed=True)
+    rule, history = FileRule("a", Severity.ERROR, lambda _: (), fixed=True), Rule("a", Severity.ERROR, fixed=True)
     key = ResourceKey("API", "a", "b", "hub.traefik.io")
     assert rule._holds_fast(Hit(FINDING.location, "m"))
     assert not rule._holds_fast(Hit(FINDING.location, "m", key))
+    assert history._holds_fast(Hit(FINDING.location, "m", key))

@@ -223,13 +223,14 @@ def test_both_validators_agree(case: tuple[Kind, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["policy"])
 def test_configuration_is_documented(name: str) -> None:
-    """Every key of a configuration file has a description, a default (or says what absence means), and an example."""
+    """Every key of a configuration file has a description, a default (or is needed, or says what absence means), and an example."""
     schema = config_validator(name)._schema
     assert schema["description"]
     for inner in objects(schema):
         for field, entry in inner["properties"].items():
             assert entry["description"].endswith("."), field
-            assert "default" in entry or "Absent:" in entry["description"], field
+            required = field in inner.get("required", ())
+            assert required or "default" in entry or "Absent:" in entry["description"], field
             assert "default" not in entry or Validator(entry).problems(entry["default"]) == (), field
             assert all(Validator(entry).problems(value) == () for value in entry["examples"]), field
 

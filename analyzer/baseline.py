@@ -1,0 +1,101 @@
+"""Findings that were there before: a multiset of fingerprints, so that each one more is one more.
+
+The file has a line for each, for people to read in a review; only fingerprints and counts are compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from analyzer.document import Parsed, parse
+from analyzer.finding import Finding, Location
+from schemas.resources import Json
+
+VERSION = "holdfast.dev/baseline/v1"
+
+Baseline: TypeAlias = Mapping[str, int]
+Divided: TypeAlias = tuple[tuple[Finding, ...], tuple[Finding, ...]]
+
+
+def baseline_of(findings: Iterable[Finding]) -> str:
+    """The file that makes these findings known. Those that nobody may make less of are left out."""
+    listed = sorted((finding for finding in findings if not finding.fixed), key=_line_order)
+    counts = Counter(finding.fingerprint for finding in listed)
+    lines = {finding.fingerprint: _entry(finding, counts[finding.fingerprint]) for finding in listed}
+    body = ",\n".join(f"    {json.dumps(entry)}" for entry in lines.values())
+    opening = f'{{\n  "version": "{VERSION}",\n  "findings": ['
+    return f"{opening}\n{body}\n  ]\n}}\n" if lines else f"{opening}]\n}}\n"
+
+
+def read_baseline(data: bytes, path: str) -> tuple[Baseline, tuple[tuple[Location, str], ...]]:
+    """What a file makes known; of a broken one nothing, and the problems say why."""
+    parsed = parse(data)
+    if parsed.defects:
+        place = parsed.defects[0].place
+        return {}, ((_at(parsed, path, place.line, place.column), parsed.defects[0].message),)
+    value = parsed.documents[0].value if len(parsed.documents) == 1 else None
+    listed = value.get("findings") if isinstance(value, dict) and value.get("version") == VERSION else None
+    if not isinstance(listed, list):
+        return {}, ((_at(parsed, path, 1, 1), f"not a baseline: it has no version {VERSION} with findings"),)
+    counts: Counter[str] = Counter()
+    for index, entry in enumerate(listed):
+        read = _read(entry)
+        if read is None:
+            place = parsed.documents[0].place(("findings", index))
+            return {}, ((_at(parsed, path, place.line, place.column), "an entry needs a fingerprint and a count"),)
+        counts[read[0]] += read[1]
+    return counts, ()
+
+
+def divide(findings: Iterable[Finding], known: Mapping[str, int]) -> Divided:
+    """Those that are new, and those that the baseline knows; of several alike the last are the new ones."""
+    return _divide(findings, known, lambda finding: "" if finding.fixed else finding.fingerprint)
+
+
+def since(findings: Iterable[Finding], before: Iterable[Finding]) -> Divided:
+    """Those that a change brought or touched, and those that were there before and say the same still."""
+    return _divide(findings, Counter(map(said, before)), said)
+
+
+def said(finding: Finding) -> tuple[str, str]:
+    """What a finding says, wherever it stands: the amounts in it count, guesses at what was meant do not."""
+    return finding.fingerprint, finding.subject()
+
+
+def _divide(
+    findings: Iterable[Finding],
+    known: Mapping[Any, int],
+    identity: Callable[[Finding], Hashable],
+) -> Divided:
+    left = Counter(dict(known))
+    new, old = list[Finding](), list[Finding]()
+    for finding in findings:
+        here = identity(finding)
+        left[here] -= 1
+        (old if left[here] >= 0 else new).append(finding)
+    return tuple(new), tuple(old)
+
+
+def _line_order(finding: Finding) -> tuple[str, str, str]:
+    """By what does not move, so that the file changes only where findings do."""
+    return finding.rule, str(finding.resource or ""), finding.fingerprint
+
+
+def _entry(finding: Finding, count: int) -> dict[str, Json]:
+    subject = str(finding.resource or finding.location.path)
+    return {"fingerprint": finding.fingerprint, "count": count, "rule": finding.rule, "about": subject}
+
+
+def _read(entry: Json) -> tuple[str, int] | None:
+    if not isinstance(entry, dict):
+        return None
+    fingerprint, count = entry.get("fingerprint"), entry.get("count")
+    usable = isinstance(fingerprint, str) and isinstance(count, int) and not isinstance(count, bool) and count > 0
+    return (str(fingerprint), int(str(count))) if usable else None
+
+
+def _at(parsed: Parsed, path: str, line: int, column: int) -> Location:
+    return Location(path, line, column, text=parsed.source.line(line))
