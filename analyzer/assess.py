@@ -7,6 +7,7 @@ from dataclasses import replace
 from analyzer.access import storage
 from analyzer.access.questions import answers
 from analyzer.budget import budget_of
+from analyzer.finding import Finding
 from analyzer.impact import Impact, impact
 from analyzer.report import Report
 from analyzer.stakes import live
@@ -14,9 +15,14 @@ from analyzer.usage import Usage
 from analyzer.verdict import judge
 
 
-def assess(base: Report, head: Report, usage: Usage | None = None) -> Impact:
-    """Compare two revisions under the policy of the base. The head's report is one that was made against the base."""
-    found = impact(base.graph, head.graph, head.blocking)
+def assess(
+    base: Report, head: Report, usage: Usage | None = None, rejected: tuple[Finding, ...] | None = None
+) -> Impact:
+    """Compare two revisions under the policy of the base. The head's report is one that was made against the base.
+
+    `rejected`: the findings for which the head is not accepted, where that is not for its own policy to say.
+    """
+    found = impact(base.graph, head.graph, head.blocking if rejected is None else rejected)
     if not found.unreadable:
         found = replace(found, access=answers(storage.changes(base.graph, head.graph)))
     if usage and not found.unreadable:

@@ -12,7 +12,7 @@ from analyzer.impact import Impact
 from analyzer.report import Report
 from schemas.resources import Json
 
-Outcome: TypeAlias = Literal["passes", "blocked", "unknown"]
+Outcome: TypeAlias = Literal["passes", "needs-approval", "blocked", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,16 @@ class Check:
     def outcome(self) -> Outcome:
         if self.report.policy_is_broken or self.failing:
             return "blocked"
-        return "unknown" if self.impact and self.impact.unreadable else "passes"
+        if self.impact and self.impact.unreadable:
+            return "unknown"
+        verdict = self.impact.verdict if self.impact else None
+        return "passes" if verdict is None or verdict.outcome == "pass" else verdict.outcome
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing that anybody has to know."""
+        changes = self.impact is not None and bool(self.impact.changes)
+        return self.outcome == "passes" and not (changes or self.new or self.fixed)
 
     def to_json(self) -> dict[str, Json]:
         return {

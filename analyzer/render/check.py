@@ -8,7 +8,7 @@ from analyzer.check import Check
 from analyzer.render import impact, text
 from analyzer.render.text import COLOURS, WIDTH, Style, plural
 
-_COLOURS = {"passes": "safe", "blocked": "error", "unknown": "warning"}
+_COLOURS = {"passes": "safe", "needs-approval": "warning", "blocked": "error", "unknown": "warning"}
 
 
 def render(check: Check, *, colour: bool = False, width: int = WIDTH) -> str:
@@ -18,7 +18,7 @@ def render(check: Check, *, colour: bool = False, width: int = WIDTH) -> str:
     if check.impact:
         # Why the head would be rejected stands above, with the lines themselves.
         parts.append(impact.render(replace(check.impact, rejected=()), colour=colour, width=width))
-    lead = f"{check.outcome}: "
+    lead = f"{check.outcome.replace('-', ' ')}: "
     parts.append("\n".join(style.labelled(lead, COLOURS[_COLOURS[check.outcome]], _summary(check), "  ")) + "\n")
     return "\n".join(parts)
 

@@ -16,6 +16,7 @@ from analyzer.radius import UNKNOWN, Radius, ResourceChange
 from analyzer.render.markup import address, code, header, link, prose, row
 from analyzer.render.sections import Section, fit
 from analyzer.render.text import dotted, plural
+from analyzer.render.verdicts import verdict
 from analyzer.usage import HostLoss
 from schemas.quantity import format_bytes
 from schemas.resources import canonical
@@ -24,7 +25,7 @@ COMMENT = 65_536
 SUMMARY = 1_048_576
 SHOWN = 4  # fields or dependents in one row
 
-_SIGNS = {"passes": "✅", "blocked": "⛔", "unknown": "❓"}
+_SIGNS = {"passes": "✅", "needs-approval": "✋", "blocked": "⛔", "unknown": "❓"}
 _SEVERITIES = {"error": "🔴 error", "warning": "🟡 warning", "info": "🔵 info"}
 
 
@@ -65,6 +66,7 @@ class _Report:
         yield ""
         yield from self._numbers()
         yield ""
+        yield from verdict(self.check.impact)
 
     def _numbers(self) -> Iterator[str]:
         check, impact = self.check, self.check.impact
@@ -167,8 +169,10 @@ def _headline(check: Check) -> str:
         new = len(set(check.failing) & set(check.new))
         brought = f", {new or 'none'} of them new" if check.before and len(check.failing) > 1 else ""
         return f"blocked by {_counted(check, new)}{brought}"
-    if check.impact and check.impact.unreadable:
+    if check.outcome == "unknown":
         return "cannot say what this change does"
+    if check.outcome == "needs-approval":
+        return f"needs approval{_effect(check.impact)}"
     return f"passes{_effect(check.impact)}"
 
 

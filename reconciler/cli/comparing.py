@@ -24,7 +24,7 @@ LIVE = (
 
 @dataclass(frozen=True)
 class Range:
-    """Two revisions as people name them."""
+    """Two revisions as people name them. Without a base there is nothing to compare with."""
 
     base: str
     head: str = "HEAD"
@@ -70,6 +70,15 @@ def asked(words: Sequence[str]) -> tuple[Range | None, str]:
     if len(ranges) > 1 or len(paths) > 1:
         raise UsageError("name one range BASE..HEAD and one folder at most")
     return range_of(ranges[0]) if ranges else None, (paths or [""])[0]
+
+
+def alone(repository: Path, revision: str, path: str, as_of: date | None = None) -> Report:
+    """The report of a revision by itself. Raises SnapshotError."""
+    from analyzer.analyze import analyze  # noqa: PLC0415  # see above
+    from analyzer.git import read_snapshot  # noqa: PLC0415  # see above
+    from reconciler.clock import today  # noqa: PLC0415  # see above
+
+    return analyze(read_snapshot(repository, revision, path), as_of=as_of or today())
 
 
 def usage_at(place: str) -> Usage:

@@ -134,3 +134,26 @@ def test_mistakes(holdfast: Holdfast, forge: Forge, words: list[str], code: int,
     ended, out, err = holdfast("check", *words)
     assert (ended, out) == (code, "")
     assert message in err
+
+
+def test_what_waits_for_a_person(holdfast: Holdfast, forge: Forge) -> None:
+    """Guards held changes: exit code 4, and a report that says how to let them through."""
+    exported = f"""\
+{API}kind: Subsystem
+metadata: {{name: db, namespace: team-a}}
+spec:
+  nqn: nqn.2026-01.com.example.team-a:db
+  exports: [{{targetRef: node-1, portals: [front]}}]
+  namespaces: [{{nsid: 1, volumeRef: db}}]
+  hosts: {{any: true}}
+"""
+    house = HOUSE.replace(
+        "{unixSocket: /a}}", "{unixSocket: /a}, portals: [{name: front, address: 10.0.0.1, port: 4420}]}"
+    )
+    second = exported.replace("name: db", "name: web").replace("a:db", "a:web")
+    forge.commit({"site.yaml": house, "db.yaml": VOLUME, "s.yaml": f"{exported}---\n{second}"})
+    forge.commit({"site.yaml": house, "db.yaml": VOLUME})
+    code, out, _ = holdfast("check", "HEAD~1..HEAD", "-o", "markdown")
+    assert code == 4
+    assert out.startswith("### ✋ Holdfast: needs approval, and disturbs hosts\n")
+    assert "Holdfast-Approve" in out

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.comparing import LIVE, Range, asked, reports, usage_at
-from reconciler.cli.exits import Exit, UsageError, worst
+from reconciler.cli.checking import Options, checked, exit_code
+from reconciler.cli.comparing import LIVE, Range, asked, usage_at
+from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import day
 from reconciler.cli.reading import reading
 from reconciler.cli.screen import show, use_colour
@@ -26,7 +26,8 @@ examples:
   holdfast check --base v1 --changed-only     only what is new fails it
 
 exit codes: 0 clean, 1 findings, 2 usage or a broken .holdfast.yaml,
-3 something cannot be read, 10 changes (with --detailed-exitcode)"""
+3 something cannot be read, 4 it needs approval, 10 it passes and changes
+something (with --detailed-exitcode)"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,21 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Exit:
     revisions, path = _asked(arguments)
+    options = Options(fail_on=arguments.fail_on or "", changed_only=arguments.changed_only, as_of=arguments.as_of)
     with reading():
-        found = _check(arguments, revisions, path)
+        usage = usage_at(arguments.live) if arguments.live else None
+        found = checked(arguments.repo, revisions, path, options, usage)
     show(_rendered(found, arguments.output))
     return exit_code(found, detailed=arguments.detailed_exitcode)
-
-
-def exit_code(found: Check, *, detailed: bool = False) -> Exit:
-    """The worst of what there is to say."""
-    if found.report.policy_is_broken or (found.before and found.before.policy_is_broken):
-        return Exit.USAGE
-    codes = [Exit.FINDINGS] * bool(found.failing)
-    if found.impact:
-        codes += [Exit.UNAVAILABLE] * bool(found.impact.unreadable)
-        codes += [Exit.CHANGES] * bool(found.impact.changes and detailed)
-    return worst(codes)
 
 
 def _asked(arguments: argparse.Namespace) -> tuple[Range, str]:
@@ -75,20 +67,6 @@ def _usual_base(repository: Path) -> str:
         return resolve(repository, USUAL_BASE)
     except GitError as error:
         raise UsageError(f"{error}; say what to compare with: BASE..HEAD, or --base REV") from error
-
-
-def _check(arguments: argparse.Namespace, revisions: Range, path: str) -> Check:
-    from analyzer.check import Check  # noqa: PLC0415  # a verb's imports happen inside it
-    from analyzer.finding import Severity  # noqa: PLC0415  # see above
-    from analyzer.impact import impact  # noqa: PLC0415  # see above
-    from analyzer.stakes import live  # noqa: PLC0415  # see above
-
-    before, after = reports(arguments.repo, revisions, path, arguments.as_of)
-    fail_on = Severity.parse(arguments.fail_on) if arguments.fail_on else after.config.fail_on
-    found = impact(before.graph, after.graph, after.at_least(fail_on))
-    if arguments.live and not found.unreadable:
-        found = replace(found, live=live(found, before.graph, after.graph, usage_at(arguments.live)))
-    return Check(after, fail_on, before, found, arguments.changed_only)
 
 
 def _rendered(found: Check, output: str) -> str:

@@ -1,0 +1,57 @@
+"""The check of a pull request, for the command and for the GitHub Action: what is said, and how it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from reconciler.cli.comparing import Range, alone, reports
+from reconciler.cli.exits import Exit, worst
+
+if TYPE_CHECKING:
+    from analyzer.check import Check
+    from analyzer.usage import Usage
+
+Mode: TypeAlias = Literal["lint", "impact", "check"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What counts."""
+
+    fail_on: str = ""  # empty: as `.holdfast.yaml` says
+    changed_only: bool = False
+    as_of: date | None = None  # None: today
+    mode: Mode = "check"
+
+
+def checked(repository: Path, revisions: Range, path: str, options: Options, usage: Usage | None = None) -> Check:
+    """Judge the head against where it left its base; without a base, by itself. Raises SnapshotError."""
+    from analyzer.assess import assess  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.check import Check  # noqa: PLC0415  # see above
+    from analyzer.finding import Severity  # noqa: PLC0415  # see above
+
+    before = None
+    if revisions.base:
+        before, after = reports(repository, revisions, path, options.as_of)
+    else:
+        after = alone(repository, revisions.head, path, options.as_of)
+    fail_on = Severity.parse(options.fail_on) if options.fail_on else after.config.fail_on
+    found = Check(after, fail_on, before, changed_only=options.changed_only)
+    if before is None or options.mode == "lint":
+        return found
+    return replace(found, impact=assess(before, after, usage, found.failing))
+
+
+def exit_code(found: Check, *, detailed: bool = False) -> Exit:
+    """The worst of what there is to say."""
+    if found.report.policy_is_broken or (found.before and found.before.policy_is_broken):
+        return Exit.USAGE
+    codes = [Exit.FINDINGS] * bool(found.failing)
+    codes += [Exit.HELD] * (found.outcome == "needs-approval")
+    if found.impact:
+        codes += [Exit.UNAVAILABLE] * bool(found.impact.unreadable)
+        codes += [Exit.CHANGES] * bool(found.impact.changes and detailed)
+    return worst(codes)
