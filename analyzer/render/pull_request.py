@@ -62,7 +62,7 @@ class _Report:
         return self.check.report.root
 
     def lead(self) -> Iterator[str]:
-        yield f"### {_SIGNS[self.check.outcome]} Holdfast: {_headline(self.check)}"
+        yield f"### {_SIGNS[self.check.outcome]} Holdfast: {headline(self.check)}"
         yield ""
         yield from self._numbers()
         yield ""
@@ -162,7 +162,8 @@ class _Report:
         return f"<sub>{asked}{self.home.whole}</sub>\n"
 
 
-def _headline(check: Check) -> str:
+def headline(check: Check) -> str:
+    """The verdict in one line."""
     if check.report.policy_is_broken:
         return "blocked, the policy `.holdfast.yaml` is broken"
     if check.failing:

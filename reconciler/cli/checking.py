@@ -25,6 +25,7 @@ class Options:
     changed_only: bool = False
     as_of: date | None = None  # None: today
     mode: Mode = "check"
+    policy: str = ""  # a file to read in place of `.holdfast.yaml`, from the root of the repository
 
 
 def checked(repository: Path, revisions: Range, path: str, options: Options, usage: Usage | None = None) -> Check:
@@ -35,9 +36,9 @@ def checked(repository: Path, revisions: Range, path: str, options: Options, usa
 
     before = None
     if revisions.base:
-        before, after = reports(repository, revisions, path, options.as_of)
+        before, after = reports(repository, revisions, path, options.as_of, options.policy)
     else:
-        after = alone(repository, revisions.head, path, options.as_of)
+        after = alone(repository, revisions.head, path, options.as_of, options.policy)
     fail_on = Severity.parse(options.fail_on) if options.fail_on else after.config.fail_on
     found = Check(after, fail_on, before, changed_only=options.changed_only)
     if before is None or options.mode == "lint":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from analyzer.report import Report
+    from analyzer.snapshot import Snapshot
     from analyzer.usage import Usage
 
 LIVE = (
@@ -38,16 +39,18 @@ def range_of(text: str) -> Range:
     return Range(base or "HEAD", head.removeprefix(".") or "HEAD")
 
 
-def reports(repository: Path, revisions: Range, path: str, as_of: date | None = None) -> tuple[Report, Report]:
+def reports(
+    repository: Path, revisions: Range, path: str, as_of: date | None = None, policy: str = ""
+) -> tuple[Report, Report]:
     """The report of where the head left its base, and that of the head against it. Raises SnapshotError."""
     from analyzer.analyze import analyze  # noqa: PLC0415  # a verb's imports happen inside it
-    from analyzer.git import departure, read_snapshot  # noqa: PLC0415  # see above
+    from analyzer.git import departure  # noqa: PLC0415  # see above
     from reconciler.clock import today  # noqa: PLC0415  # see above
     from reconciler.lineage import proposal_of  # noqa: PLC0415  # see above
 
     day = as_of or today()
-    before = read_snapshot(repository, departure(repository, revisions.base, revisions.head), path)
-    after = read_snapshot(repository, revisions.head, path)
+    after = _snapshot(repository, revisions.head, path, policy)
+    before = _snapshot(repository, departure(repository, revisions.base, revisions.head), path, policy, needed=False)
     judged = analyze(before, as_of=day)
     history = proposal_of(repository, revisions.base, revisions.head, path)
     return judged, analyze(after, as_of=day, base=judged, history=history)
@@ -72,13 +75,34 @@ def asked(words: Sequence[str]) -> tuple[Range | None, str]:
     return range_of(ranges[0]) if ranges else None, (paths or [""])[0]
 
 
-def alone(repository: Path, revision: str, path: str, as_of: date | None = None) -> Report:
+def alone(repository: Path, revision: str, path: str, as_of: date | None = None, policy: str = "") -> Report:
     """The report of a revision by itself. Raises SnapshotError."""
     from analyzer.analyze import analyze  # noqa: PLC0415  # see above
-    from analyzer.git import read_snapshot  # noqa: PLC0415  # see above
     from reconciler.clock import today  # noqa: PLC0415  # see above
 
-    return analyze(read_snapshot(repository, revision, path), as_of=as_of or today())
+    return analyze(_snapshot(repository, revision, path, policy), as_of=as_of or today())
+
+
+def _snapshot(repository: Path, revision: str, path: str, policy: str, *, needed: bool = True) -> Snapshot:
+    """The files below a path, with another file of that revision in place of its policy where one is named.
+
+    `needed`: whether that file must be there; an earlier revision may be from before there was one.
+    """
+    from analyzer.git import read_snapshot  # noqa: PLC0415  # see above
+    from analyzer.snapshot import POLICY_FILE, Blob, SnapshotError  # noqa: PLC0415  # see above
+
+    found = read_snapshot(repository, revision, path)
+    if not policy:
+        return found
+    try:
+        read = list(read_snapshot(repository, revision, policy).blobs.values())
+    except SnapshotError:
+        read = []
+    if needed and len(read) != 1:
+        raise CommandError(f"{policy}: there is no such policy file in {revision[:12]}")
+    others = {name: blob for name, blob in found.blobs.items() if name != POLICY_FILE}
+    chosen = {POLICY_FILE: Blob(POLICY_FILE, read[0].id, read[0].data)} if len(read) == 1 else {}
+    return replace(found, blobs=dict(sorted({**others, **chosen}.items())))
 
 
 def usage_at(place: str) -> Usage:
