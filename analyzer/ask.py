@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from analyzer.graph import ResourceGraph
-from analyzer.hazards import pairs
 from analyzer.manifest import Manifest
+from analyzer.renames import former_name, later_name
 from analyzer.rule import AnyRule, Case, CaseRule, ChangeRule, File, FileRule, Hit, ResourceRule
 from analyzer.rules import RULES
+from schemas.resources import ResourceKey
 
 Found: TypeAlias = tuple[AnyRule, Hit]
 
@@ -28,9 +29,13 @@ def ask_of_case(case: Case) -> Iterator[Found]:
 
 def ask_of_files(files: Iterable[File]) -> Iterator[Found]:
     for file in files:
-        for rule in _FILE_RULES:
-            for hit in rule.check(file):
-                yield rule, hit
+        yield from ask_of_file(file)
+
+
+def ask_of_file(file: File) -> Iterator[Found]:
+    for rule in _FILE_RULES:
+        for hit in rule.check(file):
+            yield rule, hit
 
 
 def ask_of_resources(case: Case) -> Iterator[Found]:
@@ -44,8 +49,9 @@ def ask_of_resource(case: Case, manifest: Manifest) -> Iterator[Found]:
             yield rule, hit
 
 
-def ask_of_changes(case: Case) -> Iterator[Found]:
-    for before, after in _changed(case.base, case.graph) if case.base else ():
+def ask_of_changes(case: Case, keys: Collection[ResourceKey] | None = None) -> Iterator[Found]:
+    """`keys`: the resources that may differ from the base, where that is known; otherwise all are compared."""
+    for before, after in _changed(case.base, case.graph, keys) if case.base else ():
         for rule in _CHANGE_RULES:
             for hit in rule.check(case, before, after):
                 yield rule, hit
@@ -58,9 +64,15 @@ def _rules_of(kind: str, *, sound: bool) -> tuple[ResourceRule, ...]:
     return tuple(rule for rule in concerned if sound or not rule.sound)
 
 
-def _changed(base: ResourceGraph, head: ResourceGraph) -> Iterator[tuple[Manifest | None, Manifest | None]]:
-    """The resources that differ from the base, at both revisions."""
-    for pair in pairs(base.resources, head.resources):
-        before, after = base.manifest_of(pair.before), head.manifest_of(pair.after)
-        if before is not after:
+def _changed(
+    base: ResourceGraph, head: ResourceGraph, keys: Collection[ResourceKey] | None
+) -> Iterator[tuple[Manifest | None, Manifest | None]]:
+    """The resources that differ from the base, at both revisions. One renamed stays one resource."""
+    for key in sorted(keys if keys is not None else base.manifests.keys() | head.manifests.keys()):
+        before, after = base.get(key), head.get(key)
+        if after and not before:
+            former = former_name(head, key)
+            before = base.get(former) if former else None
+        later = later_name(head, key) if before and not after else None
+        if before is not after and not (later and base.get(later) is None):
             yield before, after

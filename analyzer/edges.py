@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from analyzer.manifest import Manifest
@@ -55,10 +54,64 @@ def selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, Sequence[R
     what it names by theirs.
     """
     known = [manifest for manifest in manifests if manifest.kind]
+    candidates, sound = _Candidates(known), _Candidates([manifest for manifest in known if manifest.sound])
+    choosers = [chooser for manifest in known for chooser in choosers_of(manifest)]
     found: dict[ResourceKey, list[Reference]] = defaultdict(list)
-    for reference in chain(_selected(known), _picked([manifest for manifest in known if manifest.sound])):
-        found[reference.source].append(reference)
+    for chooser in sorted(choosers, key=lambda chooser: chooser.names):  # those that it names come after those it is in
+        for manifest in (sound if chooser.names else candidates).of(chooser.wanted, chooser.namespace, chooser.chosen):
+            if chooser.matches(manifest):
+                reference = chooser.reference(manifest)
+                found[reference.source].append(reference)
     return found
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Chooser:
+    """A selector of a resource. With `names` the resource depends on what is chosen, otherwise it is the other way."""
+
+    owner: Manifest
+    path: Path
+    wanted: str  # the kind of what is chosen
+    namespace: str | None  # None: all of them
+    chosen: Json
+    names: bool
+
+    @property
+    def label(self) -> tuple[str, str] | None:
+        """A label that all have that are chosen; None where there is no telling."""
+        wanted: Any = self.chosen.get("matchLabels") if isinstance(self.chosen, dict) else None
+        name, value = next(iter(wanted.items())) if isinstance(wanted, dict) and wanted else ("", None)
+        return (name, value) if isinstance(value, str) else None
+
+    def matches(self, manifest: Manifest) -> bool:
+        """Whether it chooses a resource of the kind that it wants, of a namespace that it looks into."""
+        if not self.names:
+            return selects(self.chosen, manifest.resource.labels)
+        if "/" in self.wanted:
+            return selector.matches(self.chosen, manifest.resource.labels)
+        return picks(self.chosen, self.owner.key.namespace, manifest.resource)
+
+    def reference(self, manifest: Manifest) -> Reference:
+        if self.names:
+            return Reference(self.owner.key, self.path, manifest.key)
+        return Reference(manifest.key, ("metadata", "labels"), self.owner.key)
+
+
+def choosers_of(owner: Manifest) -> Iterator[Chooser]:
+    """The selectors of a resource. A cluster-scoped one looks into all namespaces, and so does one that names kinds of
+    ours, which say themselves who may use them.
+    """
+    kind = owner.kind
+    if kind is None:
+        return
+    for field in kind.selectors:
+        for path, _, chosen in _walk(*_where(owner, kind, field.path), ()):
+            yield Chooser(owner, path, field.schema["x-select"], owner.key.namespace or None, chosen, names=False)
+    for field in kind.pickers if owner.sound else ():
+        wanted = field.schema["x-pick"]
+        namespace = None if "/" not in wanted else owner.key.namespace
+        for path, _, chosen in _walk(*_where(owner, kind, field.path), ()):
+            yield Chooser(owner, path, wanted, namespace, chosen, names=True)
 
 
 def values_at(value: Any, path: FieldPath, here: Path = ()) -> Iterator[tuple[Path, Any, Any]]:  # noqa: ANN401  # JSON
@@ -140,41 +193,6 @@ def _beside(holders: tuple[Any, ...], place: str) -> Json:
     holder: Any = holders[-1 - len(up)]
     found: Json = holder.get(name)
     return found
-
-
-def _selected(manifests: Sequence[Manifest]) -> Iterator[Reference]:
-    """References to those who pick a resource by its labels: of their own namespace, or of any when they have none."""
-    candidates = _Candidates(manifests)
-    for owner, kind, field in _with(manifests, "x-select"):
-        for _, _, chosen in _walk(*_where(owner, kind, field), ()):
-            namespace = owner.key.namespace or None
-            for manifest in candidates.of(kind.fields[field].schema["x-select"], namespace, chosen):
-                if selects(chosen, manifest.resource.labels):
-                    yield Reference(manifest.key, ("metadata", "labels"), owner.key)
-
-
-def _picked(manifests: Sequence[Manifest]) -> Iterator[Reference]:
-    """References to what a resource names by its labels."""
-    candidates = _Candidates(manifests)
-    for owner, kind, field in _with(manifests, "x-pick"):
-        wanted = kind.fields[field].schema["x-pick"]
-        ours = "/" not in wanted
-        for path, _, chosen in _walk(*_where(owner, kind, field), ()):
-            for manifest in candidates.of(wanted, None if ours else owner.key.namespace, chosen):
-                if (
-                    picks(chosen, owner.key.namespace, manifest.resource)
-                    if ours
-                    else selector.matches(chosen, manifest.resource.labels)
-                ):
-                    yield Reference(owner.key, path, manifest.key)
-
-
-def _with(manifests: Sequence[Manifest], annotation: str) -> Iterator[tuple[Manifest, Kind, FieldPath]]:
-    for manifest in manifests:
-        kind = manifest.kind
-        if kind is not None:
-            for field in kind.selectors if annotation == "x-select" else kind.pickers:
-                yield manifest, kind, field.path
 
 
 class _Candidates:

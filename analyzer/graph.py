@@ -131,12 +131,12 @@ class ResourceGraph:
         `concerned` says which of the references to the resource itself matter.
         """
         ways: dict[ResourceKey, tuple[Reference, ...]] = {key: ()}
-        queue = deque(filter(concerned, self.incoming.get(key, ())))
+        queue = deque(filter(concerned, self.incoming_to(key)))
         while queue:
             reference = queue.popleft()
             if reference.source not in ways:
                 ways[reference.source] = (reference, *ways[reference.target])
-                queue.extend(self.incoming.get(reference.source, ()))
+                queue.extend(self.incoming_to(reference.source))
         found = (Dependent(key, way) for key, way in ways.items() if way)
         return tuple(sorted(found, key=lambda dependent: (len(dependent.path), dependent.key)))
 
@@ -222,7 +222,7 @@ class ResourceGraph:
 
     def _targets(self, key: ResourceKey) -> list[ResourceKey]:
         ahead = {reference.target for reference in self.references(key) if not reference.back}
-        return sorted(ahead & self.manifests.keys())
+        return sorted(target for target in ahead if self.get(target))
 
     @functools.cached_property
     def _may_have_cycles(self) -> bool:
@@ -268,10 +268,10 @@ def link(
     manifests: Iterable[Manifest], unread: Iterable[tuple[Location, str]] = (), revision: str = ""
 ) -> ResourceGraph:
     """The graph of these manifests, whatever order they come in."""
-    ordered = sorted(manifests, key=_file_order)
+    ordered = sorted(manifests, key=file_order)
     first = {manifest.key: manifest for manifest in reversed(ordered)}
     duplicates = tuple(manifest for manifest in ordered if first[manifest.key] is not manifest)
-    manifests_by_key = {key: first[key] for key in sorted(first, key=_key_order)}
+    manifests_by_key = {key: first[key] for key in sorted(first, key=key_order)}
     chosen = selections(manifests_by_key.values())
     outgoing = {
         key: found
@@ -287,14 +287,15 @@ def link(
 
 
 def _by_key(manifest: Manifest) -> tuple[str, str, str, str]:
-    return _key_order(manifest.key)
+    return key_order(manifest.key)
 
 
-def _key_order(key: ResourceKey) -> tuple[str, str, str, str]:
+def key_order(key: ResourceKey) -> tuple[str, str, str, str]:
     """The order of keys, as a tuple because that compares ten times as fast."""
     return (key.kind, key.namespace, key.name, key.group)
 
 
-def _file_order(manifest: Manifest) -> tuple[object, ...]:
+def file_order(manifest: Manifest) -> tuple[Any, ...]:
+    """The order in which manifests count: by path, and then by their place in the file."""
     document = manifest.document
     return (manifest.path, document.number, *(step for step in document.within if isinstance(step, int)))

@@ -29,8 +29,8 @@ def former_name(graph: ResourceGraph, key: ResourceKey) -> ResourceKey | None:
     former = former_key(manifest.resource) if manifest else None
     if former is None or former.namespace != key.namespace or graph.get(former):
         return None
-    first, *_ = graph.sharing(FORMER, former.text)
-    return former if first.key == key else None
+    claims = graph.sharing(FORMER, former.text)  # of a manifest that is not sound no claim counts
+    return former if claims and claims[0].key == key else None
 
 
 def later_name(graph: ResourceGraph, former: ResourceKey) -> ResourceKey | None:

@@ -65,6 +65,7 @@ class Report:
     counts: Counts
     aside: tuple[Aside, ...] = ()
     resolved: int = 0  # entries of the baseline that nothing answers to any more
+    state: object = None  # what the next revision is analysed by, for whoever keeps the report
 
     def against(self, baseline: Baseline) -> Report:
         """Without what a baseline knows, besides that of the repository."""

@@ -7,7 +7,7 @@ the end, about what people allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path as FilePath
@@ -39,6 +39,14 @@ class File:
 
     def at(self, place: Place) -> Location:
         return Location(self.path, place.line, place.column, text=self.source.line(place.line))
+
+    @property
+    def unread(self) -> Iterator[tuple[Location, str]]:
+        """Where something of ours may be that could not be made out."""
+        yield from ((self.at(defect.place), defect.message) for defect in self.defects)
+        for declaration in self.declarations:
+            if declaration.lost:
+                yield declaration.location, declaration.because
 
     def defects_of(self, rule: str) -> Iterable[Defect]:
         return (defect for defect in self.defects if defect.rule == rule)

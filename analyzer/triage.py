@@ -99,7 +99,7 @@ def _aside(finding: Finding, suppression: Suppression) -> Aside:
 
 
 def _labels(finding: Finding, graph: ResourceGraph) -> Mapping[str, str]:
-    manifest = graph.manifests.get(finding.resource) if finding.resource else None
+    manifest = graph.get(finding.resource) if finding.resource else None
     return manifest.resource.labels if manifest else {}
 
 

@@ -146,7 +146,7 @@ class Gate:
 
     def _read(self, revision: str, base: Report | None, history: History | None = None) -> Report:
         snapshot = git.read_snapshot(self.source.copy, revision, self.source.config.path)
-        return analyze(snapshot, as_of=day_of(self.house.clock.now()), base=base, history=history)
+        return analyze(snapshot, as_of=day_of(self.house.clock.now()), base=base, history=history, keep=True)
 
     def _accept(self, report: Report, before: str) -> None:
         now, ledger = self.house.clock.now(), self.house.ledger

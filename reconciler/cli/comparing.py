@@ -51,7 +51,7 @@ def reports(
     day = as_of or today()
     after = _snapshot(repository, revisions.head, path, policy)
     before = _snapshot(repository, departure(repository, revisions.base, revisions.head), path, policy, needed=False)
-    judged = analyze(before, as_of=day)
+    judged = analyze(before, as_of=day, keep=True)
     history = proposal_of(repository, revisions.base, revisions.head, path)
     return judged, analyze(after, as_of=day, base=judged, history=history)
 
@@ -62,7 +62,7 @@ def reverted(repository: Path, revs: str, path: str) -> tuple[Report, Report]:
     from analyzer.git import read_reverted, read_snapshot  # noqa: PLC0415  # see above
     from reconciler.clock import today  # noqa: PLC0415  # see above
 
-    before = analyze(read_snapshot(repository, "HEAD", path), as_of=today())
+    before = analyze(read_snapshot(repository, "HEAD", path), as_of=today(), keep=True)
     return before, analyze(read_reverted(repository, revs, root=path), as_of=today(), base=before)
 
 

@@ -271,10 +271,10 @@ def test_a_revision_that_could_not_be_judged_is_judged_again(here: Station, monk
     revision = here.forge.commit(here.files(volume("a")))
     judge, mishaps = gate.analyze, [ValueError("a defect, once")]
 
-    def once(snapshot: Snapshot, *, as_of: date, base: Report | None, history: History | None) -> Report:
+    def once(snapshot: Snapshot, *, as_of: date, base: Report | None, history: History | None, keep: bool) -> Report:
         if mishaps:
             raise mishaps.pop()
-        return judge(snapshot, as_of=as_of, base=base, history=history)
+        return judge(snapshot, as_of=as_of, base=base, history=history, keep=keep)
 
     monkeypatch.setattr(gate, "analyze", once)
     with pytest.raises(ValueError, match="a defect"):

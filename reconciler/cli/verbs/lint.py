@@ -66,7 +66,7 @@ def _report(arguments: argparse.Namespace) -> Report:
     if arguments.base is None:
         return analyze(snapshot, as_of=as_of)
     base, history = _base(arguments)
-    return analyze(snapshot, as_of=as_of, base=analyze(base, as_of=as_of), history=history)
+    return analyze(snapshot, as_of=as_of, base=analyze(base, as_of=as_of, keep=True), history=history)
 
 
 def _base(arguments: argparse.Namespace) -> tuple[Snapshot, History]:
