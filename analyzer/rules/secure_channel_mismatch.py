@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
+from analyzer.exports import hosts_of, portals_of
 from analyzer.finding import Severity
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
-from schemas.resources import ResourceKey
-from schemas.validation import Path
 
 SECURE = "secureChannel"
 
@@ -36,19 +34,18 @@ def _open(case: Case, subsystem: Manifest) -> Iterator[Hit]:
     """SPDK refuses a TLS listener where any host may connect."""
     if not subsystem.spec["hosts"]["any"]:
         return
-    for export, place, portal in _exported(case, subsystem):
+    for path, _, portal in portals_of(case.graph, subsystem):
         if portal[SECURE]:
             message = f"portal {portal['name']} takes TLS only, and SPDK does not open it where any host may connect"
-            path = ("spec", "exports", export, "portals", place)
             yield _refused(hit(subsystem, path, message, "list the hosts, each with spec.tls, or use another portal"))
 
 
 def _hosts(case: Case, subsystem: Manifest) -> Iterator[Hit]:
     """Hosts that no portal fits: with a key where all is plain, and without one where all is TLS."""
-    secure = {portal[SECURE] for _, _, portal in _exported(case, subsystem)}
+    secure = {portal[SECURE] for _, _, portal in portals_of(case.graph, subsystem)}
     if len(secure) != 1 or subsystem.spec["hosts"]["any"]:
         return
-    for host, path in _allowed(case, subsystem):
+    for path, host in hosts_of(case.graph, subsystem):
         has_key = "tls" in host.spec
         if has_key and secure == {False}:
             message = f"{host.key} has a key for TLS, but no portal of {subsystem.key} takes TLS: it sends in clear"
@@ -63,25 +60,6 @@ def _hosts(case: Case, subsystem: Manifest) -> Iterator[Hit]:
 def _refused(found: Hit) -> Hit:
     """What SPDK does not do, and a host could not."""
     return replace(found, severity=Severity.ERROR)
-
-
-def _exported(case: Case, subsystem: Manifest) -> Iterator[tuple[int, int, Any]]:
-    """The portals that a subsystem listens on, and where it says so."""
-    for number, export in enumerate(subsystem.spec["exports"]):
-        target = case.graph.get(ResourceKey("Target", "", export["targetRef"]))
-        if target and target.sound:
-            portals = {portal["name"]: portal for portal in target.spec["portals"]}
-            for place, name in enumerate(export["portals"]):
-                if name in portals:
-                    yield number, place, portals[name]
-
-
-def _allowed(case: Case, subsystem: Manifest) -> Iterator[tuple[Manifest, Path]]:
-    """The hosts that are named or picked, and where."""
-    for reference in case.graph.references(subsystem.key):
-        host = case.graph.get(reference.target) if reference.path[:2] == ("spec", "hosts") else None
-        if host and host.sound:
-            yield host, reference.path
 
 
 RULE = ResourceRule("secure-channel-mismatch", Severity.WARNING, ("Subsystem", "Target"), check)

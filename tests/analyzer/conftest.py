@@ -57,7 +57,7 @@ spec:
     + """\
 kind: Host
 metadata: {name: web-1}
-spec: {nqn: "nqn.2014-08.org.nvmexpress:uuid:4c4c4544-0051-4d10-8052-b7c04f4d3432"}
+spec: {nqn: "nqn.2014-08.org.nvmexpress:uuid:4c4c4544-0051-4d10-8052-b7c04f4d3432", dhchap: {keyFrom: {file: /key}}}
 """,
 }
 

@@ -182,7 +182,7 @@ def test_items_are_named_by_what_identifies_them(lint: Lint, shared: House) -> N
 def test_a_rejected_head_is_told(lint: Lint, house: House) -> None:
     """Findings that keep the head from being accepted go with the comparison."""
     head = lint(house | {"db.yaml": house["db.yaml"].replace("volumeRef: db", "volumeRef: bd")})
-    found = impact(lint(house).graph, head.graph, head.findings)
+    found = impact(lint(house).graph, head.graph, head.at_least(head.config.fail_on))
     assert [finding.rule for finding in found.rejected] == ["dangling-reference"]
     assert found.changes
 
@@ -250,7 +250,7 @@ def labelled(house: House, *, label: str = "db", tenants: str = "", pick: str = 
     """The subsystem picks its host by a label."""
     about = house["host.yaml"].replace("{name: web-1}", f"{{name: web-1, labels: {{uses: {label}, rack: a}}}}")
     return house | {
-        "host.yaml": about.replace('3432"}', f'3432"{tenants or ", allowedNamespaces: [team-a]"}}}'),
+        "host.yaml": about.replace('3432",', f'3432"{tenants or ", allowedNamespaces: [team-a]"},'),
         "db.yaml": house["db.yaml"].replace("hosts: {refs: [web-1]}", pick),
     }
 

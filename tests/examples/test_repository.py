@@ -15,6 +15,7 @@ import pytest
 import readme
 
 from analyzer.analyze import analyze
+from analyzer.finding import Severity
 from analyzer.snapshot import from_directory
 from reconciler.cli import build_parser, main
 from reconciler.demo.repository import Repository, document, without
@@ -46,7 +47,9 @@ def test_the_site_is_as_the_readme_says() -> None:
 
 @pytest.mark.parametrize("heading", CHANGES)
 def test_a_change_that_the_readme_shows_passes(heading: str, clone: Path) -> None:
-    """Each section's manifests, put into the files it names, give no finding, also none about the change itself."""
+    """Each section's manifests, put into the files it names, give no finding, also none about the change itself; but
+    perhaps a remark on what the next section does (a volume is declared before it is shown).
+    """
     before = analyze(from_directory(clone), as_of=AS_OF)
     if gone := readme.TAKEN_OUT.get(heading):
         volumes = clone / "team-b/volumes.yaml"
@@ -54,7 +57,7 @@ def test_a_change_that_the_readme_shows_passes(heading: str, clone: Path) -> Non
     for path, manifest in readme.manifests(readme.sections()[heading]):
         readme.edit(clone, path, manifest)
     after = analyze(from_directory(clone), as_of=AS_OF, base=before)
-    assert [f"{finding.location}: {finding.message}" for finding in after.findings] == []
+    assert [f"{finding.location}: {finding.message}" for finding in after.at_least(Severity.WARNING)] == []
     assert after.graph.resources != before.graph.resources
 
 
