@@ -19,7 +19,7 @@ MADE_UP = {
 }  # of a prefix and a drift's action
 NO_REASONS = {
     "Synced", "Reconciling", "Stalled", "True", "False", "Warning", "Normal", "Retain", "Delete", "Drift",
-    "Plan", "SiteStatus", "Accept", "Vary", "PCIe",
+    "Plan", "SiteStatus", "Accept", "Vary", "Authorization", "Date", "PCIe",
 }  # fmt: skip  # conditions, their status, event types, reclaim policies, headers, a transport, names of documents
 
 
