@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the first step of action.yml: leaves a Python that has Holdfast, and names it as the output `python`.
 # HOLDFAST_PYTHON, where it is set, is one that has it already. Nothing here runs from the checkout under review.
 set -eu

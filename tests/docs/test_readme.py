@@ -46,7 +46,7 @@ def test_its_tour_has_the_stages_of_the_tour() -> None:
     assert [line.split()[1] for line in shown.splitlines()] == [name for name, _ in STAGES]
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(([A-Za-z/.]+)\)|^\| `([a-z/]+)`", README, re.MULTILINE))
+@pytest.mark.parametrize("path", re.findall(r"\]\(([A-Za-z/.-]+)\)|^\| `([a-z/]+)`", README, re.MULTILINE))
 def test_its_links_lead_somewhere(path: tuple[str, str]) -> None:
     """Guards links and the table of folders."""
     assert (ROOT / (path[0] or path[1])).exists()
