@@ -14,12 +14,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeAlias
 
 from analyzer.finding import Finding, Location, Severity
-from analyzer.render.places import HOME, page_of, path_of, uri_of, well_formed, where, worst_first
+from analyzer.render.places import HOME, page_of, path_of, uri_of, well_formed, where
 from analyzer.render.suggestion import suggestion
-from analyzer.report import Report
+from analyzer.report import WORDS, Aside, Report
 from analyzer.rule import Rule
 from analyzer.rules import RULES
 
@@ -28,28 +28,40 @@ MAX_COMPRESSED = 10_000_000  # bytes
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 ROOT = "%SRCROOT%"
 
+Result: TypeAlias = "tuple[Finding, Aside | None]"
+
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _PROBLEM = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
 _CODE = re.compile(r"`([^`\n]*)`")
 
 
-def render(report: Report, *, results: int = MAX_RESULTS, size: int = MAX_COMPRESSED) -> str:
-    """One run; with fewer results when it would be too large."""
-    found = report.findings if len(report.findings) <= results else worst_first(report.findings)[:results]
-    text = json.dumps(_log(report, found), indent=1, sort_keys=True) + "\n"
+def render(report: Report, *, aside: bool = False, results: int = MAX_RESULTS, size: int = MAX_COMPRESSED) -> str:
+    """One run; with fewer results when it would be too large.
+
+    With `aside` also findings that do not count, as suppressed ones: GitHub shows those like all others.
+    """
+    everything = [*((f, None) for f in report.findings), *((one.finding, one) for one in report.aside if aside)]
+    found = everything if len(everything) <= results else sorted(everything, key=_weight)[:results]
+    text = json.dumps(_log(report, found, len(everything) - len(found)), indent=1, sort_keys=True) + "\n"
     if len(found) > 1 and len(gzip.compress(text.encode(), mtime=0)) > size:
-        return render(report, results=len(found) // 2, size=size)
+        return render(report, aside=aside, results=len(found) // 2, size=size)
     return text
 
 
-def _log(report: Report, found: Sequence[Finding]) -> dict[str, Any]:
+def _weight(result: Result) -> tuple[bool, int, int]:
+    """What counts first, by severity, sure ones before others."""
+    finding, aside = result
+    return aside is not None, -finding.severity, -finding.confidence
+
+
+def _log(report: Report, found: Sequence[Result], left_out: int) -> dict[str, Any]:
     numbers = {rule.id: number for number, rule in enumerate(RULES)}
     run = {
         "tool": {"driver": _driver(report)},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository."}}},
         "automationDetails": {"id": "holdfast/lint/"},
-        "invocations": [{"executionSuccessful": True, **_left_out(len(report.findings) - len(found))}],
+        "invocations": [{"executionSuccessful": True, **_left_out(left_out)}],
         "results": list(_results(report, found, numbers)),
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -103,17 +115,21 @@ def _plain(text: str) -> str:
     return _CODE.sub(r"\1", text)
 
 
-def _results(report: Report, found: Sequence[Finding], numbers: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+def _results(report: Report, found: Sequence[Result], numbers: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     seen: Counter[str] = Counter()
-    for finding in found:
+    for finding, aside in found:
         fingerprint = finding.fingerprint
         seen[fingerprint] += 1
-        yield _result(report, finding, numbers) | {
-            "partialFingerprints": {
-                "holdfast/v1": fingerprint,
-                "primaryLocationLineHash": f"{fingerprint[:16]}:{seen[fingerprint]}",
+        yield (
+            _result(report, finding, numbers)
+            | _suppressed(report, aside)
+            | {
+                "partialFingerprints": {
+                    "holdfast/v1": fingerprint,
+                    "primaryLocationLineHash": f"{fingerprint[:16]}:{seen[fingerprint]}",
+                }
             }
-        }
+        )
 
 
 def _result(report: Report, finding: Finding, numbers: Mapping[str, int]) -> dict[str, Any]:
@@ -133,6 +149,23 @@ def _result(report: Report, finding: Finding, numbers: Mapping[str, int]) -> dic
     if finding.way:
         result["codeFlows"] = [_flow(report, finding)]
     return result | _fixes(report, finding)
+
+
+def _suppressed(report: Report, aside: Aside | None) -> dict[str, Any]:
+    """Why a result does not count."""
+    if aside is None:
+        return {}
+    if aside.by in ("baseline", "base"):
+        return {"baselineState": "unchanged", "suppressions": [_suppression(report, aside)]}
+    return {"suppressions": [_suppression(report, aside)]}
+
+
+def _suppression(report: Report, aside: Aside) -> dict[str, Any]:
+    until = f"until {aside.until}" if aside.until else ""
+    said = well_formed(", ".join(filter(None, (WORDS[aside.by], aside.reason, until))))
+    kind = "inSource" if aside.by == "comment" else "external"
+    where = {"location": _location(report, aside.location)} if aside.location else {}
+    return {"kind": kind, "status": "accepted", "justification": said, **where}
 
 
 def _message(text: str) -> dict[str, str]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from bisect import bisect
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from analyzer.finding import Confidence, Finding, Location
-from analyzer.report import WORDS, Report
+from analyzer.finding import Confidence, Finding, Location, Severity
+from analyzer.report import WORDS, Aside, Report
 from schemas.validation import Path
 
 WIDTH = 80
+MANY = 20  # findings, after which it helps to count them by rule
 
 COLOURS = {
     "error": "1;31", "warning": "1;33", "info": "1;36",
@@ -63,11 +65,13 @@ class Style:
         return f"{where} ({location.revision[:12]})" if location.revision else where
 
 
-def render(report: Report, *, colour: bool = False, width: int = WIDTH) -> str:
-    """Every finding, and a line that sums up."""
+def render(report: Report, *, colour: bool = False, width: int = WIDTH, aside: bool = False) -> str:
+    """Every finding, with `aside` also those that do not count, and a line that sums up."""
     style = Style(colour, width, report.root)
     blocks = ["\n".join(_finding(finding, style)) for finding in report.findings]
-    return "\n\n".join([*blocks, _summary(report, style)]) + "\n"
+    blocks += ["\n".join(_set_aside(one, style)) for one in report.aside if aside]
+    many = ["\n".join(_by_rule(report, style))] if len(blocks) > MANY else []
+    return "\n\n".join([*blocks, *many, _summary(report, style)]) + "\n"
 
 
 def printable(text: str) -> str:
@@ -89,19 +93,29 @@ def _finding(finding: Finding, style: Style) -> Iterator[str]:
     severity = str(finding.severity)
     unsure = ", low confidence" if finding.confidence is Confidence.LOW else ""
     yield from style.labelled(f"{severity}[{finding.rule}{unsure}]: ", COLOURS[severity], finding.message, "  ")
+    yield from _told(finding, finding.help, style)
+
+
+def _set_aside(aside: Aside, style: Style) -> Iterator[str]:
+    """A finding that does not count, faint, and why it does not."""
+    finding = aside.finding
+    yield from style.labelled(f"{WORDS[aside.by]}[{finding.rule}]: ", _FAINT, finding.message, "  ")
+    until = f"until {aside.until}" if aside.until else ""
+    said = f"says {style.place(aside.location)}" if aside.location else ""
+    yield from _told(finding, ", ".join(filter(None, (aside.reason, until, said))), style, "why")
+
+
+def _told(finding: Finding, remark: str, style: Style, label: str = "help") -> Iterator[str]:
+    """Where it is, whose it is, and one remark."""
     places = (finding.location, *(place for place, _ in finding.related))
     margin = max(len(str(place.line)) for place in places)
     yield from _excerpt(finding.location, "-->", "", margin, style)
     for place, note in finding.related:
         yield from _excerpt(place, ":::", note, margin, style)
-    yield from _remarks(finding, " " * margin + " = ", style)
-
-
-def _remarks(finding: Finding, lead: str, style: Style) -> Iterator[str]:
+    lead = " " * margin + " = "
     subject = ", ".join(filter(None, (str(finding.resource), dotted(finding.path)))) if finding.resource else ""
-    remarks = [subject, f"help: {finding.help}" if finding.help else ""]
-    for remark in filter(None, remarks):
-        first, *others = style.wrap(lead + remark, " " * len(lead))
+    for line in filter(None, (subject, f"{label}: {remark}" if remark else "")):
+        first, *others = style.wrap(lead + line, " " * len(lead))
         yield style.faint(lead) + first.removeprefix(lead)
         yield from others
 
@@ -151,6 +165,14 @@ def _cell_width(character: str) -> int:
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _by_rule(report: Report, style: Style) -> Iterator[str]:
+    """Of very many, how many each rule found, most first."""
+    found = Counter((-finding.severity, finding.rule) for finding in report.findings)
+    for (severity, rule), count in sorted(found.items(), key=lambda item: (item[0][0], -item[1], item[0][1])):
+        name = str(Severity(-severity))
+        yield f"{count:>6} {style.paint(name.ljust(7), COLOURS[name])} {rule}"
 
 
 def _summary(report: Report, style: Style) -> str:

@@ -45,7 +45,7 @@ def write(outputs: Sequence[Output], rendered: Callable[[str], str]) -> None:
         if output.file == STDOUT:
             show(text)
         else:
-            _write(output, text.encode(errors="backslashreplace"))
+            write_file(f"--output {output.format}={output.file}", output.file, text)
 
 
 class _Collect(Action):
@@ -82,8 +82,9 @@ def _check(parser: ArgumentParser, chosen: Sequence[Output]) -> None:
         parser.error(f"argument -o/--output: {' and '.join(shown)} on standard output; give one of them a file")
 
 
-def _write(output: Output, data: bytes) -> None:
-    target = Path(os.path.realpath(output.file))
+def write_file(asked: str, file: str, text: str) -> None:
+    """A whole file, or the one that was there; `asked` is what names it. Raises CommandError."""
+    target, data = Path(os.path.realpath(file)), text.encode(errors="backslashreplace")
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         if target.exists() and not target.is_file():
@@ -97,4 +98,4 @@ def _write(output: Output, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             fresh.unlink()
-        raise CommandError(f"--output {output.format}={output.file}: {error.strerror}") from error
+        raise CommandError(f"{asked}: {error.strerror}") from error

@@ -168,3 +168,22 @@ def test_the_level_is_the_policys(lint: Lint) -> None:
     run = run_of(lint({".holdfast.yaml": "severities: {open-subsystem: error}"}))
     levels = {rule["id"]: rule["defaultConfiguration"]["level"] for rule in run["tool"]["driver"]["rules"]}
     assert (levels["open-subsystem"], levels["rounded-iops"]) == ("error", "note")
+
+
+def test_what_does_not_count(lint: Lint, house: House) -> None:
+    """Suppressed results are there when asked for, valid, and come after all that counts when there is no room."""
+    policy = "suppressions: [{rules: [unknown-kind], reason: another tool}]\n"
+    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
+    other = "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Quota\nmetadata: {name: a, namespace: b}\nspec: {x: 1}\n"
+    report = lint(house | {".holdfast.yaml": policy, "a.yaml": foreign, "b.yaml": other})
+    known = report.since(report)
+    for one in (report, known):
+        text = sarif.render(one, aside=True)
+        if SHARED and SCHEMA.is_file():
+            jsonschema.Draft4Validator(json.loads(SCHEMA.read_text())).validate(json.loads(text))
+    states = [
+        (r["ruleId"], r.get("baselineState"), "suppressions" in r) for r in json.loads(text)["runs"][0]["results"]
+    ]
+    assert sorted(states, key=str) == [("unknown-field", "unchanged", True), ("unknown-kind", None, True)]
+    run = json.loads(sarif.render(report, aside=True, results=1))["runs"][0]
+    assert [result["ruleId"] for result in run["results"]] == ["unknown-field"]

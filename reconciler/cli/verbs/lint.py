@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.exits import Exit
+from reconciler.cli.accepting import judged
+from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import day
 from reconciler.cli.outputs import add_outputs, write
 from reconciler.cli.reading import place_in_repository, reading, snapshot_of
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 HELP = "say what is wrong with the manifests, and where"
 FORMATS = ("text", "json", "sarif", "github", "markdown", "junit", "rdjson")
 IN_REPOSITORY = frozenset({"sarif", "github", "markdown"})  # read where paths begin at the root of the repository
+SHOW_ASIDE = frozenset({"sarif", "junit"})
 EXAMPLES = """\
 examples:
   holdfast lint                              the manifests below this folder
@@ -29,6 +32,7 @@ examples:
   holdfast lint --base main                  also the changes since main
   holdfast lint --repo storage.git --rev v2  a revision, without a work tree
   holdfast lint -o text -o sarif=lint.sarif  for people, and for code scanning
+  holdfast lint --write-baseline known.json  what there is, to be passed over
 
 exit codes: 0 clean, 1 findings, 2 usage or a broken .holdfast.yaml,
 3 something cannot be read"""
@@ -40,6 +44,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rev", metavar="REV", help="the revision to read (default HEAD)")
     parser.add_argument("--base", metavar="REV", help="an earlier revision, to judge the changes since")
     add_outputs(parser, FORMATS)
+    parser.add_argument("--changed-only", action="store_true", help="with --base: what was there before does not count")
+    parser.add_argument("--baseline", metavar="FILE", help="findings that this file knows do not count")
+    parser.add_argument("--write-baseline", metavar="FILE", help="write such a file of all that counts now")
+    parser.add_argument("--show-suppressed", action="store_true", help="show also what does not count, and why")
     parser.add_argument("--fail-on", choices=("error", "warning", "info"), help="overrides failOn of .holdfast.yaml")
     parser.add_argument("--as-of", type=day, metavar="DATE", help="the day by which dates count (default today)")
 
@@ -47,6 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     from analyzer.finding import Severity  # noqa: PLC0415  # a verb's imports happen inside it
 
+    if arguments.changed_only and arguments.base is None:
+        raise UsageError("--changed-only needs --base REV: changed since when?")
     with reading():
         report = _report(arguments)
     if arguments.fail_on:
@@ -63,10 +73,13 @@ def _report(arguments: argparse.Namespace) -> Report:
 
     as_of = arguments.as_of or today()
     snapshot = snapshot_of(arguments)
+    accepted = partial(judged, baseline=arguments.baseline, written=arguments.write_baseline)
     if arguments.base is None:
-        return analyze(snapshot, as_of=as_of)
+        return accepted(analyze(snapshot, as_of=as_of))
     base, history = _base(arguments)
-    return analyze(snapshot, as_of=as_of, base=analyze(base, as_of=as_of, keep=True), history=history)
+    before = analyze(base, as_of=as_of, keep=True)
+    found = accepted(analyze(snapshot, as_of=as_of, base=before, history=history))
+    return found.since(before) if arguments.changed_only else found
 
 
 def _base(arguments: argparse.Namespace) -> tuple[Snapshot, History]:
@@ -87,9 +100,10 @@ def _rendered(report: Report, form: str, arguments: argparse.Namespace) -> str:
     if form == "text":
         from analyzer.render import text  # noqa: PLC0415  # see above
 
-        return text.render(report, colour=use_colour())
+        return text.render(report, colour=use_colour(), aside=arguments.show_suppressed)
     renderer = importlib.import_module(f"analyzer.render.{form}")
     files = arguments.repo is None and arguments.rev is None
     if form in IN_REPOSITORY and files:
         report = replace(report, root=place_in_repository(Path(arguments.path or "."), report.root))
-    return str(renderer.render(report))
+    options = {"aside": arguments.show_suppressed} if form in SHOW_ASIDE else {}
+    return str(renderer.render(report, **options))
