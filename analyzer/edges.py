@@ -109,7 +109,7 @@ def choosers_of(owner: Manifest) -> Iterator[Chooser]:
             yield Chooser(owner, path, field.schema["x-select"], owner.key.namespace or None, chosen, names=False)
     for field in kind.pickers if owner.sound else ():
         wanted = field.schema["x-pick"]
-        namespace = None if "/" not in wanted else owner.key.namespace
+        namespace = None if "/" not in wanted or kind.scope == "Cluster" else owner.key.namespace
         for path, _, chosen in _walk(*_where(owner, kind, field.path), ()):
             yield Chooser(owner, path, wanted, namespace, chosen, names=True)
 

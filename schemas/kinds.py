@@ -27,8 +27,14 @@ the field they speak of:
                  kind of ours those that allow the namespace, of another one those of the same namespace
     x-whole      what it means that a list comes or goes as a whole: {update, hazard, reason}
     x-always     compared with the live state even when nobody declares it
-    x-format     quantity | duration | percent | date | date-time | ip | cron | time-zone | power-of-two
-                 | ssh-key
+    x-format     quantity | duration | percent | date | date-time | ip | cron | time-zone | power-of-two | ssh-key, or one
+                 that others use: absolute-path | go-duration | https-url | kubernetes-quantity | ldap-url | semver | url
+    x-least, x-most  bounds of a value with an x-format
+    x-checks     what must hold between the fields of a mapping or the items of a list: see checks.py
+    x-secret     the value is a secret, which no output shows
+    x-removed    {in, use}: since when the field, or the whole kind, is no more, and what to write in its place
+    x-deprecated {use}, perhaps {in}: that it should not be used any more, and what to write in its place
+    x-replaced-by  kinds that take the place of a kind
     x-unit, x-expects  words for people
 
 A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing}; `body: root` where there is no

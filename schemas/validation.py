@@ -16,6 +16,16 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from schemas.calendar import parse_cron, parse_zone
+from schemas.checks import broken
+from schemas.forms import (
+    parse_absolute_path,
+    parse_go_duration,
+    parse_https_url,
+    parse_kubernetes_quantity,
+    parse_ldap_url,
+    parse_semver,
+    parse_url,
+)
 from schemas.keys import parse_ssh_key
 from schemas.quantity import (
     parse_bytes,
@@ -43,6 +53,13 @@ _FORMATS: Mapping[str, Callable[[Any], object]] = {
     "time-zone": parse_zone,
     "power-of-two": parse_power_of_two,
     "ssh-key": parse_ssh_key,
+    "absolute-path": parse_absolute_path,
+    "go-duration": parse_go_duration,
+    "https-url": parse_https_url,
+    "kubernetes-quantity": parse_kubernetes_quantity,
+    "ldap-url": parse_ldap_url,
+    "semver": parse_semver,
+    "url": parse_url,
 }
 _TYPE_NAMES = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number",
                "number": "a number", "boolean": "true or false", "null": "null"}  # fmt: skip
@@ -62,7 +79,8 @@ class Validator:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
-        self._formats = tuple(_formats(schema, ()))
+        self._formats = tuple(_saying("x-format", schema, ()))
+        self._checks = tuple(_saying("x-checks", schema, ()))
         self._compiled: jsonschema_rs.Validator | None = None
 
     def problems(self, value: object) -> tuple[Problem, ...]:
@@ -76,7 +94,10 @@ class Validator:
         else:
             found = (p for error in self._compiled.iter_errors(value) for p in self._explain(error))
         return tuple(
-            sorted({*found, *self._format_problems(value)}, key=lambda p: (tuple(map(str, p.path)), p.message))
+            sorted(
+                {*found, *self._format_problems(value), *self._check_problems(value)},
+                key=lambda p: (tuple(map(str, p.path)), p.message),
+            )
         )
 
     def _explain(self, error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
@@ -99,10 +120,16 @@ class Validator:
             here = here[step]
         return here if isinstance(here, Mapping) else {}
 
+    def _check_problems(self, value: object) -> Iterator[Problem]:
+        for schema_path, schema in self._checks:
+            for path, found in _values(value, schema_path, ()):
+                for steps, message in broken(found, schema["x-checks"]):
+                    yield Problem((*path, *steps), "invalid-resource", message)
+
     def _format_problems(self, value: object) -> Iterator[Problem]:
         for schema_path, schema in self._formats:
             for path, text in _values(value, schema_path, ()):
-                if _matches_pattern(schema, text) and not _has_format(schema["x-format"], text):
+                if _matches_pattern(schema, text) and not _has_format(schema, text):
                     yield Problem(path, "invalid-resource", f"{quoted(text)} is not {_expectation(schema, text)}")
 
 
@@ -113,24 +140,27 @@ def _matches_pattern(schema: Mapping[str, Any], value: object) -> bool:
     return "pattern" not in schema or re.search(schema["pattern"], value) is not None
 
 
-def _has_format(name: str, text: Any) -> bool:  # noqa: ANN401  # a string or a number
+def _has_format(schema: Mapping[str, Any], text: Any) -> bool:  # noqa: ANN401  # a string or a number
+    parse = _FORMATS[schema["x-format"]]
     try:
-        _FORMATS[name](text)
+        amount: Any = parse(text)
     except ValueError:
         return False
-    return True
+    return not ("x-least" in schema and amount < parse(schema["x-least"])) and not (
+        "x-most" in schema and amount > parse(schema["x-most"])
+    )
 
 
-def _formats(
-    schema: Mapping[str, Any], path: tuple[str | None, ...]
+def _saying(
+    keyword: str, schema: Mapping[str, Any], path: tuple[str | None, ...]
 ) -> Iterator[tuple[tuple[str | None, ...], Mapping[str, Any]]]:
-    """Every subschema that names an x-format, and the way to its values; None stands for every item of a list."""
-    if "x-format" in schema:
+    """Every subschema that has a keyword of ours, and the way to its values; None stands for every item of a list."""
+    if keyword in schema:
         yield path, schema
     for name, child in schema.get("properties", {}).items():
-        yield from _formats(child, (*path, name))
+        yield from _saying(keyword, child, (*path, name))
     if isinstance(schema.get("items"), Mapping):
-        yield from _formats(schema["items"], (*path, None))
+        yield from _saying(keyword, schema["items"], (*path, None))
 
 
 def _values(value: object, way: tuple[str | None, ...], path: Path) -> Iterator[tuple[Path, Any]]:
@@ -182,7 +212,9 @@ def _detail(error: jsonschema_rs.ValidationError, name: str) -> Any:  # noqa: AN
 
 def _choice(branches: Iterable[Mapping[str, Any]], value: object) -> str:
     """A `oneOf` of ours always chooses between fields."""
-    names = [branch["required"][0] for branch in branches]
+    names = [branch.get("required", [""])[0] for branch in branches]
+    if not all(names):
+        return f"{quoted(value)} is none of the forms that are allowed here"
     given = [name for name in names if isinstance(value, Mapping) and name in value]
     tail = f"{' and '.join(given)} are given" if given else "none is given"
     return f"exactly one of {', '.join(names)} is needed; {tail}"
