@@ -9,7 +9,7 @@ from typing import Any
 
 from analyzer.manifest import Manifest
 from schemas import selector
-from schemas.fields import ITEM, FieldPath
+from schemas.fields import ITEM, Field, FieldPath
 from schemas.fields import Reference as FieldReference
 from schemas.kind import Kind
 from schemas.limits import picks, selects
@@ -118,6 +118,13 @@ def values_at(value: Any, path: FieldPath, here: Path = ()) -> Iterator[tuple[Pa
     """Every value at a schema path: (where, the mapping that holds it, the value)."""
     for place, holders, found in _walk(value, path, here, ()):
         yield place, holders[-1] if holders else None, found
+
+
+def values_of(manifest: Manifest, field: Field) -> Iterator[tuple[Path, Any, Any]]:
+    """Every value of a field in a manifest of its kind: (where, the mapping that holds it, the value)."""
+    if manifest.kind:
+        for path, holders, value in _walk(*_where(manifest, manifest.kind, field.path), ()):
+            yield path, holders[-1] if holders else None, value
 
 
 def field_path(path: Path) -> FieldPath:

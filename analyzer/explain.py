@@ -9,7 +9,19 @@ from typing import TypeAlias
 from analyzer.rule import Rule
 from analyzer.rules import RULES
 from schemas.annotations import Annotation, known_annotations
-from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Reference, Settings, Transition, our_kinds, settings
+from schemas.kinds import (
+    ITEM,
+    Direction,
+    Field,
+    FieldPath,
+    Kind,
+    Reference,
+    Settings,
+    Transition,
+    kinds,
+    our_kinds,
+    settings,
+)
 from schemas.reasons import Reason, reasons
 from schemas.resources import Json
 from schemas.validation import did_you_mean, quoted
@@ -49,10 +61,10 @@ def find(subject: str) -> Topic:
         notes := {short(name): name for name in known_annotations()} | {name: name for name in known_annotations()}
     ):
         return known_annotations()[notes[subject]]
-    name, _, path = subject.partition(".")
+    name, path = _split(subject)
     kind = _kind_names().get(name.casefold())
     if kind is None:
-        known = [*rules, *reasons(), *(kind.name for kind in our_kinds().values()), *notes]
+        known = [*rules, *reasons(), *(kind.name for kind in kinds().values()), *notes]
         raise UnknownTopic(f"no kind, rule, reason or annotation is called {quoted(name)}{did_you_mean(name, known)}")
     return FieldTopic(kind, _field(kind, path)) if path else kind
 
@@ -93,9 +105,22 @@ def kind_json(kind: Kind) -> dict[str, Json]:
         "description": kind.description,
         "example": kind.example,
         "onCreate": kind.schema.get("x-create", {"hazard": "safe", "reason": ""}),
-        "onDelete": kind.schema["x-delete"],
+        "onDelete": kind.schema.get("x-delete", {"hazard": "safe", "reason": ""}),
         "references": [_reference_json(field) for field in kind.references],
-        "fields": [field_json(kind, field) for field in kind.fields.values() if field.path[0] == "spec"],
+        "fields": [field_json(kind, field) for field in kind.body_fields()],
+    } | _lifecycle_json(kind)
+
+
+def _lifecycle_json(kind: Kind) -> dict[str, Json]:
+    """Only of a kind that is not ours: whose release is described, and whether it is still in use."""
+    if not kind.edition:
+        return {}
+    schema = kind.schema
+    return {
+        "edition": kind.edition,
+        "removed": schema.get("x-removed"),
+        "deprecated": schema.get("x-deprecated"),
+        "replacedBy": schema.get("x-replaced-by", []),
     }
 
 
@@ -163,16 +188,30 @@ def _reference_json(field: Field) -> Json:
 
 
 def _kind_names() -> dict[str, Kind]:
-    """Every way to name a kind."""
+    """Every way to name a kind. A bare name means ours before another's, and the newest version."""
+    newest = (kinds().called(name) for name in kinds().names)
+    ordered = sorted(
+        (kind for kind in newest if kind), key=lambda kind: kind.name in our_kinds() and "/" not in kind.qualified
+    )
     return {
-        name.casefold(): kind for kind in our_kinds().values() for name in (kind.name, kind.plural, *kind.short_names)
+        name.casefold(): kind
+        for kind in ordered
+        for name in (kind.qualified, kind.name, kind.plural, *kind.short_names, f"{kind.api_version}/{kind.name}")
+        if name
     }
+
+
+def _split(subject: str) -> tuple[str, str]:
+    """Kind and field of `Volume.size`, `hub.traefik.io/API.openApiSpec`, `hub.traefik.io/v1alpha1/API`."""
+    group, slash, rest = subject.rpartition("/")
+    name, _, path = rest.partition(".")
+    return f"{group}{slash}{name}", path
 
 
 def _field(kind: Kind, path: str) -> Field:
     """The field at a path as people write it: without `spec.` in front and without `[]` if they like."""
     steps = path.replace(ITEM, "").strip(".").split(".")
-    start: FieldPath = () if (steps[0],) in kind.fields else ("spec",)
+    start: FieldPath = () if (steps[0],) in kind.fields else kind.body
     here = start
     for step in steps:
         near = {child.path[-1]: child for child in children(kind, here)}
@@ -187,7 +226,7 @@ def index() -> dict[str, Json]:
     """Every kind, rule, reason, annotation and configuration file by name."""
     rules = sorted(rule.id for rule in RULES)
     return {
-        "kinds": [*our_kinds()],
+        "kinds": [*our_kinds(), *(name for name in sorted(kinds().names) if name not in our_kinds())],
         "rules": [*rules],
         "reasons": [*sorted(reasons())],
         "annotations": [*known_annotations()],

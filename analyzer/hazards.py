@@ -11,15 +11,22 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from schemas.annotations import RENAMED_FROM
+from schemas.forms import parse_go_duration
+from schemas.kind import without_secrets
 from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Transition, item_name, kinds
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
-from schemas.resources import OUR_GROUP, Json, Resource, ResourceKey
+from schemas.resources import OUR_GROUP, Json, JsonObject, Resource, ResourceKey
 from schemas.validation import Path
 
 Hazard: TypeAlias = Literal["safe", "refused", "disruptive", "data-loss"]
 HAZARDS: Final[tuple[Hazard, ...]] = ("safe", "refused", "disruptive", "data-loss")  # refused: nothing comes of it
 
-_AMOUNTS = {"quantity": parse_bytes, "duration": parse_seconds, "percent": parse_percent}
+_AMOUNTS = {
+    "quantity": parse_bytes,
+    "duration": parse_seconds,
+    "go-duration": parse_go_duration,
+    "percent": parse_percent,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +152,23 @@ def deletion_hazard(resource: Resource) -> Transition:
 def _creation(resource: Resource) -> FieldChange:
     kind = kind_of(resource)
     meaning = kind.on_create if kind else Transition("create")
-    return FieldChange((), "", "add", None, dict(resource.spec), meaning.update, _hazard(meaning), meaning.reason)
+    return FieldChange(
+        (), "", "add", None, _shown(kind, resource.spec), meaning.update, _hazard(meaning), meaning.reason
+    )
 
 
 def _deletion(resource: Resource) -> FieldChange:
     meaning = deletion_hazard(resource)
-    return FieldChange((), "", "remove", dict(resource.spec), None, meaning.update, _hazard(meaning), meaning.reason)
+    return FieldChange(
+        (),
+        "",
+        "remove",
+        _shown(kind_of(resource), resource.spec),
+        None,
+        meaning.update,
+        _hazard(meaning),
+        meaning.reason,
+    )
 
 
 def _metadata_changes(before: Resource, after: Resource) -> Iterator[FieldChange]:
@@ -263,7 +281,7 @@ def _told(  # noqa: PLR0913, PLR0917  # what a change consists of
 ) -> FieldChange:
     meaning = whole or field.transition(direction)
     return FieldChange(
-        place.path, place.name, direction, _json(before), _json(after),
+        place.path, place.name, direction, _readable(place.field, before), _readable(place.field, after),
         meaning.update, _hazard(meaning), meaning.reason, field.alone,
     )  # fmt: skip
 
@@ -295,6 +313,17 @@ def _direction(before: Any, after: Any) -> Direction:  # noqa: ANN401
     if isinstance(before, (int, float)) and isinstance(after, (int, float)):
         return "increase" if after > before else "decrease"
     return "change"
+
+
+def _shown(kind: Kind | None, spec: JsonObject) -> dict[str, Json]:
+    """What is declared, without its secrets."""
+    return kind.without_secrets(spec) if kind else dict(spec)
+
+
+def _readable(field: Field, value: Any) -> Json:  # noqa: ANN401
+    """A value, without its secrets."""
+    shown: Json = without_secrets(field.schema, _json(value))
+    return shown
 
 
 def _json(value: Any) -> Json:  # noqa: ANN401

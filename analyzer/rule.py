@@ -103,6 +103,7 @@ class Hit:
     severity: Severity | None = None  # when it is worse than the rule's own
     follows: bool = False  # perhaps only from something else that is found
     confidence: Confidence = Confidence.HIGH
+    at_most: Severity | None = None  # when it is milder than the rule's own
     way: bool = False  # the related places are the steps of a way that begins here
 
 
@@ -133,10 +134,10 @@ class Rule:
         return text.strip().replace("\n", " ").partition(". ")[0].partition("  ")[0].rstrip(".") + "."
 
     def finding(self, found: Hit, severity: Severity) -> Finding:
-        """A hit at the severity that the policy gives the rule, or a worse one of its own."""
+        """A hit at the severity that the policy gives the rule, or a worse or milder one of its own."""
         return Finding(
             rule=self.id,
-            severity=max(severity, found.severity or severity),
+            severity=min(max(severity, found.severity or severity), found.at_most or Severity.ERROR),
             message=found.message,
             location=found.location,
             resource=found.resource,

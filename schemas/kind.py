@@ -14,6 +14,7 @@ from schemas.validation import Problem, Validator
 Scope: TypeAlias = Literal["Cluster", "Namespaced", "Either"]
 ValuePath: TypeAlias = tuple[str | int, ...]
 
+HIDDEN = "(secret)"
 FRAME = ("apiVersion", "kind", "metadata", "status")  # what every manifest may have, whatever it declares
 
 
@@ -36,6 +37,11 @@ class Kind:
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def edition(self) -> str:
+        """Whose release the schema describes, where it is not ours."""
+        return str(self.schema["x-kind"].get("edition", ""))
 
     @property
     def qualified(self) -> str:
@@ -78,6 +84,16 @@ class Kind:
         return tuple(field for field in self.fields.values() if field.reference)
 
     @functools.cached_property
+    def named_lists(self) -> tuple[Field, ...]:
+        """Lists whose items have a name."""
+        return tuple(field for field in self.fields.values() if field.list_key)
+
+    @functools.cached_property
+    def former(self) -> tuple[Field, ...]:
+        """Fields that are no more, or should not be used any more."""
+        return tuple(f for f in self.fields.values() if "x-removed" in f.schema or "x-deprecated" in f.schema)
+
+    @functools.cached_property
     def selectors(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if "x-select" in field.schema)
 
@@ -105,6 +121,11 @@ class Kind:
         """The spec with the schema's defaults filled in, also inside objects and items that are given."""
         full: dict[str, Json] = _filled(self.body_schema, spec)
         return full
+
+    def without_secrets(self, spec: JsonObject) -> dict[str, Json]:
+        """What is declared, with every secret replaced by a word that says so."""
+        shown: dict[str, Json] = without_secrets(self.body_schema, dict(spec))
+        return shown
 
     @functools.cached_property
     def inherited(self) -> Mapping[str, tuple[str, str]]:
@@ -170,6 +191,17 @@ def item_name(key: str | None, step: str | int, item: Any) -> str:  # noqa: ANN4
         case "":
             return f"[{item}]"
     return f"[{key}={item[key]}]"
+
+
+def without_secrets(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
+    """A value of a schema, with every secret (`x-secret`) replaced by a word that says so."""
+    if "x-secret" in schema and value is not None:
+        return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
+    if isinstance(value, Mapping) and "properties" in schema:
+        return {name: without_secrets(schema["properties"].get(name, {}), child) for name, child in value.items()}
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        return [without_secrets(schema["items"], item) for item in value]
+    return value
 
 
 def _filled(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out

@@ -27,8 +27,8 @@ the field they speak of:
                  kind of ours those that allow the namespace, of another one those of the same namespace
     x-whole      what it means that a list comes or goes as a whole: {update, hazard, reason}
     x-always     compared with the live state even when nobody declares it
-    x-format     quantity | duration | percent | date | date-time | ip | cron | time-zone | power-of-two | ssh-key, or one
-                 that others use: absolute-path | go-duration | https-url | kubernetes-quantity | ldap-url | semver | url
+    x-format     quantity | duration | percent | date | date-time | ip | cron | time-zone | power-of-two | ssh-key, or
+                 of others: absolute-path | go-duration | https-url | kubernetes-quantity | ldap-url | semver | url
     x-least, x-most  bounds of a value with an x-format
     x-checks     what must hold between the fields of a mapping or the items of a list: see checks.py
     x-secret     the value is a secret, which no output shows
@@ -37,10 +37,11 @@ the field they speak of:
     x-replaced-by  kinds that take the place of a kind
     x-unit, x-expects  words for people
 
-A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing}; `body: root` where there is no
-spec, and everything but apiVersion, kind, metadata and status is what is declared. x-delete says what removal means,
-{hazard, reason}; by the value of a field (`by`), and otherwise again where another field is given (`when`). Where the
-coming of a manifest is not safe by itself, x-create says what it means, {hazard, reason}.
+A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing}. Of a kind that is not ours it
+says which `edition` is described, and `body: root` where there is no spec: then everything but apiVersion, kind,
+metadata and status is what is declared. x-delete says what removal means, {hazard, reason}; by the value of a field
+(`by`), and otherwise again where another field is given (`when`). Where the coming of a manifest is not safe by itself,
+x-create says what it means, {hazard, reason}.
 """
 
 from __future__ import annotations
@@ -83,6 +84,11 @@ class Kinds(Mapping[tuple[str, str], Kind]):
 
     def __len__(self) -> int:
         return len(self._loaders)
+
+    @property
+    def names(self) -> Iterable[str]:
+        """What the kinds are called, each once however many versions it has."""
+        return self._versions.keys()
 
     def called(self, name: str) -> Kind | None:
         """The newest version of a kind, by its name: `Volume`, `core/Service`."""

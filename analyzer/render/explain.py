@@ -12,9 +12,10 @@ from analyzer.rule import Rule
 from analyzer.rules import RULES
 from analyzer.scalar import resolve
 from schemas.annotations import Annotation, known_annotations
-from schemas.kinds import ITEM, Field, FieldPath, Kind, Reference, Settings, Transition, our_kinds, settings
+from schemas.kind import FRAME
+from schemas.kinds import ITEM, Field, FieldPath, Kind, Reference, Settings, Transition, kinds, our_kinds, settings
 from schemas.reasons import Reason, reasons
-from schemas.resources import Json
+from schemas.resources import OUR_GROUP, Json
 
 WIDTH = 80
 FOLDED = {("severities",)}  # a key for each rule; the list of rules says them
@@ -39,14 +40,15 @@ def render(topic: Topic) -> str:
 
 def render_index() -> str:
     """Every kind, rule, reason, annotation and configuration file."""
-    kinds = [(f"{kind.name} ({', '.join(kind.short_names)})", kind.description) for kind in our_kinds().values()]
+    ours = [(f"{kind.name} ({', '.join(kind.short_names)})", kind.description) for kind in our_kinds().values()]
     rules = [(rule.id, f"{rule.severity}: {rule.summary}") for rule in sorted(RULES, key=lambda rule: rule.id)]
     words = textwrap.wrap(", ".join(sorted(reasons())), WIDTH - 2)
     return _text(
         [
             "Kinds",
-            *_table(kinds),
+            *_table(ours),
             "",
+            *_others(),
             "Rules",
             *_table(rules),
             "",
@@ -61,12 +63,27 @@ def render_index() -> str:
     )
 
 
+def _others() -> Iterator[str]:
+    """The kinds of other groups, each group in a paragraph."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(kinds().names):
+        group, slash, kind = name.rpartition("/")
+        if slash:
+            groups.setdefault(group, []).append(kind)
+    for group, names in groups.items():
+        yield f"Kinds of {group}"
+        yield from (f"  {line}" for line in textwrap.wrap(", ".join(names), WIDTH - 2))
+        yield ""
+
+
 def _kind(kind: Kind) -> Iterator[str]:
-    yield f"{kind.name}  {kind.api_version}, {_SCOPES[kind.scope]}, short: {', '.join(kind.short_names)}"
+    short = f", short: {', '.join(kind.short_names)}" if kind.short_names else ""
+    yield f"{kind.name}  {kind.api_version}, {_SCOPES[kind.scope]}{short}"
     yield ""
     yield from _prose(kind.description)
-    yield from ("", "Fields of spec")
-    yield from _table(_tree(kind, ("spec",)))
+    yield from _lifecycle(kind)
+    yield from ("", "Fields of spec" if kind.body else "Fields")
+    yield from _table(_tree(kind, kind.body))
     if "x-create" in kind.schema:
         yield from ("", "When it is created")
         yield from _table([("always", _meaning(kind.schema["x-create"]))])
@@ -76,11 +93,26 @@ def _kind(kind: Kind) -> Iterator[str]:
     yield from _yaml(kind.example)
 
 
+def _lifecycle(kind: Kind) -> Iterator[str]:
+    """Whose release is described, and what takes the place of a kind that is on its way out."""
+    removed, deprecated = kind.schema.get("x-removed"), kind.schema.get("x-deprecated")
+    if kind.edition:
+        yield from ("", *_prose(f"As in {kind.edition}."))
+    if removed:
+        yield from ("", *_prose(f"Removed in {removed['in']}; use {removed['use']}."))
+    elif deprecated:
+        yield from ("", *_prose(f"Deprecated; use {deprecated['use']}."))
+    if "x-replaced-by" in kind.schema:
+        yield from ("", *_prose(f"See {', '.join(kind.schema['x-replaced-by'])}."))
+
+
 _SCOPES = {"Cluster": "cluster-scoped", "Namespaced": "namespaced", "Either": "namespaced or not"}
 
 
 def _tree(whole: Kind | Settings, path: FieldPath, indent: str = "") -> Iterator[tuple[str, str]]:
     for field in children(whole, path):
+        if not path and isinstance(whole, Kind) and field.path[0] in FRAME:
+            continue
         yield f"{indent}{field.path[-1]}", f"{field.description} [{'; '.join(_brief(whole, field))}]"
         if field.path not in FOLDED:
             yield from _tree(whole, field.path, f"{indent}  ")
@@ -90,7 +122,7 @@ def _brief(whole: Kind | Settings, field: Field) -> Iterator[str]:
     """A field's type, and whether it can be left out."""
     reference = reference_of(whole, field)
     form = "list of names" if field.schema.get("type") == "array" else "name"
-    yield f"{form}: {reference.kind}" if reference and not reference.via else type_name(field)
+    yield f"{form}: {' or '.join(reference.kinds)}" if reference and not reference.via else type_name(field)
     if field.required:
         yield "required"
     elif "default" in field.schema:
@@ -127,7 +159,7 @@ def _annotation(note: Annotation) -> Iterator[str]:
 
 
 def _deletions(kind: Kind) -> Iterator[tuple[str, str]]:
-    meaning = kind.schema["x-delete"]
+    meaning = kind.schema.get("x-delete", {"hazard": "safe", "reason": "nothing is known of it"})
     if "by" not in meaning:
         yield "always", _meaning(meaning)
         return
@@ -168,7 +200,7 @@ def _facts(kind: Kind, field: Field) -> Iterator[tuple[str, str]]:
     reference = reference_of(kind, field)
     if reference:
         yield "refers to", _target(reference)
-    if field.path[0] == "spec" and (why := kind.unobservable(field.path)):
+    if kind.group == OUR_GROUP and field.path[0] == "spec" and (why := kind.unobservable(field.path)):
         yield "drift", f"cannot be seen: {why}"
     elif field.always:
         yield "drift", "also of what nobody declares here"
@@ -176,7 +208,8 @@ def _facts(kind: Kind, field: Field) -> Iterator[tuple[str, str]]:
 
 def _target(reference: Reference) -> str:
     names = " or ".join(".".join(path).replace(f".{ITEM}", ITEM) for path in reference.names)
-    return f"{reference.kind}, {names} of the one that {reference.via} names" if reference.via else reference.kind
+    target = " or ".join(reference.kinds)
+    return f"{target}, {names} of the one that {reference.via} names" if reference.via else target
 
 
 def _transition(meaning: Transition) -> str:

@@ -3,18 +3,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from analyzer.finding import Severity
+from analyzer.finding import Confidence, Severity
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
+from schemas.resources import OUR_GROUP
 from schemas.validation import did_you_mean, quoted
+
+RULE_ID = "dangling-reference"
 
 
 def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
     for reference in case.graph.references(manifest.key):
-        if case.graph.dangles(reference):
-            found = hit(manifest, reference.path, _message(case.graph, reference), _advice(case.graph, reference))
-            yield replace(found, follows=bool(case.graph.unread))
+        if reference.rule == RULE_ID and case.graph.dangles(reference):
+            yield from _told(case.graph, manifest, reference)
+
+
+def _told(graph: ResourceGraph, manifest: Manifest, reference: Reference) -> Iterator[Hit]:
+    found = hit(manifest, reference.path, _message(graph, reference), _advice(graph, reference))
+    found = replace(found, follows=bool(graph.unread))
+    if reference.target.group == OUR_GROUP:
+        yield found
+    elif reference.elsewhere:
+        yield from _perhaps_elsewhere(graph, reference, found)
+    elif not reference.source.namespace and reference.target.namespace == "":
+        yield found if _is_cluster_scoped(manifest) else _unsure(found, Severity.WARNING)
+    elif graph.get(reference.target._replace(namespace="")) is None:
+        yield found
+
+
+def _perhaps_elsewhere(graph: ResourceGraph, reference: Reference, found: Hit) -> Iterator[Hit]:
+    """What may well be in the cluster without being here is told only where others of its kind are declared here."""
+    known = graph.alternatives(reference)
+    named = reference.part or reference.target.name
+    if known:
+        yield _unsure(found, Severity.WARNING if did_you_mean(named, known) else Severity.INFO)
+
+
+def _unsure(found: Hit, at_most: Severity) -> Hit:
+    return replace(found, confidence=Confidence.LOW, at_most=at_most)
+
+
+def _is_cluster_scoped(manifest: Manifest) -> bool:
+    return manifest.kind is not None and manifest.kind.scope == "Cluster"
 
 
 def _message(graph: ResourceGraph, reference: Reference) -> str:
@@ -32,4 +63,4 @@ def _advice(graph: ResourceGraph, reference: Reference) -> str:
     return f"declare {reference.target}, or correct the name" if not reference.part else "declare it there"
 
 
-RULE = ResourceRule("dangling-reference", Severity.ERROR, (), check, fixed=True, sound=False)
+RULE = ResourceRule(RULE_ID, Severity.ERROR, (), check, fixed=True, sound=False)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
+from analyzer.edges import values_of
 from analyzer.finding import Severity
-from analyzer.graph import values_at
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
-from schemas.kinds import Field, kinds
+from schemas.kinds import Field
 from schemas.validation import quoted
 
 TOLD_ELSEWHERE = ("nsid",)  # duplicate-nsid
@@ -15,20 +14,14 @@ TOLD_ELSEWHERE = ("nsid",)  # duplicate-nsid
 
 def check(_: Case, manifest: Manifest) -> Iterator[Hit]:
     if manifest.kind:
-        for field in _lists(manifest.kind.api_version, manifest.kind.name):
-            yield from _repeated(manifest, field)
-
-
-@functools.cache
-def _lists(api_version: str, kind: str) -> tuple[Field, ...]:
-    """The lists of a kind whose items have a name."""
-    fields = kinds()[api_version, kind].fields.values()
-    return tuple(field for field in fields if field.list_key and field.list_key not in TOLD_ELSEWHERE)
+        for field in manifest.kind.named_lists:
+            if field.list_key not in TOLD_ELSEWHERE:
+                yield from _repeated(manifest, field)
 
 
 def _repeated(manifest: Manifest, field: Field) -> Iterator[Hit]:
     name = str(field.list_key)
-    for path, _, items in values_at(manifest.resource.spec, field.path[1:], ("spec",)):
+    for path, _, items in values_of(manifest, field):
         first: dict[object, int] = {}
         for index, item in enumerate(items):
             before = first.setdefault(item[name], index)

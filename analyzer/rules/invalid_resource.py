@@ -1,25 +1,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
-from analyzer.finding import Severity
+from analyzer.finding import Confidence, Severity
 from analyzer.manifest import Declaration
 from analyzer.rule import File, FileRule, Hit
+from schemas.resources import OUR_GROUP
+from schemas.validation import Path, Problem
 
 
 def check(file: File) -> Iterator[Hit]:
     for declaration in file.declarations:
         for problem in declaration.problems:
             if problem.rule == "invalid-resource":
-                place = declaration.position_of(problem.path)
-                yield Hit(place, problem.message, declaration.subject, problem.path, help=_advice(declaration))
+                yield _hit(declaration, problem)
+
+
+def _hit(declaration: Declaration, problem: Problem) -> Hit:
+    place = declaration.position_of(problem.path)
+    found = Hit(place, problem.message, declaration.subject, problem.path, help=_advice(declaration))
+    if (
+        declaration.kind
+        and declaration.kind.group != OUR_GROUP
+        and "${" in str(_value(declaration.document.value, problem.path))
+    ):
+        advice = "a variable stands here, which is filled in later; nobody can tell what it becomes"
+        return replace(found, at_most=Severity.WARNING, confidence=Confidence.LOW, help=advice)
+    return found
+
+
+def _value(value: Any, path: Path) -> Any:  # noqa: ANN401  # JSON
+    for step in path:
+        value = value[step]
+    return value if isinstance(value, str) else ""
 
 
 def _advice(declaration: Declaration) -> str:
-    if not declaration.api_version:
+    if declaration.kind is None:
         return "add the path to `ignore` in .holdfast.yaml if the file is not a manifest"
-    kind = declaration.kind_name
-    return f"the schema is {declaration.api_version} {kind}; see `holdfast explain {kind}`"
+    kind = declaration.kind
+    edition = f" ({kind.edition})" if kind.edition else ""
+    return f"the schema is {kind.api_version} {kind.name}{edition}; see `holdfast explain {kind.qualified}`"
 
 
 RULE = FileRule("invalid-resource", Severity.ERROR, check, fixed=True)

@@ -28,7 +28,7 @@ from analyzer.report import Report
 from analyzer.rule import PAGES, Rule
 from analyzer.rules import RULES
 from analyzer.snapshot import Blob, Snapshot, blob_id, from_directory
-from schemas.kinds import our_kinds
+from schemas.kinds import kinds
 from schemas.resources import ResourceKey
 
 HEADINGS = ["What it finds", "Why it matters", "Bad", "Good", "Options", "Severity"]
@@ -59,7 +59,7 @@ def surrounded(snapshot: Snapshot) -> Snapshot:
     """With the schemas' own examples for everything that is referred to and not declared."""
     graph = analyze(snapshot, as_of=AS_OF).graph
     missing = {r.target for references in graph.outgoing.values() for r in references} - graph.manifests.keys()
-    known = {str(key): blob for key, blob in examples() if key in missing and blob.path not in snapshot.blobs}
+    known = {key: blob for key, blob in examples() if key in missing and blob.path not in snapshot.blobs}
     if not known:
         return snapshot
     blobs = {**snapshot.blobs, **{blob.path: blob for blob in known.values()}}
@@ -67,11 +67,11 @@ def surrounded(snapshot: Snapshot) -> Snapshot:
 
 
 def examples() -> Iterator[tuple[ResourceKey, Blob]]:
-    for kind in our_kinds().values():
+    for kind in kinds().values():
         data = json.dumps(kind.example).encode()
         found = decode(parse(data).documents[0], "")
         assert isinstance(found, Manifest)
-        yield found.key, Blob(f"example/{kind.name}.yaml", blob_id(data), data)
+        yield found.key, Blob(f"example/{kind.qualified}.yaml", blob_id(data), data)
 
 
 def judge(folder: Path, rule: Rule, heading: str) -> Report:
