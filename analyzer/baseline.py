@@ -60,6 +60,15 @@ def since(findings: Iterable[Finding], before: Iterable[Finding]) -> Divided:
     return _divide(findings, Counter(map(said, before)), said)
 
 
+def gone(before: Iterable[Finding], findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those of before that are no more, also not in another size."""
+    return _divide(before, Counter(map(_fingerprint, findings)), _fingerprint)[0]
+
+
+def _fingerprint(finding: Finding) -> str:
+    return finding.fingerprint
+
+
 def said(finding: Finding) -> tuple[str, str]:
     """What a finding says, wherever it stands: the amounts in it count, guesses at what was meant do not."""
     return finding.fingerprint, finding.subject()

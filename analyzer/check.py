@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from analyzer.baseline import gone, since
 from analyzer.finding import Finding, Severity
 from analyzer.impact import Impact
 from analyzer.report import Report
@@ -27,18 +26,18 @@ class Check:
 
     @property
     def new(self) -> tuple[Finding, ...]:
-        """Findings that were not there before."""
-        return _without(self.report.findings, self.before.findings if self.before else ())
+        """Findings that were not there before, or have become others."""
+        return since(self.report.findings, self.before.findings if self.before else ())[0]
 
     @property
     def known(self) -> tuple[Finding, ...]:
         """Findings that were there before."""
-        return _without(self.report.findings, self.new)
+        return since(self.report.findings, self.before.findings if self.before else ())[1]
 
     @property
     def fixed(self) -> tuple[Finding, ...]:
         """Findings that were there before, and are no more."""
-        return _without(self.before.findings, self.report.findings) if self.before else ()
+        return gone(self.before.findings, self.report.findings) if self.before else ()
 
     @property
     def failing(self) -> tuple[Finding, ...]:
@@ -75,15 +74,3 @@ class Check:
             "report": self.report.to_json(),
             "impact": self.impact.to_json() if self.impact else None,
         }
-
-
-def _without(findings: Iterable[Finding], others: Iterable[Finding]) -> tuple[Finding, ...]:
-    """As many of each as there are more than among the others; lines may shift without making another finding of it."""
-    left = Counter(finding.fingerprint for finding in others)
-    kept = []
-    for finding in findings:
-        if left[finding.fingerprint]:
-            left[finding.fingerprint] -= 1
-        else:
-            kept.append(finding)
-    return tuple(kept)

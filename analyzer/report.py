@@ -75,7 +75,7 @@ class Report:
 
     def since(self, base: Report) -> Report:
         """Without what was there before the change, and says the same still."""
-        new, known = since(self.findings, (*base.findings, *(aside.finding for aside in base.aside)))
+        new, known = since(self.findings, base.findings)
         return self._without(new, known, "base")
 
     def _without(self, new: tuple[Finding, ...], known: Iterable[Finding], by: By) -> Report:

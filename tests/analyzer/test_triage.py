@@ -232,5 +232,7 @@ def test_since_the_base(lint: Lint, lab: House) -> None:
     same = lint({f"moved/{path}": text for path, text in (lab | {"q.yaml": quota}).items()})
     assert rules(same.since(before)) == []
     assert {aside.by for aside in same.since(before).aside} == {"base"}
+    silenced = lint(allowed(lab, f"# holdfast: allow[{RULE}] a lab"))
+    assert rules(lint(lab).since(silenced)) == [RULE], "who takes a suppression out brings the finding"
     worse = lint(lab | {"q.yaml": quota, "db.yaml": lab["db.yaml"].replace("100Gi", "200Gi")})
     assert rules(worse.since(before)) == ["quota-exceeded"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -11,6 +12,7 @@ from forge import BRANCH
 from station import BAD, Station, station
 from world import manifest, volume
 
+from analyzer.baseline import baseline_of
 from analyzer.history import History
 from analyzer.report import Report
 from analyzer.snapshot import Snapshot
@@ -331,3 +333,28 @@ def test_a_lost_copy_of_a_rewritten_history(here: Station) -> None:
     assert here.daemon.poll()
     assert here.accepted == new
     assert here.forge.head(BRANCH) == new
+
+
+def test_what_people_allow_counts_alike(here: Station) -> None:
+    """Guards that the daemon blocks what the check blocks: comments, policy and baseline make the same difference."""
+    here.push(volume("a"))
+    strict = here.files(volume("a")) | {".holdfast.yaml": "failOn: warning\n"}
+    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
+    entry = {"rules": ["unknown-kind"], "kinds": ["apps/Deployment"], "reason": "Helm applies it"}
+    allowed = json.dumps({"failOn": "warning", "suppressions": [entry]})
+    here.forge.commit(strict | {"a.yaml": foreign})
+    here.daemon.poll()
+    assert here.daemon.gate.rejected
+    for files in (
+        {"a.yaml": f"# holdfast: allow[unknown-kind] Helm applies it\n{foreign}"},
+        {"a.yaml": foreign, ".holdfast.yaml": allowed},
+        {"a.yaml": foreign, ".holdfast-baseline.json": baseline_of(here.daemon.gate.rejected.findings)},
+    ):
+        accepted = here.forge.commit(strict | files)
+        here.daemon.poll()
+        assert here.daemon.gate.rejected is None
+        assert here.daemon.gate.desired
+        assert here.daemon.gate.desired.revision == accepted
+    here.forge.commit(strict | {"a.yaml": f"# holdfast: allow[unknown-kind] later, until 2000-01-01\n{foreign}"})
+    here.daemon.poll()
+    assert here.daemon.gate.rejected
