@@ -14,7 +14,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # it is imported there for its loaders
@@ -59,6 +59,14 @@ class Defect:
     help: str = field(default="", compare=False)
 
 
+class Written(NamedTuple):
+    """Where a value was written last: in which file (empty: in the file at hand), and in which line of it."""
+
+    file: str
+    place: Place
+    text: str
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Document:
     """One YAML document, or one item of a `List`."""
@@ -72,6 +80,11 @@ class Document:
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where the value at `path` is written, or the key of it; for a path that is not there, what should hold it."""
         return self.source.place(self.number, (*self.within, *path), key=key)
+
+    def written(self, path: Path, *, key: bool = False) -> Written:
+        """The same with the line itself; of a rendered document it may be in another file."""
+        place = self.place(path, key=key)
+        return Written("", place, self.source.line(place.line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +182,12 @@ def load(blob: Blob) -> Parsed:
 _remembered: dict[str, Parsed] = {}
 
 
-def parse(data: bytes) -> Parsed:
-    """The documents of a file, empty ones left out and Lists unfolded, and what is wrong with it."""
-    builder, source = _build(data, record=False), Source(data)
+def parse(data: bytes, source: Source | None = None) -> Parsed:
+    """The documents of a file, empty ones left out and Lists unfolded, and what is wrong with it.
+
+    `source` says where things are when they are not in a file of their own.
+    """
+    builder, source = _build(data, record=False), source or Source(data)
     if builder.defects:
         builder = _build(data, record=True)  # knows where a duplicate key was given first
     whole = (Document(root.value, source, n, n in builder.broken) for n, root in enumerate(builder.roots))

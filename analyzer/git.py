@@ -262,6 +262,8 @@ def _take(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Colle
         found.link(path)
     elif found.wants(path):
         _read(repo, entry, path, found)
+    else:
+        found.pass_over(path, str(entry.id))
 
 
 def _read(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Collector) -> None:

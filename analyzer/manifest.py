@@ -58,8 +58,8 @@ class Declaration:
 
     def position_of(self, path: Path, *, key: bool = False) -> Location:
         """Where the value at `path` is written (or its key); for a path that is not there, what should hold it."""
-        place = self.document.place(path, key=key)
-        return Location(self.path, place.line, place.column, text=self.document.source.line(place.line))
+        file, place, text = self.document.written(path, key=key)
+        return Location(file or self.path, place.line, place.column, text=text)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """The files of one revision as values. Read from a directory here, from the Git object database in analyzer.git.
 
-Only *.yaml and *.yml count. Names that begin with a dot (.github, .pre-commit-config.yaml) belong to tools and are
-passed over, except .holdfast.yaml and its baseline at the root. What should have been read and was not is Unread, never
-silence.
+Only *.yaml and *.yml count, and Kustomization; that other files exist is remembered, because a kustomization may name
+them. Names that begin with a dot (.github, .pre-commit-config.yaml) belong to tools and are passed over, except
+.holdfast.yaml and its baseline at the root. What should have been read and was not is Unread, never silence.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ BASELINE_FILE = ".holdfast-baseline.json"
 SETTINGS = frozenset({POLICY_FILE, BASELINE_FILE})  # at the root, and no manifests
 _MISNAMED_POLICY = ".holdfast.yml"
 _SUFFIXES = (".yaml", ".yml")
+_KUSTOMIZATION = "Kustomization"  # the one name without a suffix under which kustomize finds its file
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Snapshot:
     blobs: Mapping[str, Blob]
     problems: tuple[Unread, ...] = ()
     root: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)  # files that are no manifests: path → id, or "" if unknown
 
 
 class SnapshotError(Exception):
@@ -62,6 +64,7 @@ class Collector:
     def __init__(self) -> None:
         self.blobs: dict[str, Blob] = {}
         self.problems: list[Unread] = []
+        self.others: dict[str, str] = {}
 
     def refuse(self, path: str, because: str) -> None:
         self.problems.append(Unread(path, because))
@@ -85,17 +88,23 @@ class Collector:
         self.refuse(path, f"{size:,} bytes (limit {MAX_FILE_BYTES:,})")
         return True
 
+    def pass_over(self, path: str, identity: str = "") -> None:
+        """A file that is no manifest."""
+        if len(self.others) < MAX_FILES:
+            self.others[path] = identity
+
     def add(self, blob: Blob) -> None:
         self.blobs[blob.path] = blob
 
     def snapshot(self, revision: str, root: str) -> Snapshot:
         kept = dict(sorted(self.blobs.items()))
-        return Snapshot(revision, kept, tuple(sorted(self.problems)), root)
+        return Snapshot(revision, kept, tuple(sorted(self.problems)), root, self.others)
 
 
 def is_manifest(path: str) -> bool:
     """Whether a file of this name is read."""
-    return path in SETTINGS or (path.endswith(_SUFFIXES) and not is_hidden(path))
+    named = path.endswith(_SUFFIXES) and not is_hidden(path)
+    return named or path in SETTINGS or path.rpartition("/")[2] == _KUSTOMIZATION
 
 
 def is_hidden(path: str) -> bool:
@@ -144,6 +153,8 @@ def _collect(root: Path, folder: str, found: Collector) -> Iterator[str]:
                 yield path
         elif found.wants(path):
             _read(f"{root}/{path}", path, found)
+        else:
+            found.pass_over(path)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -1,0 +1,109 @@
+"""A kustomization file as its author wrote it: typed access to its fields, with a place for every complaint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from analyzer.document import Place, load
+from analyzer.finding import Location
+from analyzer.roots.problem import Problem, Unrenderable, broken, place_of
+from analyzer.roots.tree import Origin
+from analyzer.snapshot import Blob
+from schemas.validation import did_you_mean, quoted
+
+FIELDS: Final = frozenset({
+    "apiVersion", "kind", "metadata", "openapi", "namePrefix", "nameSuffix", "namespace", "commonLabels", "labels",
+    "commonAnnotations", "patchesStrategicMerge", "patchesJson6902", "patches", "images", "imageTags", "replacements",
+    "replicas", "vars", "sortOptions", "resources", "components", "crds", "bases", "configMapGenerator",
+    "secretGenerator", "helmGlobals", "helmCharts", "helmChartInflationGenerator", "generatorOptions", "configurations",
+    "generators", "transformers", "validators", "buildMetadata",
+})  # fmt: skip
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "helmCharts": "helm charts are not rendered here",
+    "helmChartInflationGenerator": "helm charts are not rendered here",
+    "generators": "generator plugins are not run here",
+    "transformers": "transformer plugins are not run here",
+    "configurations": "transformer configurations are not applied here",
+    "vars": "vars are not applied here",
+}
+"""Fields that only kustomize itself, or a program or network that it calls, can apply."""
+_ADVICE: Final = {"vars": "`replacements` do the same, and are applied here"}
+
+
+@dataclass(frozen=True)
+class Kustomization:
+    """One kustomization file. Raises Unrenderable when it cannot be read as one."""
+
+    folder: str
+    top: Origin
+
+    @property
+    def is_component(self) -> bool:
+        return bool(self.value("kind") == "Component")
+
+    def value(self, name: str) -> Any:  # noqa: ANN401  # JSON
+        return self.top.value.get(name)
+
+    def at(self, name: str) -> Origin:
+        return self.top.at(name)
+
+    def text(self, name: str) -> str:
+        """A field that is a text; empty when it is not given."""
+        return text_at(self.at(name)) if self.value(name) is not None else ""
+
+    def entries(self, name: str) -> Iterator[Origin]:
+        """The items of a field that is a list."""
+        value = self.value(name)
+        if value is not None and not isinstance(value, list):
+            raise broken(self.at(name), f"{name} is not a list")
+        return (self.at(name).at(index) for index in range(len(value or ())))
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        return mapping_at(self.at(name)) if self.value(name) is not None else {}
+
+    def problems(self) -> Iterator[Problem]:
+        """What kustomize would refuse, or what it takes a program or a network to apply."""
+        for name in self.top.value:
+            if name not in FIELDS:
+                message = f"a kustomization has no field {quoted(name)}{did_you_mean(name, FIELDS)}"
+                yield Problem(place_of(self.at(name), key=True), message, broken=True)
+            elif name in ELSEWHERE and self.value(name):
+                yield Problem(
+                    place_of(self.at(name), key=True), ELSEWHERE[name], broken=False, help=_ADVICE.get(name, "")
+                )
+
+
+def read_kustomization(folder: str, blob: Blob) -> Kustomization:
+    """The kustomization that a file holds."""
+    parsed = load(blob)
+    if parsed.defects or not parsed.documents:
+        place = parsed.defects[0].place if parsed.defects else Place(1, 1)
+        why = parsed.defects[0].message if parsed.defects else "it is empty"
+        where = Location(blob.path, place.line, place.column, text=parsed.source.line(place.line))
+        raise Unrenderable(Problem(where, f"this kustomization cannot be read: {why}", broken=True))
+    document = parsed.documents[0]
+    top = Origin(blob.path, document)
+    if not isinstance(document.value, dict) or len(parsed.documents) > 1:
+        raise broken(top, "a kustomization is one mapping")
+    return Kustomization(folder, top)
+
+
+def text_at(origin: Origin) -> str:
+    value = origin.value
+    if isinstance(value, (dict, list)) or value is None:
+        raise broken(origin, f"{origin.path[-1]} is not a text")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def mapping_at(origin: Origin) -> Mapping[str, Any]:
+    value = origin.value
+    if not isinstance(value, dict):
+        raise broken(origin, f"{origin.path[-1]} is not a mapping")
+    return value
+
+
+def given(origin: Origin, name: str) -> str:
+    """A field of an entry that is a text; empty when it is not given."""
+    return text_at(origin.at(name)) if mapping_at(origin).get(name) is not None else ""

@@ -1,0 +1,88 @@
+"""The files of a snapshot as kustomizations see them: by folder, with paths that lead from one to another."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from analyzer.snapshot import Blob, Snapshot
+
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_REMOTE = re.compile(
+    r"://|^git::|^git@|^(?:www\.)?(?:github|gitlab)\.com[/:]|^bitbucket\.org/|\?(?:ref|version|timeout)="
+)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What can be read, where, and what is known to be there without having been read."""
+
+    blobs: Mapping[str, Blob]
+    others: Mapping[str, str]  # path → blob id of what is no manifest; "" where the id is not known
+    unread: Mapping[str, str]  # path → why it was not read
+    root: str = ""
+    kustomizations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # folder → its kustomization files
+    folders: frozenset[str] = frozenset()
+
+    def kustomization(self, folder: str) -> Blob | None:
+        paths = self.kustomizations.get(folder)
+        return self.blobs[paths[0]] if paths else None
+
+    def id_of(self, path: str) -> str:
+        """What is at a path, as text that changes whenever that changes; "" for nothing."""
+        blob = self.blobs.get(path)
+        if blob:
+            return blob.id
+        if path in self.unread:
+            return f"unread: {self.unread[path]}"
+        return self.others.get(path, "") or ("present" if path in self.others or path in self.folders else "")
+
+    def below(self, folder: str) -> Iterator[str]:
+        """The manifest files in a folder and in all its folders."""
+        prefix = f"{folder}/" if folder else ""
+        return (path for path in self.blobs if path.startswith(prefix))
+
+
+def files_of(snapshot: Snapshot) -> Files:
+    kustomizations: dict[str, list[str]] = {}
+    folders = {""}
+    for path in snapshot.blobs:
+        folder, _, name = path.rpartition("/")
+        if name in KUSTOMIZATION_FILES:
+            kustomizations.setdefault(folder, []).append(path)
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return Files(
+        snapshot.blobs,
+        snapshot.others,
+        {gap.path: gap.because for gap in snapshot.problems},
+        snapshot.root,
+        {folder: tuple(sorted(paths, key=_rank)) for folder, paths in kustomizations.items()},
+        frozenset(folders),
+    )
+
+
+def _rank(path: str) -> int:
+    return KUSTOMIZATION_FILES.index(path.rpartition("/")[2])
+
+
+def is_kustomization(path: str) -> bool:
+    return path.rpartition("/")[2] in KUSTOMIZATION_FILES
+
+
+def joined(folder: str, reference: str) -> str | None:
+    """The path that a reference from a folder leads to; None when it leads out."""
+    if reference.startswith("/"):
+        return None
+    path = posixpath.normpath(posixpath.join(folder, reference))
+    if path == ".." or path.startswith("../"):
+        return None
+    return "" if path == "." else path
+
+
+def is_remote(reference: str) -> bool:
+    """Whether a reference needs a network."""
+    return bool(_REMOTE.search(reference))

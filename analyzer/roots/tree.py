@@ -1,0 +1,189 @@
+"""A manifest that is being rendered: its value, and for every part of it where that was written last.
+
+Parts stand where their whole stands until something else sets them: only the exceptions are remembered, so a manifest
+that no kustomization touches costs nothing. Files are shared between roots; a part is copied when it is first changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from analyzer.document import Document
+from schemas.validation import Path
+
+Step: TypeAlias = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A place in a document of the repository."""
+
+    file: str
+    document: Document
+    path: Path = ()
+
+    def at(self, *steps: Step) -> Origin:
+        """The place of a part."""
+        return Origin(self.file, self.document, (*self.path, *steps))
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401  # JSON
+        """What is written there."""
+        here: Any = self.document.value
+        for step in self.path:
+            here = here[step]
+        return here
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A value, and where it was written; `tree` where parts of it were written elsewhere."""
+
+    value: Any
+    origin: Origin
+    tree: Tree | None = None
+
+
+@dataclass(slots=True)
+class _Moved:
+    """The parts of a container that were not written where it was. Holds on to the container: its id stays its own."""
+
+    container: Any
+    origins: dict[Step, Origin] = field(default_factory=dict)
+
+
+class Tree:
+    """A value that can be changed part by part."""
+
+    def __init__(self, value: Any, origin: Origin) -> None:  # noqa: ANN401  # JSON
+        self.value = value
+        self.origin = origin
+        self._own: dict[int, Any] = {}  # containers that nobody else sees
+        self._moved: dict[int, _Moved] = {}
+
+    def fork(self) -> Tree:
+        """The same tree, to be changed by somebody else."""
+        twin = Tree(self.value, self.origin)
+        twin._moved = self.lend()
+        return twin
+
+    def lend(self) -> dict[int, _Moved]:
+        """What somebody else needs to know who takes parts over; from now on they are seen by two."""
+        self._own = {}
+        return {at: _Moved(moved.container, dict(moved.origins)) for at, moved in self._moved.items()}
+
+    def get(self, path: Path, default: Any = None) -> Any:  # noqa: ANN401  # JSON
+        here = self.value
+        for step in path:
+            if not holds(here, step):
+                return default
+            here = here[step]
+        return here
+
+    def has(self, path: Path) -> bool:
+        return self.get(path, _NOTHING) is not _NOTHING
+
+    def written(self, path: Path) -> Origin:
+        """Where the part at `path` was written; of one that is not there, what should hold it."""
+        here, origin = self.value, self.origin
+        for step in path:
+            if not holds(here, step):
+                break
+            origin, here = self._origin_of(here, origin, step), here[step]
+        return origin
+
+    def part(self, path: Path) -> Part:
+        return Part(self.get(path), self.written(path), self)
+
+    def set(self, path: Path, part: Part) -> None:
+        """Put a value at `path`, whose holder exists; in a list, in place of an item."""
+        self._adopt(part.tree)
+        if not path:
+            self.value, self.origin = part.value, part.origin
+            return
+        holder = self._writable(path[:-1])
+        holder[path[-1]] = part.value
+        self._remember(holder, path[-1], part.origin)
+
+    def create(self, path: Path, part: Part) -> None:
+        """Put a value at `path`; mappings that are missing on the way are written where the value is."""
+        for depth in range(1, len(path)):
+            if self.get(path[:depth]) is None:
+                self.set(path[:depth], Part({}, part.origin))
+        self.set(path, part)
+
+    def edit(self, path: Path, value: Any) -> None:  # noqa: ANN401  # JSON
+        """Change a value that stays where it was written, such as a name that gets a prefix."""
+        origin = self.written(path)
+        self.set(path, Part(value, origin))
+
+    def remove(self, path: Path) -> None:
+        holder = self._writable(path[:-1])
+        if isinstance(holder, list):
+            parts = list(self.items(path[:-1]))
+            del parts[int(path[-1])]
+            self.set_items(path[:-1], parts)
+        else:
+            del holder[path[-1]]
+            if id(holder) in self._moved:
+                self._moved[id(holder)].origins.pop(path[-1], None)
+
+    def items(self, path: Path) -> Iterator[Part]:
+        """The items of a list, each with its place."""
+        for index in range(len(self.get(path))):
+            yield self.part((*path, index))
+
+    def set_items(self, path: Path, parts: Iterable[Part]) -> None:
+        """Let the list at `path` hold these items, in this order."""
+        kept = list(parts)
+        for part in kept:
+            self._adopt(part.tree)
+        fresh: list[Any] = [part.value for part in kept]
+        self.set(path, Part(fresh, self.written(path)))
+        self._own[id(fresh)] = fresh
+        self._moved[id(fresh)] = _Moved(fresh, {index: part.origin for index, part in enumerate(kept)})
+
+    def _adopt(self, tree: Tree | None) -> None:
+        """Take over what another tree knows of its parts, some of which come here."""
+        if tree is not None and tree is not self:
+            for at, moved in tree.lend().items():
+                self._moved.setdefault(at, moved)
+
+    def _origin_of(self, container: Any, origin: Origin, step: Step) -> Origin:  # noqa: ANN401  # JSON
+        moved = self._moved.get(id(container))
+        return (moved.origins.get(step) if moved else None) or origin.at(step)
+
+    def _remember(self, holder: Any, step: Step, origin: Origin) -> None:  # noqa: ANN401  # JSON
+        self._moved.setdefault(id(holder), _Moved(holder)).origins[step] = origin
+
+    def _writable(self, path: Path) -> Any:  # noqa: ANN401  # JSON
+        """The container at `path`, every one on the way copied unless it is ours alone."""
+        self.value = here = self._owned(self.value)
+        for step in path:
+            here[step] = self._owned(here[step])
+            here = here[step]
+        return here
+
+    def _owned(self, container: Any) -> Any:  # noqa: ANN401  # JSON
+        if id(container) in self._own:
+            return container
+        if not isinstance(container, (dict, list)):
+            raise TypeError(f"{container!r} holds nothing")
+        copy = container.copy()
+        self._own[id(copy)] = copy
+        moved = self._moved.get(id(container))
+        if moved:
+            self._moved[id(copy)] = _Moved(copy, dict(moved.origins))
+        return copy
+
+
+_NOTHING = object()
+
+
+def holds(value: Any, step: Step) -> bool:  # noqa: ANN401  # JSON
+    """Whether a value has a part of this name or number."""
+    if isinstance(value, list):
+        return isinstance(step, int) and 0 <= step < len(value)
+    return isinstance(value, dict) and step in value
