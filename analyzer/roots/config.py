@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from analyzer.document import Place, load
@@ -38,16 +38,17 @@ class Kustomization:
 
     folder: str
     top: Origin
+    names: Mapping[str, str] = field(default_factory=dict)  # what a field is called where it has another name
 
     @property
     def is_component(self) -> bool:
         return bool(self.value("kind") == "Component")
 
     def value(self, name: str) -> Any:  # noqa: ANN401  # JSON
-        return self.top.value.get(name)
+        return mapping_at(self.top).get(self.names.get(name, name))
 
     def at(self, name: str) -> Origin:
-        return self.top.at(name)
+        return self.top.at(self.names.get(name, name))
 
     def text(self, name: str) -> str:
         """A field that is a text; empty when it is not given."""
@@ -100,7 +101,7 @@ def text_at(origin: Origin) -> str:
 def mapping_at(origin: Origin) -> Mapping[str, Any]:
     value = origin.value
     if not isinstance(value, dict):
-        raise broken(origin, f"{origin.path[-1]} is not a mapping")
+        raise broken(origin, f"{origin.path[-1] if origin.path else 'this'} is not a mapping")
     return value
 
 

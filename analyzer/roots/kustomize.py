@@ -101,6 +101,23 @@ class Renderer:
             layer.problems.append(found.problem)
         layer.sure = layer.sure and not layer.problems
 
+    def change(self, kustomization: Kustomization, layer: Layer) -> None:
+        """Do to a layer what a kustomization says that stands somewhere else."""
+        _Step(self, self._files, kustomization, layer, (kustomization.folder,)).run()
+
+    def take(self, path: str, layer: Layer) -> None:
+        """Put the manifests of a file into a layer."""
+        parsed = load(self._files.blobs[path])
+        layer.taken.add(path)
+        layer.reads.add(path)
+        layer.sure = layer.sure and not parsed.defects
+        for document in parsed.documents:
+            origin = Origin(path, document)
+            if is_resource(document):
+                layer.items.append(Item(Tree(document.value, origin)))
+            else:
+                layer.odd.append(origin)
+
 
 def _check_alone(kustomization: Kustomization, paths: tuple[str, ...]) -> None:
     if len(paths) > 1:
@@ -144,7 +161,7 @@ class _Step:
         if path is None:
             return
         if path in self._files.blobs:
-            self._manifests(path)
+            self._renderer.take(path, self._layer)
         elif path in self._files.folders:
             self._folder(entry, path)
         else:
@@ -174,17 +191,6 @@ class _Step:
             raise broken(entry, f"kustomizations take each other in: {way}")
         if len(self._chain) >= MAX_DEPTH:
             raise broken(entry, f"more than {MAX_DEPTH} kustomizations within each other")
-
-    def _manifests(self, path: str) -> None:
-        parsed = load(self._files.blobs[path])
-        self._layer.taken.add(path)
-        self._layer.sure = self._layer.sure and not parsed.defects
-        for document in parsed.documents:
-            origin = Origin(path, document)
-            if is_resource(document):
-                self._layer.items.append(Item(Tree(document.value, origin)))
-            else:
-                self._layer.odd.append(origin)
 
     def _absorb(self, made: Generated) -> None:
         """What a generator makes: new, or into what a base has made under that name."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from analyzer.manifest import OUR_GROUP
+from schemas.resources import OUR_GROUP
 from analyzer.roots.field_specs import FieldSpec, spec_of
 from analyzer.roots.merge_keys import POD_SPECS
 from schemas.kinds import ITEM, kinds

@@ -74,6 +74,11 @@ class Tree:
         self._own = {}
         return {at: _Moved(moved.container, dict(moved.origins)) for at, moved in self._moved.items()}
 
+    @property
+    def untouched(self) -> bool:
+        """Whether it still is what its document says."""
+        return self.value is self.origin.document.value and not self.origin.path
+
     def get(self, path: Path, default: Any = None) -> Any:  # noqa: ANN401  # JSON
         here = self.value
         for step in path:

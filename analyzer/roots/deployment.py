@@ -1,0 +1,216 @@
+"""Which files are deployed together: a repository's roots, and the clusters that they make.
+
+Roots that the policy names are the roots. Otherwise Flux Kustomizations say what each cluster applies; a kustomization
+that nobody else takes in is a root by itself; and what no root takes in is one more, read as it stands.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analyzer.document import load
+from analyzer.manifest import Decoded
+from analyzer.roots.config import read_kustomization
+from analyzer.roots.files import Files, joined
+from analyzer.roots.flux import (
+    BOOTSTRAP,
+    FluxKustomization,
+    collect,
+    flux_kustomization,
+    is_of_here,
+    put_in,
+    render_flux,
+    sources_of,
+)
+from analyzer.roots.kustomize import Layer, Renderer
+from analyzer.roots.problem import Problem, Unrenderable
+from analyzer.roots.rendered import declaration_of, declared
+from analyzer.roots.tree import Origin
+
+RAW = ""  # the root of what no other root takes in
+
+
+@dataclass(frozen=True)
+class RootSetting:
+    """A root that the policy names, and the cluster that it is part of."""
+
+    path: str
+    cluster: str
+
+
+@dataclass(frozen=True, eq=False)
+class Root:
+    """One thing that is deployed as a whole. `sure`: what it holds is all, and exactly, what a cluster gets."""
+
+    path: str
+    declarations: tuple[Decoded, ...]
+    problems: tuple[Problem, ...] = ()
+    sure: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.path or "."
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Roots whose resources live together. `alone`: whatever it refers to may as well be in another root."""
+
+    name: str
+    roots: tuple[Root, ...]
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Everything that a repository deploys, and the files that roots have taken in."""
+
+    clusters: tuple[Cluster, ...]
+    taken: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Plan:
+    """Clusters in the making."""
+
+    taken: set[str] = field(default_factory=set)
+    clusters: dict[str, list[Root]] = field(default_factory=lambda: defaultdict(list))
+    alone: list[Cluster] = field(default_factory=list)
+
+    def take(self, layer: Layer) -> None:
+        self.taken |= layer.taken
+
+
+def deployment_of(files: Files, paths: Sequence[str], settings: Sequence[RootSetting] = ()) -> Deployment:
+    """The roots and clusters of a repository; `paths` are the manifest files that count."""
+    renderer, plan = Renderer(files), _Plan()
+    if settings:
+        _configured(settings, files, renderer, plan)
+    else:
+        _applied_by_flux(files, paths, renderer, plan)
+        _kustomized(files, paths, renderer, plan)
+    raw = _raw(files, [path for path in paths if path not in plan.taken])
+    clusters = [Cluster(name, tuple(roots)) for name, roots in sorted(plan.clusters.items())]
+    if not (clusters or plan.alone):
+        return Deployment((Cluster(RAW, (raw,)),))
+    rest = [Cluster(RAW, (raw,), alone=True)] if raw.declarations else []
+    return Deployment((*clusters, *plan.alone, *rest), frozenset(plan.taken))
+
+
+def _raw(files: Files, paths: Iterable[str]) -> Root:
+    documents = ((path, document) for path in paths for document in load(files.blobs[path]).documents)
+    return Root(RAW, tuple(declared(document, path) for path, document in documents))
+
+
+def _root(path: str, layer: Layer) -> Root:
+    declarations = (*map(declaration_of, layer.items), *(declared(odd.document, odd.file) for odd in layer.odd))
+    return Root(path, declarations, tuple(dict.fromkeys(layer.problems)), layer.sure)
+
+
+def _configured(settings: Sequence[RootSetting], files: Files, renderer: Renderer, plan: _Plan) -> None:
+    for setting in settings:
+        layer = Layer()
+        collect(setting.path, layer, files, renderer)
+        layer = renderer.finish(layer)
+        plan.take(layer)
+        plan.clusters[setting.cluster].append(_root(setting.path, layer))
+
+
+def _kustomized(files: Files, paths: Sequence[str], renderer: Renderer, plan: _Plan) -> None:
+    """Kustomizations that nobody takes in; where they only take in each other, each of them."""
+    counted = set(paths)
+    folders = [f for f in sorted(files.kustomizations) if files.kustomizations[f][0] in counted]
+    used = {name for folder in folders for name in _taken_in(files, folder)}
+    for folder in (*(f for f in folders if f not in used), *folders):
+        if files.kustomizations[folder][0] not in plan.taken:
+            layer = renderer.render(folder)
+            plan.take(layer)
+            plan.alone.append(Cluster(folder or ".", (_root(folder, layer),), alone=True))
+
+
+def _taken_in(files: Files, folder: str) -> Iterator[str]:
+    """The folders that a kustomization names."""
+    blob = files.kustomization(folder)
+    try:
+        kustomization = read_kustomization(folder, blob) if blob else None
+    except Unrenderable:
+        return
+    for name in ("resources", "bases", "components") if kustomization else ():
+        listed = kustomization.value(name) if kustomization else None
+        for reference in listed if isinstance(listed, list) else ():
+            path = joined(folder, reference) if isinstance(reference, str) else None
+            if path is not None and path in files.kustomizations and path != folder:
+                yield path
+
+
+def _applied_by_flux(files: Files, paths: Sequence[str], renderer: Renderer, plan: _Plan) -> None:
+    """Follow Flux from the folders that clusters begin with to everything that those apply."""
+    documents = [Origin(path, document) for path in paths for document in load(files.blobs[path]).documents]
+    objects = [found for origin in documents if (found := flux_kustomization(origin))]
+    if not objects:
+        return
+    sources = sources_of(origin.document for origin in documents)
+    walk = _Walk(files, renderer, {each.at: each for each in objects if is_of_here(each, files, sources)})
+    for folder, entries in walk.beginnings().items():
+        roots, taken = walk.cluster(folder, entries)
+        plan.taken |= taken
+        plan.clusters[folder or "."] += roots
+
+
+class _Walk:
+    """Renders Flux Kustomizations, and finds those that are declared in what others apply."""
+
+    def __init__(self, files: Files, renderer: Renderer, objects: Mapping[object, FluxKustomization]) -> None:
+        self._files, self._renderer, self._objects = files, renderer, objects
+        self._children = {at: self._declared_by(self._layer(each)) for at, each in objects.items()}
+
+    def beginnings(self) -> Mapping[str, list[FluxKustomization]]:
+        """The objects that no other applies, by the folder that their cluster begins with."""
+        applied = {child for at, children in self._children.items() for child in children if child != at}
+        found: dict[str, list[FluxKustomization]] = defaultdict(list)
+        for at, each in self._objects.items():
+            if at not in applied:
+                found[self._folder(at, each)].append(each)
+        outermost = [f for f in found if not any(f != o and f.startswith(f"{o}/" if o else "") for o in found)]
+        return {o: [e for f in found for e in found[f] if _within(f, o)] for o in sorted(outermost)}
+
+    def _folder(self, at: object, each: FluxKustomization) -> str:
+        if at in self._children[at] and each.folder is not None:
+            return each.folder  # it applies itself, as `flux bootstrap` sets it up
+        folder = each.origin.file.rpartition("/")[0]
+        return folder.rpartition("/")[0] if folder.rpartition("/")[2] == BOOTSTRAP else folder
+
+    def cluster(self, folder: str, entries: Sequence[FluxKustomization]) -> tuple[list[Root], set[str]]:
+        """Everything that one cluster applies."""
+        layers: list[tuple[str, FluxKustomization | None, Layer]] = []
+        queue = list(entries)
+        if not any(each.folder == folder for each in entries):
+            first = Layer()
+            collect(folder, first, self._files, self._renderer)
+            layers.append((folder, None, self._renderer.finish(first)))
+            queue += [self._objects[child] for child in self._declared_by(first)]
+        seen: set[object] = set()
+        for each in queue:
+            if each.at not in seen:
+                seen.add(each.at)
+                layers.append((each.folder or "", each, self._layer(each)))
+                queue += [self._objects[child] for child in self._children[each.at]]
+        everything = [item for _, _, layer in layers for item in layer.items]
+        for _, flux, layer in layers:
+            if flux:
+                put_in(flux, layer, everything)
+        taken = {path for _, _, layer in layers for path in layer.taken}
+        return [_root(path, layer) for path, _, layer in layers], taken
+
+    def _layer(self, each: FluxKustomization) -> Layer:
+        return render_flux(each, self._files, self._renderer)
+
+    def _declared_by(self, layer: Layer) -> list[object]:
+        found = (flux_kustomization(item.tree.origin) for item in layer.items)
+        return [each.at for each in found if each and each.at in self._objects]
+
+
+def _within(folder: str, outer: str) -> bool:
+    return folder == outer or folder.startswith(f"{outer}/" if outer else "")

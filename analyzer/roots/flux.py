@@ -1,0 +1,171 @@
+"""Flux Kustomizations: objects that say which folder of which repository a cluster applies, and with what changes."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from analyzer.document import Document
+from analyzer.roots.config import Kustomization, mapping_at
+from analyzer.roots.files import Files
+from analyzer.roots.item import Item
+from analyzer.roots.kustomize import Layer, Renderer
+from analyzer.roots.problem import Problem, Unrenderable, place_of
+from analyzer.roots.substitute import Values, substitute
+from analyzer.roots.tree import Origin, Part
+
+GROUP: Final = "kustomize.toolkit.fluxcd.io"
+SOURCES: Final = "source.toolkit.fluxcd.io"
+BOOTSTRAP: Final = "flux-system"
+_MADE_BY_FLUX: Final = {"namespace": "targetNamespace"}
+
+
+@dataclass(frozen=True)
+class FluxKustomization:
+    """One such object, and where it is declared."""
+
+    origin: Origin
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        value = self.origin.value.get("spec")
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def name(self) -> str:
+        return str((self.origin.value.get("metadata") or {}).get("name"))
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of its source that it applies; None when that leads out of it."""
+        path = self.spec.get("path") or "."
+        folder = posixpath.normpath(str(path).lstrip("/") or ".")
+        return None if folder.startswith("..") else "" if folder == "." else folder
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """Kind and name of its source."""
+        reference = self.spec.get("sourceRef")
+        return (str(reference.get("kind")), str(reference.get("name"))) if isinstance(reference, dict) else ("", "")
+
+    @property
+    def at(self) -> tuple[str, int, tuple[str | int, ...]]:
+        """What tells it from all others of a revision."""
+        return (self.origin.file, self.origin.document.number, self.origin.document.within)
+
+
+def flux_kustomization(origin: Origin) -> FluxKustomization | None:
+    """The Flux Kustomization that a document is."""
+    value = origin.document.value
+    if not isinstance(value, dict) or value.get("kind") != "Kustomization":
+        return None
+    group = str(value.get("apiVersion")).partition("/")[0]
+    return FluxKustomization(Origin(origin.file, origin.document)) if group == GROUP else None
+
+
+def sources_of(documents: Iterable[Document]) -> Mapping[tuple[str, str], str]:
+    """The declared sources: (kind, name) → URL."""
+    found: dict[tuple[str, str], str] = {}
+    for document in documents:
+        value = document.value
+        if isinstance(value, dict) and str(value.get("apiVersion")).startswith(f"{SOURCES}/"):
+            metadata, spec = value.get("metadata"), value.get("spec")
+            if isinstance(metadata, dict) and isinstance(spec, dict):
+                found[str(value.get("kind")), str(metadata.get("name"))] = str(spec.get("url"))
+    return found
+
+
+def is_of_here(flux: FluxKustomization, files: Files, sources: Mapping[tuple[str, str], str]) -> bool:
+    """Whether it applies a folder of this repository, as far as that can be told.
+
+    The source that Flux was installed with is this repository. Another one that is declared with another URL is not.
+    One that nobody declares may be: it is when it has the folder.
+    """
+    own = sources.get(("GitRepository", BOOTSTRAP))
+    if flux.source == ("GitRepository", BOOTSTRAP) or (own and sources.get(flux.source) == own):
+        return True
+    if flux.source in sources and (own or flux.source[0] != "GitRepository"):
+        return False
+    return bool(flux.folder) and flux.folder in files.folders
+
+
+def render_flux(flux: FluxKustomization, files: Files, renderer: Renderer) -> Layer:
+    """What a cluster gets from one Flux Kustomization, before variables are put in."""
+    layer = Layer()
+    folder = flux.folder
+    if folder is None or folder not in files.folders:
+        place = place_of(flux.origin.at("spec", "path"))
+        layer.problems.append(Problem(place, f"the repository has no folder {flux.spec.get('path')}", broken=True))
+        return layer
+    collect(folder, layer, files, renderer)
+    spec = flux.origin.at("spec")
+    try:
+        changes = Kustomization(folder, spec, _MADE_BY_FLUX)
+        renderer.change(changes, layer)
+        _common_metadata(spec, layer.items)
+    except Unrenderable as found:
+        layer.problems.append(found.problem)
+    layer.sure = layer.sure and not layer.problems
+    return renderer.finish(layer)
+
+
+def collect(folder: str, layer: Layer, files: Files, renderer: Renderer) -> None:
+    """A folder as Flux reads it: its kustomization, or everything in it and below, kustomizations taken as such."""
+    if folder in files.kustomizations:
+        layer.include(renderer.base(folder, ()))
+        return
+    inner = [each for each in sorted(files.kustomizations) if _below(each, folder)]
+    outermost = [each for each in inner if not any(_below(each, other) for other in inner)]
+    for each in outermost:
+        layer.include(renderer.base(each, ()))
+    layer.reads |= {folder}  # what comes new there is part of it, too
+    for path in files.below(folder):
+        if not any(path.startswith(f"{each}/") for each in outermost):
+            renderer.take(path, layer)
+
+
+def _below(path: str, folder: str) -> bool:
+    return path != folder and (not folder or path.startswith(f"{folder}/"))
+
+
+def _common_metadata(spec: Origin, items: Iterable[Item]) -> None:
+    common = mapping_at(spec).get("commonMetadata")
+    for name in ("labels", "annotations"):
+        for key in common.get(name) or () if isinstance(common, dict) else ():
+            origin = spec.at("commonMetadata", name, key)
+            for item in items:
+                item.tree.create(("metadata", name, key), Part(origin.value, origin))
+
+
+def put_in(flux: FluxKustomization, layer: Layer, items: Iterable[Item]) -> None:
+    """Put the values of variables into a layer. `items` of the whole cluster may hold some of them."""
+    post_build = flux.spec.get("postBuild")
+    if not isinstance(post_build, dict):
+        return
+    values, complete = _values(flux, post_build, {(i.kind, i.name): i for i in items if i.kind == "ConfigMap"})
+    for item in layer.items:
+        substitute(item, values, complete=complete)
+
+
+def _values(
+    flux: FluxKustomization, post_build: Mapping[str, Any], known: Mapping[tuple[str, str], Item]
+) -> tuple[Values, bool]:
+    """The variables with their places, and whether those are all that there are."""
+    values: dict[str, Part] = {}
+    complete = True
+    for source in post_build.get("substituteFrom") or ():
+        item = known.get((str(source.get("kind")), str(source.get("name")))) if isinstance(source, dict) else None
+        complete = complete and item is not None
+        for key in (item.tree.get(("data",)) or {}) if item else ():
+            values[key] = item.tree.part(("data", key)) if item else values[key]
+    for key, value in _own_values(post_build):
+        values[key] = Part(value, flux.origin.at("spec", "postBuild", "substitute", key))
+    return values, complete
+
+
+def _own_values(post_build: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    given = post_build.get("substitute")
+    for key, value in given.items() if isinstance(given, dict) else ():
+        yield key, str(value).lower() if isinstance(value, bool) else str(value)
