@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 
 from analyzer.ask import ask_of_case, ask_of_changes, ask_of_files, ask_of_resources
 from analyzer.config import AnalyzerConfig, PolicyProblem, read_config
-from analyzer.document import MAX_REMEMBERED, load
-from analyzer.finding import Location
+from analyzer.finding import Finding, Severity
 from analyzer.graph import ResourceGraph, link
 from analyzer.history import History
-from analyzer.manifest import Manifest, decode
 from analyzer.report import Counts, Report
-from analyzer.rule import Case, File
-from analyzer.snapshot import SETTINGS, Blob, Snapshot, Unread
+from analyzer.rule import Case
+from analyzer.scope import Scope, Site, scope_of
+from analyzer.snapshot import Snapshot
 from analyzer.state import Around, State
-from analyzer.suppression import suppressions_in
+from analyzer.telling import once, told
 from analyzer.triage import Standard, triage
 
 
@@ -37,60 +36,109 @@ def analyze(
     holds that is gone on from.
     """
     config, problems = read_config(snapshot)
-    files, unread = _read(snapshot, config)
-    before = base.graph if isinstance(base, Report) else base
-    around = Around(config, as_of, snapshot.revision, _outside(unread, problems))
-    known = _known(base, config)
-    state = known.after(known.differing(files), around) if known else State.of(files, around) if keep else None
-    graph = state.graph if state else _linked(snapshot, files, unread, problems)
-    case = Case(graph, before, as_of, config, unread, problems, history)
-    told = state.told(before) if state else chain(ask_of_files(files), ask_of_resources(case))
-    changed = ask_of_changes(case, state.touched if state and known else None)
-    findings = {
-        rule.finding(hit, config.severities.get(rule.id, rule.severity))
-        for rule, hit in chain(ask_of_case(case), told, changed)
-    }
-    counts = Counts(len(files), state.resources if state else len(graph.manifests))
-    commented = chain.from_iterable(file.suppressions for file in files)
-    found = triage(findings, commented, graph, Standard(config, as_of, compared=before is not None))
+    scope = scope_of(snapshot, config, problems)
+    run = _Run(snapshot.revision, scope, config, as_of, problems, history, keep=keep)
+    before, gone = _bases(scope, base)
+    known = base.states if isinstance(base, Report) else {}
+    judged = {s.name: run.judged(s, before.get(s.name), known.get(s.name)) for s in scope.sites}
+    findings = once([*(each.findings for each in judged.values()), *(run.vanished(graph) for graph in gone)])
+    main = judged[scope.main.name]
+    found = triage(findings, scope.comments, main.graph, Standard(config, as_of, compared=base is not None))
     return Report(
-        snapshot.revision, snapshot.root, found.findings, graph, config, counts, found.aside, found.resolved, state
+        snapshot.revision,
+        snapshot.root,
+        found.findings,
+        main.graph,
+        config,
+        Counts(scope.files, sum(each.resources for each in judged.values())),
+        {name: each.graph for name, each in judged.items()},
+        found.aside,
+        found.resolved,
+        main.state,
+        {name: each.state for name, each in judged.items() if each.state},
     )
-
-
-def _known(base: Report | ResourceGraph | None, config: AnalyzerConfig) -> State | None:
-    """What is known of the base: of use only under the same policy."""
-    state = base.state if isinstance(base, Report) else None
-    return state if isinstance(state, State) and state.around.config == config else None
 
 
 def graph_of(snapshot: Snapshot) -> ResourceGraph:
     """What a revision declares, without a word about whether that is good."""
-    config, policy_problems = read_config(snapshot)
-    return _linked(snapshot, *_read(snapshot, config), policy_problems)
+    config, problems = read_config(snapshot)
+    return scope_of(snapshot, config, problems).main.linked(snapshot.revision)
 
 
-def _read(snapshot: Snapshot, config: AnalyzerConfig) -> tuple[tuple[File, ...], tuple[Unread, ...]]:
-    blobs = (snapshot.blobs[path] for path in sorted(snapshot.blobs) if path not in SETTINGS)
-    files = tuple(_file(blob) for blob in blobs if not config.ignores(blob.path))
-    return files, tuple(gap for gap in snapshot.problems if not config.ignores(gap.path))
+@dataclass(frozen=True)
+class _Judged:
+    """What there is to say about one site."""
+
+    graph: ResourceGraph
+    findings: list[Finding]
+    resources: int
+    state: State | None
 
 
-def _linked(
-    snapshot: Snapshot, files: Sequence[File], unread: Iterable[Unread], problems: Iterable[PolicyProblem]
-) -> ResourceGraph:
-    manifests = (found for file in files for found in file.declarations if isinstance(found, Manifest))
-    inside = (place for file in files for place in file.unread)
-    return link(manifests, (*_outside(unread, problems), *inside), snapshot.revision)
+@dataclass(frozen=True)
+class _Run:
+    """One analysis."""
+
+    revision: str
+    scope: Scope
+    config: AnalyzerConfig
+    as_of: date
+    problems: tuple[PolicyProblem, ...]
+    history: History | None
+    keep: bool
+
+    def judged(self, site: Site, base: ResourceGraph | None, known: object) -> _Judged:
+        """One site; `known` is the state that it was in before."""
+        around = Around(self.config, self.as_of, self.revision, site.gaps)
+        usable = known if isinstance(known, State) and known.around.config == self.config else None
+        state = self._state(site, around, usable)
+        graph = state.graph if state else site.linked(self.revision)
+        case = self._case(site, graph, base)
+        asked = state.told(base) if state else chain(ask_of_files(site.files), ask_of_resources(case))
+        rest = ask_of_files(self.scope.rest if site is self.scope.main else ())
+        changed = ask_of_changes(case, state.touched if state and usable else None)
+        hits = chain(ask_of_case(case), rest, asked, changed)
+        findings = [told(rule.finding(hit, self._severity(rule.id, rule.severity)), site, graph) for rule, hit in hits]
+        return _Judged(graph, findings, state.resources if state else len(graph.manifests), state)
+
+    def _state(self, site: Site, around: Around, known: State | None) -> State | None:
+        """The state of a site, gone on from that before; None where nobody needs one, or it could not hold all."""
+        if site.elsewhere or not (known or self.keep):
+            return None
+        return known.after(known.differing(site.files), around) if known else State.of(site.files, around)
+
+    def vanished(self, before: ResourceGraph) -> list[Finding]:
+        """What the changes mean by which a whole cluster goes."""
+        nothing = link((), self.scope.main.gaps, self.revision)
+        case = Case(nothing, before, self.as_of, self.config)
+        return [rule.finding(hit, self._severity(rule.id, rule.severity)) for rule, hit in ask_of_changes(case)]
+
+    def _case(self, site: Site, graph: ResourceGraph, base: ResourceGraph | None) -> Case:
+        """What concerns the repository as a whole is a matter of the main site."""
+        if site is not self.scope.main:
+            return Case(graph, base, self.as_of, self.config, roots=site.roots)
+        whole = (self.scope.unread, self.problems, self.history)
+        return Case(graph, base, self.as_of, self.config, *whole, site.roots)
+
+    def _severity(self, rule: str, usual: Severity) -> Severity:
+        return self.config.severities.get(rule, usual)
 
 
-def _outside(unread: Iterable[Unread], problems: Iterable[PolicyProblem]) -> tuple[tuple[Location, str], ...]:
-    """Where something of ours may be beside the files that were read."""
-    return (*problems, *((Location(gap.path, 1, 1), gap.because) for gap in unread))
+def _bases(
+    scope: Scope, base: Report | ResourceGraph | None
+) -> tuple[Mapping[str, ResourceGraph], tuple[ResourceGraph, ...]]:
+    """What each site was before, and the sites that are no more.
 
-
-@functools.lru_cache(maxsize=MAX_REMEMBERED)
-def _file(blob: Blob) -> File:
-    parsed = load(blob)
-    declarations = tuple(decode(document, blob.path) for document in parsed.documents)
-    return File(blob.path, parsed.source, declarations, parsed.defects, suppressions_in(blob.path, parsed.source))
+    A cluster is known by its name. When that of the one that Holdfast applies has changed, it is still the one.
+    """
+    if base is None:
+        return {}, ()
+    if isinstance(base, ResourceGraph):
+        return {scope.main.name: base}, ()
+    names = {site.name for site in scope.sites}
+    left = {name: graph for name, graph in base.graphs.items() if name not in names}
+    paired = {name: base.graphs[name] if name in base.graphs else link(()) for name in names}
+    main = next((name for name, graph in left.items() if graph is base.graph), None)
+    if main is not None and scope.main.name not in base.graphs:
+        paired[scope.main.name] = left.pop(main)
+    return paired, tuple(left.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -10,6 +11,7 @@ from analyzer.baseline import Baseline, read_baseline
 from analyzer.document import Document, load
 from analyzer.finding import Confidence, Finding, Location, Severity
 from analyzer.patterns import matches_path
+from analyzer.roots.deployment import RootSetting
 from analyzer.snapshot import BASELINE_FILE, POLICY_FILE, Snapshot
 from analyzer.suppression import Suppression, suppressions_of
 from schemas.kinds import config_validator
@@ -32,6 +34,7 @@ class AnalyzerConfig:
     off: frozenset[str] = frozenset()  # rules whose findings nobody wants to hear of
     suppressions: tuple[Suppression, ...] = ()
     baseline: Baseline = field(default_factory=dict)
+    roots: tuple[RootSetting, ...] = ()  # none: they are found
     settings: JsonObject = field(default_factory=lambda: NOTHING)
 
     def blocks(self, finding: Finding) -> bool:
@@ -87,8 +90,16 @@ def _config(document: Document) -> AnalyzerConfig:
         secret_dirs=_texts(_mapping(value.get("secrets")).get("dirs")),
         secret_env=_texts(_mapping(value.get("secrets")).get("env")),
         suppressions=tuple(suppressions_of(_entries(document))),
+        roots=tuple(_roots(value.get("roots"))),
         settings=value,
     )
+
+
+def _roots(value: Json) -> Iterator[RootSetting]:
+    for root in value if isinstance(value, list) else ():
+        path = posixpath.normpath(str(_mapping(root).get("path")))
+        folder = "" if path == "." else path
+        yield RootSetting(folder, str(_mapping(root).get("cluster", folder)))
 
 
 def _entries(document: Document) -> Iterator[tuple[Location, dict[str, Json]]]:

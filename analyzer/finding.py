@@ -80,6 +80,7 @@ class Finding:
     confidence: Confidence = Confidence.HIGH
     fixed: bool = False  # nothing could be applied with it, so nobody may make less of it
     way: bool = False  # the related places are the steps of a way that begins here
+    roots: tuple[str, ...] = ()  # the roots that were rendered for it to be seen
 
     def __lt__(self, other: Finding) -> bool:
         return self._order < other._order
@@ -120,4 +121,5 @@ class Finding:
             "path": list(self.path),
             "related": [{"location": place.to_json(), "note": note} for place, note in self.related],
             "help": self.help,
+            "roots": list(self.roots),
         }

@@ -47,6 +47,9 @@ class ResourceGraph:
     incoming: Mapping[ResourceKey, tuple[Reference, ...]]
     unread: tuple[tuple[Location, str], ...] = ()
     revision: str = ""
+    elsewhere: frozenset[ResourceKey] = (
+        frozenset()
+    )  # what roots declare of which nobody says whether they live with these
 
     @functools.cached_property
     def resources(self) -> Mapping[ResourceKey, Resource]:
@@ -154,7 +157,7 @@ class ResourceGraph:
         if reference.outlives:
             return False
         if not reference.part:
-            return self.get(reference.target) is None
+            return self.get(reference.target) is None and reference.target not in self.elsewhere
         return self.get(reference.target) is not None and reference.part not in self.alternatives(reference)
 
     def alternatives(self, reference: Reference) -> tuple[str, ...]:
@@ -265,7 +268,10 @@ class ResourceGraph:
 
 
 def link(
-    manifests: Iterable[Manifest], unread: Iterable[tuple[Location, str]] = (), revision: str = ""
+    manifests: Iterable[Manifest],
+    unread: Iterable[tuple[Location, str]] = (),
+    revision: str = "",
+    elsewhere: frozenset[ResourceKey] = frozenset(),
 ) -> ResourceGraph:
     """The graph of these manifests, whatever order they come in."""
     ordered = sorted(manifests, key=file_order)
@@ -283,7 +289,7 @@ def link(
         for reference in references:
             incoming[reference.target].append(reference)
     pointers = {key: tuple(references) for key, references in incoming.items()}
-    return ResourceGraph(manifests_by_key, duplicates, outgoing, pointers, tuple(unread), revision)
+    return ResourceGraph(manifests_by_key, duplicates, outgoing, pointers, tuple(unread), revision, elsewhere)
 
 
 def _by_key(manifest: Manifest) -> tuple[str, str, str, str]:

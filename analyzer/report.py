@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, Literal, TypeAlias
 
@@ -63,9 +63,11 @@ class Report:
     graph: ResourceGraph
     config: AnalyzerConfig
     counts: Counts
+    graphs: Mapping[str, ResourceGraph] = field(default_factory=dict)  # of every cluster; `graph` is the one we apply
     aside: tuple[Aside, ...] = ()
     resolved: int = 0  # entries of the baseline that nothing answers to any more
     state: object = None  # what the next revision is analysed by, for whoever keeps the report
+    states: Mapping[str, object] = field(default_factory=dict)  # the same of every cluster
 
     def against(self, baseline: Baseline) -> Report:
         """Without what a baseline knows, besides that of the repository."""

@@ -19,6 +19,7 @@ from analyzer.finding import Confidence, Finding, Location, Note, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.history import History
 from analyzer.manifest import Declaration, Manifest
+from analyzer.roots.deployment import Root
 from analyzer.snapshot import Unread
 from analyzer.suppression import Outcome, Suppression
 from schemas.resources import OUR_GROUP, ResourceKey
@@ -36,6 +37,7 @@ class File:
     declarations: tuple[Declaration, ...]
     defects: tuple[Defect, ...]
     suppressions: tuple[Suppression, ...] = ()
+    deploys: bool = False  # whether it says how others are deployed
 
     def at(self, place: Place) -> Location:
         return Location(self.path, place.line, place.column, text=self.source.line(place.line))
@@ -67,6 +69,7 @@ class Case:
     unread: tuple[Unread, ...] = ()
     policy_problems: tuple[tuple[Location, str], ...] = ()
     history: History | None = None  # who made the changes, where Git was asked
+    roots: tuple[Root, ...] = ()  # what these resources are deployed by
 
     def is_new(self, key: ResourceKey) -> bool:
         """Whether this very change declares a resource; never without a base."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.document import load
-from analyzer.manifest import Decoded
+from analyzer.manifest import Decoded, Manifest
 from analyzer.roots.config import read_kustomization
 from analyzer.roots.files import Files, joined
 from analyzer.roots.flux import (
@@ -29,7 +29,7 @@ from analyzer.roots.problem import Problem, Unrenderable
 from analyzer.roots.rendered import declaration_of, declared
 from analyzer.roots.tree import Origin
 
-RAW = ""  # the root of what no other root takes in
+RAW = ""  # the root of what no other root takes in, and the cluster of roots of which nobody says more
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Root:
     declarations: tuple[Decoded, ...]
     problems: tuple[Problem, ...] = ()
     sure: bool = True
+    rendered: bool = True  # whether a kustomization, or Flux, makes it
+    taken: frozenset[str] = frozenset()  # the files that it is made of
 
     @property
     def name(self) -> str:
@@ -77,7 +79,7 @@ class _Plan:
 
     taken: set[str] = field(default_factory=set)
     clusters: dict[str, list[Root]] = field(default_factory=lambda: defaultdict(list))
-    alone: list[Cluster] = field(default_factory=list)
+    alone: list[Root] = field(default_factory=list)
 
     def take(self, layer: Layer) -> None:
         self.taken |= layer.taken
@@ -93,20 +95,40 @@ def deployment_of(files: Files, paths: Sequence[str], settings: Sequence[RootSet
         _kustomized(files, paths, renderer, plan)
     raw = _raw(files, [path for path in paths if path not in plan.taken])
     clusters = [Cluster(name, tuple(roots)) for name, roots in sorted(plan.clusters.items())]
-    if not (clusters or plan.alone):
-        return Deployment((Cluster(RAW, (raw,)),))
-    rest = [Cluster(RAW, (raw,), alone=True)] if raw.declarations else []
-    return Deployment((*clusters, *plan.alone, *rest), frozenset(plan.taken))
+    alone = [*plan.alone, *([raw] if raw.declarations or not (clusters or plan.alone) else [])]
+    return Deployment((*clusters, *_by_themselves(alone)), frozenset(plan.taken))
+
+
+def _by_themselves(roots: Sequence[Root]) -> Iterator[Cluster]:
+    """Roots of which nobody says which cluster they are for.
+
+    They are taken for one, unless some are variants of each other: made of the same files, or of the same names.
+    """
+    if _are_variants(roots):
+        yield from (Cluster(root.name, (root,), alone=True) for root in roots)
+    elif roots:
+        yield Cluster(RAW, tuple(roots))
+
+
+def _are_variants(roots: Sequence[Root]) -> bool:
+    seen: set[object] = set()
+    for root in roots:
+        mine = {*root.taken, *(found.key for found in root.declarations if isinstance(found, Manifest))}
+        if not mine.isdisjoint(seen):
+            return True
+        seen |= mine
+    return False
 
 
 def _raw(files: Files, paths: Iterable[str]) -> Root:
     documents = ((path, document) for path in paths for document in load(files.blobs[path]).documents)
-    return Root(RAW, tuple(declared(document, path) for path, document in documents))
+    return Root(RAW, tuple(declared(document, path) for path, document in documents), rendered=False)
 
 
 def _root(path: str, layer: Layer) -> Root:
     declarations = (*map(declaration_of, layer.items), *(declared(odd.document, odd.file) for odd in layer.odd))
-    return Root(path, declarations, tuple(dict.fromkeys(layer.problems)), layer.sure)
+    problems = tuple(dict.fromkeys(layer.problems))
+    return Root(path, declarations, problems, layer.sure, taken=frozenset(layer.taken))
 
 
 def _configured(settings: Sequence[RootSetting], files: Files, renderer: Renderer, plan: _Plan) -> None:
@@ -127,7 +149,7 @@ def _kustomized(files: Files, paths: Sequence[str], renderer: Renderer, plan: _P
         if files.kustomizations[folder][0] not in plan.taken:
             layer = renderer.render(folder)
             plan.take(layer)
-            plan.alone.append(Cluster(folder or ".", (_root(folder, layer),), alone=True))
+            plan.alone.append(_root(folder, layer))
 
 
 def _taken_in(files: Files, folder: str) -> Iterator[str]:

@@ -65,6 +65,11 @@ def flux_kustomization(origin: Origin) -> FluxKustomization | None:
     return FluxKustomization(Origin(origin.file, origin.document)) if group == GROUP else None
 
 
+def holds_flux(documents: Iterable[Document]) -> bool:
+    """Whether one of these documents is a Flux Kustomization."""
+    return any(flux_kustomization(Origin("", document)) for document in documents)
+
+
 def sources_of(documents: Iterable[Document]) -> Mapping[tuple[str, str], str]:
     """The declared sources: (kind, name) → URL."""
     found: dict[tuple[str, str], str] = {}

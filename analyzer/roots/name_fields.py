@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.resources import OUR_GROUP
 from analyzer.roots.field_specs import FieldSpec, spec_of
 from analyzer.roots.merge_keys import POD_SPECS
 from schemas.kinds import ITEM, kinds
+from schemas.resources import OUR_GROUP
 
 RBAC: Final = "rbac.authorization.k8s.io"
 

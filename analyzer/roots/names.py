@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from schemas.resources import OUR_GROUP
 from analyzer.roots.field_specs import found
 from analyzer.roots.item import Identity, Item
 from analyzer.roots.name_fields import NameField, name_fields
+from schemas.resources import OUR_GROUP
 from schemas.validation import Path
 
 _NEVER_RENAMED = ("CustomResourceDefinition", "Namespace")

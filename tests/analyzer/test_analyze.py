@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer import document
-from analyzer.analyze import _file, analyze
+from analyzer.analyze import analyze
 from analyzer.finding import Severity
 from analyzer.render import json, text
 from analyzer.report import Report
+from analyzer.scope import _file
 from analyzer.snapshot import Snapshot, Unread
 
 Lint = Callable[..., Report]

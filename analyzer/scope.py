@@ -1,0 +1,147 @@
+"""What is judged together: the files of a snapshot as they were read, and what each cluster is made of."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeAlias
+
+from analyzer.config import AnalyzerConfig, PolicyProblem
+from analyzer.document import MAX_REMEMBERED, Source, load
+from analyzer.finding import Location
+from analyzer.graph import ResourceGraph, link
+from analyzer.manifest import Declaration, Manifest
+from analyzer.roots.deployment import RAW, Cluster, Deployment, Root, deployment_of
+from analyzer.roots.files import files_of, is_kustomization
+from analyzer.roots.flux import holds_flux
+from analyzer.roots.rendered import declared
+from analyzer.rule import File
+from analyzer.snapshot import SETTINGS, Blob, Snapshot, Unread
+from analyzer.suppression import Suppression, suppressions_in
+from schemas.resources import OUR_GROUP, ResourceKey
+
+Gaps: TypeAlias = tuple[tuple[Location, str], ...]
+_AS_IT_IS = Root(RAW, (), rendered=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A cluster. `files` hold what its roots declare, by the files that it comes from; `gaps`: where more of it may be
+    beside them; `elsewhere`: what else it may refer to.
+    """
+
+    name: str
+    roots: tuple[Root, ...]
+    files: tuple[File, ...]
+    gaps: Gaps
+    elsewhere: frozenset[ResourceKey] = frozenset()
+
+    @functools.cached_property
+    def stores(self) -> bool:
+        """Whether anything of it is ours to apply."""
+        return any(manifest.key.group == OUR_GROUP for manifest in self.manifests())
+
+    def manifests(self) -> Iterator[Manifest]:
+        found = (declaration for file in self.files for declaration in file.declarations)
+        return (declaration for declaration in found if isinstance(declaration, Manifest))
+
+    def linked(self, revision: str) -> ResourceGraph:
+        gaps = (*self.gaps, *chain.from_iterable(file.unread for file in self.files))
+        return link(self.manifests(), gaps, revision, self.elsewhere)
+
+    def root_of(self, manifest: Manifest) -> Root | None:
+        """The root that declares a resource."""
+        return self.roots[0] if len(self.roots) == 1 else self._roots.get(id(manifest))
+
+    @functools.cached_property
+    def _roots(self) -> Mapping[int, Root]:
+        return {id(declaration): root for root in self.roots for declaration in root.declarations}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A snapshot, taken apart. `rest`: files of which nothing is judged but how they are written."""
+
+    sites: tuple[Site, ...]
+    rest: tuple[File, ...]
+    files: int
+    unread: tuple[Unread, ...]
+    comments: tuple[Suppression, ...]  # what people allow, beside it
+
+    @functools.cached_property
+    def main(self) -> Site:
+        """The site that Holdfast applies; where there is nothing to apply, the first."""
+        if len(self.sites) == 1:
+            return self.sites[0]
+        return next((site for site in self.sites if site.stores), self.sites[0])
+
+
+def scope_of(snapshot: Snapshot, config: AnalyzerConfig, problems: Iterable[PolicyProblem]) -> Scope:
+    """What there is to judge."""
+    paths = [path for path in sorted(snapshot.blobs) if path not in SETTINGS and not config.ignores(path)]
+    files = {path: _file(snapshot.blobs[path]) for path in paths}
+    unread = tuple(gap for gap in snapshot.problems if not config.ignores(gap.path))
+    gaps = (*problems, *((Location(gap.path, 1, 1), gap.because) for gap in unread))
+    comments = tuple(chain.from_iterable(file.suppressions for file in files.values()))
+    if not (config.roots or any(file.deploys for file in files.values())):
+        return Scope((Site(RAW, (_AS_IT_IS,), tuple(files.values()), gaps),), (), len(files), unread, comments)
+    deployment = deployment_of(files_of(snapshot), paths, config.roots)
+    rest = _rest(deployment, files)
+    gaps = (*gaps, *chain.from_iterable(file.unread for file in rest))
+    return Scope(tuple(_sites(deployment, files, gaps)), rest, len(files), unread, comments)
+
+
+@functools.lru_cache(maxsize=MAX_REMEMBERED)
+def _file(blob: Blob) -> File:
+    parsed = load(blob)
+    declarations = tuple(declared(document, blob.path) for document in parsed.documents)
+    comments = suppressions_in(blob.path, parsed.source)
+    deploys = is_kustomization(blob.path) or holds_flux(parsed.documents)
+    return File(blob.path, parsed.source, declarations, parsed.defects, comments, deploys)
+
+
+def _rest(deployment: Deployment, files: Mapping[str, File]) -> tuple[File, ...]:
+    """The files that no root shows as they are."""
+    raw = any(not root.rendered for cluster in deployment.clusters for root in cluster.roots)
+    left = (file for path, file in files.items() if path in deployment.taken or not raw)
+    return tuple(replace(file, declarations=()) for file in left)
+
+
+def _sites(deployment: Deployment, files: Mapping[str, File], gaps: Gaps) -> Iterator[Site]:
+    everything: frozenset[ResourceKey] = frozenset()
+    if any(cluster.alone for cluster in deployment.clusters):
+        everything = frozenset(found.key for root in _roots(deployment.clusters) for found in _manifests(root))
+    for cluster in deployment.clusters:
+        own = (*gaps, *((p.location, p.message) for root in cluster.roots for p in root.problems))
+        held = tuple(_held(cluster, files, deployment.taken))
+        yield Site(cluster.name, cluster.roots, held, own, everything if cluster.alone else frozenset())
+
+
+def _roots(clusters: Sequence[Cluster]) -> Iterator[Root]:
+    return chain.from_iterable(cluster.roots for cluster in clusters)
+
+
+def _manifests(root: Root) -> Iterator[Manifest]:
+    return (declaration for declaration in root.declarations if isinstance(declaration, Manifest))
+
+
+def _held(cluster: Cluster, files: Mapping[str, File], taken: frozenset[str]) -> Iterator[File]:
+    """What a cluster declares, by file: what is not rendered as it was read."""
+    rendered: dict[str, list[Declaration]] = defaultdict(list)
+    for root in cluster.roots:
+        if not root.rendered:
+            yield from (file for path, file in files.items() if path not in taken)
+            continue
+        for declaration in root.declarations:
+            rendered[declaration.path].append(declaration)
+    for path, declarations in rendered.items():
+        yield _rendered_file(path, declarations[0].document.source, tuple(declarations))
+
+
+@functools.lru_cache(maxsize=MAX_REMEMBERED)
+def _rendered_file(path: str, source: Source, declarations: tuple[Declaration, ...]) -> File:
+    """What comes from a file: the same as long as that is the same."""
+    return File(path, source, declarations, ())

@@ -1,0 +1,42 @@
+"""Findings about rendered resources: how sure they are, which roots show them, and each of them once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from analyzer.finding import Confidence, Finding
+from analyzer.graph import ResourceGraph
+from analyzer.roots.substitute import has_variables
+from analyzer.scope import Site
+
+_TEXTS = ("ConfigMap", "Secret")  # what is in them may be anything, and mean anything
+
+
+def told(finding: Finding, site: Site, graph: ResourceGraph) -> Finding:
+    """A finding with what is known of the root that it comes from."""
+    manifest = graph.get(finding.resource) if finding.resource else None
+    root = site.root_of(manifest) if manifest else None
+    if manifest is None or root is None:
+        return finding
+    templated = manifest.key.kind not in _TEXTS and has_variables(manifest.document.value)
+    confidence = Confidence.LOW if templated or not root.sure else finding.confidence
+    roots = (root.name,) if root.rendered else ()
+    if (confidence, roots) == (finding.confidence, finding.roots):
+        return finding
+    return replace(finding, confidence=confidence, roots=roots)
+
+
+def once(found: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """The findings of all clusters. What several roots show at one place is one mistake, told with all of them."""
+    merged: dict[tuple[object, ...], Finding] = {}
+    for findings in found:
+        seen: dict[tuple[object, ...], int] = defaultdict(int)
+        for finding in sorted(set(findings)):
+            about = (finding.rule, finding.severity, finding.location, finding.path, bool(finding.roots))
+            seen[about] += 1
+            first = merged.setdefault((*about, seen[about]), finding)
+            if first.roots != finding.roots:
+                merged[(*about, seen[about])] = replace(first, roots=tuple(sorted({*first.roots, *finding.roots})))
+    return tuple(sorted(merged.values()))
