@@ -93,9 +93,9 @@ def read_kustomization(folder: str, blob: Blob) -> Kustomization:
 
 def text_at(origin: Origin) -> str:
     value = origin.value
-    if isinstance(value, (dict, list)) or value is None:
-        raise broken(origin, f"{origin.path[-1]} is not a text")
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if not isinstance(value, str):
+        raise broken(origin, f"{quoted(value)} is not a text", "put it in quotes")
+    return value
 
 
 def mapping_at(origin: Origin) -> Mapping[str, Any]:

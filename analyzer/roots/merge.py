@@ -83,11 +83,15 @@ class Merge:
                 self._tree.set((*path, at), _cleaned(item))
             else:
                 self._mapping((*path, at), (*fields, ITEM), item)
-            if at is not None:
+            if at is not None and at not in touched:
                 touched.append(at)
                 added.append(at)
         mine = list(self._tree.items(path))
-        first = [mine[item] if isinstance(item, int) else item for item in added if item not in gone]
+        first = [
+            mine[item] if isinstance(item, int) else item
+            for item in added
+            if isinstance(item, Part) or item not in gone
+        ]
         rest = (part for n, part in enumerate(mine) if n not in touched)
         self._tree.set_items(path, [*first, *rest])
 
