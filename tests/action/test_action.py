@@ -14,7 +14,7 @@ OTHERS = "site/team-b/volumes.yaml"
 STRAY = """\
 apiVersion: storage.holdfast.dev/v1alpha1
 kind: Volume
-metadata: {name: %s, namespace: team-a}
+metadata: {name: %s, namespace: team-a} # holdfast: allow[unexported-volume] nothing uses it yet
 spec: {poolRef: nowhere, size: 1Gi}
 """
 
