@@ -1,4 +1,4 @@
-"""Which hosts a subsystem lets in, and what it means to a host when its labels, or its going, change that. Pure."""
+"""Which hosts a subsystem lets in, and what a change of lists, selectors and labels means to them. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from schemas.resources import ResourceKey
 
 _HOSTS = ("spec", "hosts")
 _LABELS = "metadata.labels."
+_REFS = "spec.hosts.refs["
+_SELECTOR = "spec.hosts.selector"
+STILL_IN = "every host that it let in is still let in"
 _TENANTS = "spec.allowedNamespaces"
 
 
@@ -32,14 +35,47 @@ def _admits(reference: Reference) -> bool:
 def felt_through_selectors(
     pair: Pair, base: ResourceGraph, head: ResourceGraph, fields: Iterable[FieldChange]
 ) -> tuple[FieldChange, ...]:
-    """The changes of a host with what they mean to the subsystems that pick it by its labels."""
+    """The changes of a host with what they mean to the subsystems that pick it by its labels; those of a subsystem's
+    hosts with whether anybody is put out by them.
+    """
+    if pair.key.kind == "Subsystem" and pair.before and pair.after:
+        return _of_guests(base, head, pair.before.key, pair.after.key, fields)
     if pair.key.kind != "Host" or pair.before is None:
         return tuple(fields)
     before = admitting(base, pair.before.key)
     after = admitting(head, pair.after.key) if pair.after else frozenset()
-    lost = {key for key in before - after if key in head.manifests}
+    own = _nqns(base, [pair.before.key])
+    lost = {key for key in before - after if key in head.manifests and own - _nqns(head, admitted(head, key))}
     gained = {key for key in after - before if key in base.manifests}
     return tuple(_felt(field, base, head, lost, gained) for field in fields)
+
+
+def _of_guests(
+    base: ResourceGraph, head: ResourceGraph, before: ResourceKey, after: ResourceKey, fields: Iterable[FieldChange]
+) -> tuple[FieldChange, ...]:
+    """Who is struck off a list, or out of a selector, and is let in all the same loses nothing."""
+    stay = _nqns(head, admitted(head, after))
+    out = {host: nqn for host, nqn in _by_host(base, admitted(base, before)).items() if nqn not in stay}
+
+    def loses(field: FieldChange) -> bool:
+        named = field.name.removeprefix(_REFS).rstrip("]") if field.name.startswith(_REFS) else ""
+        return any(host.name == named for host in out) if named else bool(out)
+
+    return tuple(
+        replace(field, hazard="safe", reason=STILL_IN)
+        if field.hazard == "disruptive" and field.name.startswith((_REFS, _SELECTOR)) and not loses(field)
+        else field
+        for field in fields
+    )
+
+
+def _by_host(graph: ResourceGraph, hosts: Iterable[ResourceKey]) -> dict[ResourceKey, str]:
+    found = ((host, graph.get(host)) for host in hosts)
+    return {host: str(manifest.spec["nqn"]) for host, manifest in found if manifest and manifest.sound}
+
+
+def _nqns(graph: ResourceGraph, hosts: Iterable[ResourceKey]) -> set[str]:
+    return set(_by_host(graph, hosts).values())
 
 
 def _felt(

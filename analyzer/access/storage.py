@@ -167,7 +167,9 @@ def limits(graph: ResourceGraph, volume: ResourceKey) -> Terms:
 
 
 def limit_terms(spec: JsonObject) -> Terms:
-    """Limits in words, in the order of the schema."""
+    """Limits in words, in the order of the schema, as they are in force: IO/s in thousands, and 0 is no limit."""
     fields = our_kinds()["QoSPolicy"].schema["properties"]["spec"]["properties"]
     units = {name: str(schema["x-unit"]) for name, schema in fields.items() if "x-unit" in schema}
-    return tuple((name, f"{spec[name]} {unit}") for name, unit in units.items() if name in spec)
+    values: dict[str, Any] = {name: spec[name] for name in units if spec.get(name)}
+    values |= {name: -(-value // 1000) * 1000 for name, value in values.items() if name == "iops"}
+    return tuple((name, f"{value} {units[name]}") for name, value in values.items())

@@ -132,7 +132,7 @@ def test_a_volume_that_is_found_elsewhere(lint: Lint, two: House) -> None:
 
 def test_it_is_told_by_question(lint: Lint, two: House) -> None:
     """Guards the text: hosts that fare alike share a line, and a list ends where it stops helping."""
-    head = edited(two, "db.yaml", ("[front, back]", "[front]"), ("100Gi", "100Gi, qos: {iops: 5}"))
+    head = edited(two, "db.yaml", ("[front, back]", "[front]"), ("100Gi", "100Gi, qos: {iops: 5, readMBps: 0}"))
     shown = text.render(assess(lint(two), lint(head, two)))
     assert (
         f"""\
@@ -145,7 +145,7 @@ Which hosts lose a path:
     assert (
         """\
 Whose limits change:
-  - host guest, host web-1: Volume team-a/db, iops none -> 5 IO/s
+  - host guest, host web-1: Volume team-a/db, iops none -> 1000 IO/s
 """
         in shown
     ), shown

@@ -325,3 +325,19 @@ def test_a_broken_manifest_of_others_hides_nothing(lint: Lint, house: House) -> 
     twice = house | {"f.yaml": wrong % "80", "g.yaml": wrong % "81"}
     assert compare(lint, twice, head | {"f.yaml": wrong % "80", "g.yaml": wrong % "81"}).unreadable == ()
     assert compare(lint, twice, head | {"f.yaml": wrong % "80"}).unreadable
+
+
+def test_a_host_that_is_let_in_all_the_same(lint: Lint, house: House) -> None:
+    """Struck off the list, but picked by a label, or listed under another name: nobody is put out."""
+    both = "hosts: {refs: [web-1], selector: {matchLabels: {uses: db}}}"
+    found = compare(lint, labelled(house, pick=both), labelled(house))
+    assert (found.hazard, [c.fields[0].reason for c in found.changes]) == (
+        "safe", ["every host that it let in is still let in"],
+    )  # fmt: skip
+    again = house["host.yaml"].replace("web-1", "web")
+    head = house | {"host.yaml": again, "db.yaml": house["db.yaml"].replace("web-1", "web")}
+    assert compare(lint, house, head).hazard == "safe"
+    wider = labelled(house, pick="hosts: {selector: {matchLabels: {rack: a}}}")
+    assert compare(lint, labelled(house), wider).hazard == "safe"
+    narrower = labelled(house, pick="hosts: {selector: {matchLabels: {uses: db, rack: b}}}")
+    assert compare(lint, labelled(house), narrower).hazard == "disruptive"
