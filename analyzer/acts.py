@@ -8,14 +8,14 @@ both sides changed the resource, the merge does it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from analyzer.finding import Location, Note
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import Pair, pairs
 from analyzer.history import POLICY, Act, Action
-from analyzer.snapshot import POLICY_FILE
+from analyzer.snapshot import SETTINGS
 from schemas.resources import Resource, ResourceKey
 
 Value = TypeVar("Value")
@@ -23,10 +23,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What one revision says: its resources, and the id of its policy file (empty without one)."""
+    """What one revision says: its resources, and the ids of the files of its policy by path."""
 
     graph: ResourceGraph
-    policy: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def opaque(self) -> tuple[Note, ...]:
@@ -79,13 +79,15 @@ def _contested(values: Sequence[Value], after: Value) -> Value:
 
 
 def _policy(sides: Sequence[State], ancestor: State | None, after: State, commit: str) -> Iterator[Act]:
-    """Whether a commit changes the policy file; by the same reasoning."""
-    values = [side.policy for side in sides]
-    unclear = len(values) > 1 and ancestor is None
-    before = _contested(values, after.policy) if unclear else _due(values, (ancestor or sides[0]).policy, after.policy)
-    if before != after.policy:
-        action: Action = "delete" if not after.policy else "update" if before else "create"
-        yield Act(action, ResourceKey(POLICY, "", ""), Location(POLICY_FILE, 1, 1, commit))
+    """Which files of the policy a commit changes; by the same reasoning."""
+    unclear = len(sides) > 1 and ancestor is None
+    for path in sorted(SETTINGS):
+        values, now = [side.settings.get(path) for side in sides], after.settings.get(path)
+        common = (ancestor or sides[0]).settings.get(path)
+        before = _contested(values, now) if unclear else _due(values, common, now)
+        if before != now:
+            action: Action = "delete" if now is None else "update" if before else "create"
+            yield Act(action, ResourceKey(POLICY, "", path), Location(path, 1, 1, commit))
 
 
 def _between(

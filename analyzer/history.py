@@ -14,7 +14,7 @@ from schemas.resources import ResourceKey
 
 Action: TypeAlias = Literal["create", "update", "delete"]
 
-POLICY: Final = ".holdfast.yaml"  # how policies name the file
+POLICY: Final = ".holdfast.yaml"  # how access policies name that file, and the baseline beside it
 APPROVAL: Final = "Approval"  # how they name the commit trailer by which something held is approved
 
 
@@ -30,7 +30,7 @@ class Act:
     def words(self) -> str:
         """What it does, as a verb and its object."""
         if self.key.kind == POLICY:
-            return f"{self.action}s {POLICY}"
+            return f"{self.action}s {self.key.name}"
         return f"approves {self.key.name}" if self.key.kind == APPROVAL else f"{self.action}s {self.key}"
 
 

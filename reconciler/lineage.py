@@ -18,7 +18,7 @@ from analyzer.graph import ResourceGraph
 from analyzer.history import APPROVAL, Act, Commit, History
 from analyzer.manifest import Manifest
 from analyzer.rights import KIND, Subject, subjects
-from analyzer.snapshot import POLICY_FILE
+from analyzer.snapshot import POLICY_FILE, SETTINGS
 from reconciler.signatures import verify
 from schemas.resources import ResourceKey
 
@@ -42,8 +42,8 @@ class _Reader:
             return NOTHING
         if tree not in self._states:
             snapshot = git.read_snapshot(self.repository, rev, self.root)
-            policy = snapshot.blobs.get(POLICY_FILE)
-            self._states[tree] = State(graph_of(snapshot), policy.id if policy else "")
+            settings = {path: snapshot.blobs[path].id for path in SETTINGS if path in snapshot.blobs}
+            self._states[tree] = State(graph_of(snapshot), settings)
         return self._states[tree]
 
 

@@ -18,6 +18,7 @@ from world import volume
 from analyzer.analyze import analyze
 from analyzer.finding import Finding
 from analyzer.git import GitError, read_snapshot
+from analyzer.snapshot import BASELINE_FILE
 from reconciler import signatures
 from reconciler.cli import main
 from reconciler.lineage import history_of, proposal_of
@@ -195,6 +196,31 @@ def test_the_policy_file_needs_a_right(here: Repository) -> None:
     here.forge.move(base)
     assert here.judged(base, signed(here.forge, here.files(quota(1), **{".holdfast.yaml": "failOn: warning\n"}),
                                     here.operator)) == []  # fmt: skip
+
+
+def test_the_baseline_needs_a_right(here: Repository) -> None:
+    """Guards what is known to be wrong: setting findings aside for everybody is changing the policy."""
+    base = here.begin(quota(1))
+    baseline = json.dumps({"version": "holdfast.dev/baseline/v1", "findings": []})
+    [found] = here.judged(base, signed(here.forge, here.files(quota(1), **{BASELINE_FILE: baseline}), here.tenant))
+    assert (found.rule, "creates .holdfast-baseline.json" in found.message) == ("access-denied", True)
+
+
+def test_nobody_allows_it_away(here: Repository) -> None:
+    """Guards against a comment or a policy that allows these findings: refused, for all kinds."""
+    base = here.begin(quota(1))
+    note = "# holdfast: allow[access-denied, unsigned-change] because I say so, until 2030-01-01\n"
+    secret = f"{note}apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a, namespace: team-b}}\n"
+    files = here.files(quota(1)) | {"c.yaml": secret, "q.yaml": note + json.dumps(quota(3, "team-b"))}
+    for by in (here.tenant, here.stranger):
+        head = signed(here.forge, files, by, parents=[base])
+        before = analyze(read_snapshot(here.forge.path, base), as_of=AS_OF)
+        history = history_of(here.forge.path, base, head, "", before.graph)
+        report = analyze(read_snapshot(here.forge.path, head), as_of=AS_OF, base=before, history=history)
+        found = [f for f in report.findings if f.rule in ACCESS]
+        assert len(found) == (2 if by is here.tenant else 1)
+        assert all(f.fixed for f in found)
+        assert report.blocks
 
 
 def test_an_approval_needs_a_right(here: Repository) -> None:
