@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.graph import ResourceGraph
-from analyzer.hazards import former_key
+from analyzer.hazards import FieldChange, former_key
 from analyzer.indexes import Index
 from analyzer.manifest import Manifest
 from schemas.kinds import our_kinds
@@ -37,3 +37,10 @@ def later_name(graph: ResourceGraph, former: ResourceKey) -> ResourceKey | None:
     """What a resource of this key is called now, where it was renamed."""
     claims = (manifest.key for manifest in graph.sharing(FORMER, former.text))
     return next((key for key in claims if former_name(graph, key) == former), None)
+
+
+def follows_rename(graph: ResourceGraph, after: Manifest, change: FieldChange) -> bool:
+    """Whether a field names what it named before, which is called otherwise now."""
+    named = (reference.target for reference in graph.references(after.key) if reference.path == change.path)
+    former = (former_key(manifest.resource) for key in named if (manifest := graph.get(key)))
+    return any(key is not None and key.name == change.before for key in former)

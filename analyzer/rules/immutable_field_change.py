@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
-from analyzer.hazards import FieldChange, changes, former_key
+from analyzer.hazards import FieldChange, changes
 from analyzer.manifest import Manifest
+from analyzer.renames import follows_rename
 from analyzer.rule import Case, ChangeRule, Hit, both_sound, hit
 from schemas.validation import quoted
 
@@ -14,11 +15,7 @@ SHRINK = ("spec", "size")  # of a Volume: held for that volume alone, see volume
 
 def _is_let_through(graph: ResourceGraph, after: Manifest, change: FieldChange) -> bool:
     """A size that shrinks is held for its volume alone; and a name that follows a rename still means the same thing."""
-    if (after.key.kind, change.path) == ("Volume", SHRINK):
-        return True
-    named = (r.target for r in graph.references(after.key) if r.path == change.path)
-    former = (former_key(manifest.resource) for key in named if (manifest := graph.get(key)))
-    return any(key is not None and key.name == change.before for key in former)
+    return (after.key.kind, change.path) == ("Volume", SHRINK) or follows_rename(graph, after, change)
 
 
 def check(case: Case, before: Manifest | None, after: Manifest | None) -> Iterator[Hit]:

@@ -207,8 +207,8 @@ def test_what_was_declared_last_decides(lint: Lint, house: House) -> None:
     retained = house
     deleted = house | {"db.yaml": house["db.yaml"].replace("size: 100Gi", "size: 100Gi, reclaimPolicy: Delete")}
     gone = house | {"db.yaml": ""}
-    assert rules(lint(gone, retained)) == []
-    assert rules(lint(gone, deleted)) == ["data-loss-without-removal"]
+    assert rules(lint(gone, retained)) == ["disruptive-change"]  # of the subsystem
+    assert rules(lint(gone, deleted)) == ["data-loss-without-removal", "disruptive-change"]
 
 
 @pytest.mark.parametrize(
