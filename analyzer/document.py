@@ -197,12 +197,17 @@ def parse(data: bytes, source: Source | None = None) -> Parsed:
 
 def _unfold(document: Document) -> Iterator[Document]:
     match document.value:
-        case {"kind": "List", "items": list(items)}:
+        case {"kind": str(kind), "items": list(items)} if kind == "List" or _are_manifests(kind, items):
             for index, item in enumerate(items):
                 within = (*document.within, "items", index)
                 yield from _unfold(replace(document, value=item, within=within))
         case _:
             yield document
+
+
+def _are_manifests(kind: str, items: list[Any]) -> bool:
+    """Whether a PodList or the like holds what could as well be declared one by one."""
+    return kind.endswith("List") and all(isinstance(item, dict) and "kind" in item for item in items)
 
 
 def _build(data: bytes, *, record: bool) -> _Builder:

@@ -12,7 +12,16 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode, ObjectType, SortMode
 
-from analyzer.snapshot import MAX_FILES, MAX_FOLDERS, Blob, Collector, Snapshot, SnapshotError, is_hidden
+from analyzer.snapshot import (
+    MAX_FILES,
+    MAX_FOLDERS,
+    MAX_OTHER_BYTES,
+    Blob,
+    Collector,
+    Snapshot,
+    SnapshotError,
+    is_hidden,
+)
 
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _SCRATCH_FIRST = 100  # priority of where new objects go; those of the repository have less
@@ -47,6 +56,8 @@ def read_snapshot(repository: Path, rev: str, root: str = "") -> Snapshot:
         entry = _entry(commit.tree, root)
         if isinstance(entry, pygit2.Tree):
             _collect(repo, entry, found)
+            for path in found.named():
+                found.others[path] = _other(repo, entry, path)
         elif isinstance(entry, pygit2.Blob):
             _read(repo, entry, root.rpartition("/")[2], found)
         else:
@@ -102,6 +113,8 @@ def read_reverted(repository: Path, revs: str, onto: str = "HEAD", root: str = "
         entry = _entry(repo[merged.write_tree(repo)].peel(pygit2.Tree), root)
         if isinstance(entry, pygit2.Tree):
             _collect(repo, entry, found)
+            for path in found.named():
+                found.others[path] = _other(repo, entry, path)
         elif isinstance(entry, pygit2.Blob):
             _read(repo, entry, root.rpartition("/")[2], found)
         elif _entry(ours.tree, root) is None:
@@ -263,7 +276,7 @@ def _take(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Colle
     elif found.wants(path):
         _read(repo, entry, path, found)
     else:
-        found.pass_over(path, str(entry.id))
+        found.pass_over(path)
 
 
 def _read(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Collector) -> None:
@@ -275,3 +288,10 @@ def _read(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Colle
         kind, data = repo.odb.read(entry.id)
         assert kind == ObjectType.BLOB  # noqa: S101  # the tree said so
         found.add(Blob(path, str(entry.id), data))
+
+
+def _other(repo: pygit2.Repository, tree: pygit2.Tree, path: str) -> Blob | None:
+    """A file that is no manifest; None for a large one."""
+    entry = tree[path]
+    _, size = repo.odb.read_header(entry.id)
+    return Blob(path, str(entry.id), repo.odb.read(entry.id)[1]) if size <= MAX_OTHER_BYTES else None

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
@@ -23,7 +26,10 @@ BASELINE_FILE = ".holdfast-baseline.json"
 SETTINGS = frozenset({POLICY_FILE, BASELINE_FILE})  # at the root, and no manifests
 _MISNAMED_POLICY = ".holdfast.yml"
 _SUFFIXES = (".yaml", ".yml")
-_KUSTOMIZATION = "Kustomization"  # the one name without a suffix under which kustomize finds its file
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+MAX_OTHER_BYTES = 1024 * 1024  # as much as a ConfigMap may hold
+_WORD = re.compile(rb"[^\s\"'=,\[\]{}]+")
+_MAX_WORDS = 256 * 1024  # bytes of a kustomization that are looked through for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Snapshot:
     blobs: Mapping[str, Blob]
     problems: tuple[Unread, ...] = ()
     root: str = ""
-    others: Mapping[str, str] = field(default_factory=dict)  # files that are no manifests: path → id, or "" if unknown
+    others: Mapping[str, Blob | None] = field(default_factory=dict)  # what is no manifest; None: it was not read
 
 
 class SnapshotError(Exception):
@@ -64,7 +70,7 @@ class Collector:
     def __init__(self) -> None:
         self.blobs: dict[str, Blob] = {}
         self.problems: list[Unread] = []
-        self.others: dict[str, str] = {}
+        self.others: dict[str, Blob | None] = {}
 
     def refuse(self, path: str, because: str) -> None:
         self.problems.append(Unread(path, because))
@@ -88,10 +94,20 @@ class Collector:
         self.refuse(path, f"{size:,} bytes (limit {MAX_FILE_BYTES:,})")
         return True
 
-    def pass_over(self, path: str, identity: str = "") -> None:
+    def pass_over(self, path: str) -> None:
         """A file that is no manifest."""
         if len(self.others) < MAX_FILES:
-            self.others[path] = identity
+            self.others[path] = None
+
+    def named(self) -> Iterator[str]:
+        """The files among them that a kustomization may mean by a word in it: a generator puts such into ConfigMaps."""
+        for path, blob in list(self.blobs.items()):
+            folder, _, name = path.rpartition("/")
+            if name in KUSTOMIZATION_FILES:
+                for word in dict.fromkeys(_WORD.findall(blob.data[:_MAX_WORDS])):
+                    other = posixpath.normpath(posixpath.join(folder, word.decode(errors="replace")))
+                    if self.others.get(other, blob) is None:
+                        yield other
 
     def add(self, blob: Blob) -> None:
         self.blobs[blob.path] = blob
@@ -104,7 +120,7 @@ class Collector:
 def is_manifest(path: str) -> bool:
     """Whether a file of this name is read."""
     named = path.endswith(_SUFFIXES) and not is_hidden(path)
-    return named or path in SETTINGS or path.rpartition("/")[2] == _KUSTOMIZATION
+    return named or path in SETTINGS or path.rpartition("/")[2] in KUSTOMIZATION_FILES
 
 
 def is_hidden(path: str) -> bool:
@@ -125,6 +141,8 @@ def from_directory(path: Path) -> Snapshot:
         if visited == MAX_FOLDERS:
             raise SnapshotError(f"{path}: more than {MAX_FOLDERS:,} folders; name the one that holds the manifests")
         folders += _collect(path, folder, found)
+    for other in found.named():
+        found.others[other] = _other(f"{path}/{other}", other)
     return found.snapshot("", "" if path == Path() else str(path))
 
 
@@ -169,9 +187,8 @@ def _read(file: str, path: str, found: Collector) -> None:
     if len(found.blobs) == MAX_FILES:
         raise SnapshotError(f"{file}: more than {MAX_FILES:,} files; name the folder that holds the manifests")
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123  # a descriptor, not a path
-            status = os.fstat(descriptor)
+        with _opened(file) as stream:
+            status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 found.refuse(path, "not a regular file")
             elif not found.too_large(path, status.st_size):
@@ -179,3 +196,20 @@ def _read(file: str, path: str, found: Collector) -> None:
                 found.add(Blob(path, blob_id(data), data))
     except OSError as error:
         raise SnapshotError(f"{file}: {error.strerror}") from error
+
+
+def _other(file: str, path: str) -> Blob | None:
+    """A file that is no manifest; None when it is not to be had."""
+    try:
+        with _opened(file) as stream:
+            status = os.fstat(stream.fileno())
+            small = stat.S_ISREG(status.st_mode) and status.st_size <= MAX_OTHER_BYTES
+            data = stream.read() if small else b""
+            return Blob(path, blob_id(data), data) if small else None
+    except OSError:
+        return None
+
+
+def _opened(file: str) -> FileIO:
+    """A file that is read whatever it turns out to be: a link is not followed, and a pipe is not waited for."""
+    return FileIO(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW))

@@ -29,6 +29,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "vars": "vars are not applied here",
 }
 """Fields that only kustomize itself, or a program or network that it calls, can apply."""
+_SPELLING: Final = {name.casefold(): name for name in FIELDS}
 _ADVICE: Final = {"vars": "`replacements` do the same, and are applied here"}
 
 
@@ -45,10 +46,17 @@ class Kustomization:
         return bool(self.value("kind") == "Component")
 
     def value(self, name: str) -> Any:  # noqa: ANN401  # JSON
-        return mapping_at(self.top).get(self.names.get(name, name))
+        return mapping_at(self.top).get(self._called(name))
 
     def at(self, name: str) -> Origin:
-        return self.top.at(self.names.get(name, name))
+        return self.top.at(self._called(name))
+
+    def _called(self, name: str) -> str:
+        """What a field is called here: kustomize does not mind about small and capital letters."""
+        wanted = self.names.get(name, name)
+        if wanted in mapping_at(self.top):
+            return wanted
+        return next((each for each in mapping_at(self.top) if each.casefold() == wanted.casefold()), wanted)
 
     def text(self, name: str) -> str:
         """A field that is a text; empty when it is not given."""
@@ -66,7 +74,8 @@ class Kustomization:
 
     def problems(self) -> Iterator[Problem]:
         """What kustomize would refuse, or what it takes a program or a network to apply."""
-        for name in self.top.value:
+        for written in self.top.value:
+            name = _SPELLING.get(written.casefold(), written)
             if name not in FIELDS:
                 message = f"a kustomization has no field {quoted(name)}{did_you_mean(name, FIELDS)}"
                 yield Problem(place_of(self.at(name), key=True), message, broken=True)

@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from analyzer.snapshot import Blob, Snapshot
+from analyzer.snapshot import KUSTOMIZATION_FILES, Blob, Snapshot
 
-KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _REMOTE = re.compile(
     r"://|^git::|^git@|^(?:www\.)?(?:github|gitlab)\.com[/:]|^bitbucket\.org/|\?(?:ref|version|timeout)="
 )
@@ -20,7 +19,7 @@ class Files:
     """What can be read, where, and what is known to be there without having been read."""
 
     blobs: Mapping[str, Blob]
-    others: Mapping[str, str]  # path → blob id of what is no manifest; "" where the id is not known
+    others: Mapping[str, Blob | None]  # what is no manifest; None: it was not read
     unread: Mapping[str, str]  # path → why it was not read
     root: str = ""
     kustomizations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # folder → its kustomization files
@@ -37,7 +36,12 @@ class Files:
             return blob.id
         if path in self.unread:
             return f"unread: {self.unread[path]}"
-        return self.others.get(path, "") or ("present" if path in self.others or path in self.folders else "")
+        other = self.others.get(path)
+        return other.id if other else "present" if path in self.others or path in self.folders else ""
+
+    def content(self, path: str) -> Blob | None:
+        """What is in a file, manifest or not; None where it was not read."""
+        return self.blobs.get(path) or self.others.get(path)
 
     def below(self, folder: str) -> Iterator[str]:
         """The manifest files in a folder and in all its folders."""

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from analyzer.document import Document, load
+from analyzer.document import Document, Parsed, Source, load
 from analyzer.roots.config import Kustomization, read_kustomization, text_at
 from analyzer.roots.files import Files, is_remote, joined
 from analyzer.roots.generators import Generated, content_hash, generate
@@ -107,7 +107,8 @@ class Renderer:
 
     def take(self, path: str, layer: Layer) -> None:
         """Put the manifests of a file into a layer."""
-        parsed = load(self._files.blobs[path])
+        blob = self._files.content(path)
+        parsed = load(blob) if blob else Parsed(Source(b""), (), ())
         layer.taken.add(path)
         layer.reads.add(path)
         layer.sure = layer.sure and not parsed.defects
@@ -160,7 +161,7 @@ class _Step:
         path = self._path(entry, reference)
         if path is None:
             return
-        if path in self._files.blobs:
+        if self._files.content(path):
             self._renderer.take(path, self._layer)
         elif path in self._files.folders:
             self._folder(entry, path)
@@ -212,20 +213,20 @@ class _Step:
         path = self._path(entry, reference)
         if path is None:
             return None
-        if path in self._files.blobs:
-            self._layer.taken.add(path)
-            return self._files.blobs[path].data
-        if path in self._files.others:
-            return None
-        raise self._absent(entry, path)
+        if path not in self._files.blobs and path not in self._files.others:
+            raise self._absent(entry, path)
+        blob = self._files.content(path)
+        self._layer.taken.add(path)
+        return blob.data if blob else None
 
     def _patch(self, entry: Origin, reference: str) -> Patch | None:
         path = self._path(entry, reference)
         if path is None:
             return None
-        if path not in self._files.blobs:
+        blob = self._files.content(path)
+        if blob is None:
             raise self._absent(entry, path)
-        parsed = load(self._files.blobs[path])
+        parsed = load(blob)
         self._layer.taken.add(path)
         if parsed.defects:
             raise broken(entry, f"{path} cannot be read: {parsed.defects[0].message}")
@@ -255,7 +256,7 @@ class _Step:
         if unread:
             return broken(entry, f"{unread} was not read: {self._files.unread[unread]}")
         if path in self._files.others:
-            message = f"{path} is not read: only *.yaml and *.yml are"
+            message = f"{path} was not read: it is too large, or no file"
             return Unrenderable(Problem(place_of(entry), message, broken=False))
         known = [
             f for f in (*self._files.blobs, *self._files.folders) if f.rpartition("/")[0] == path.rpartition("/")[0]
@@ -273,6 +274,7 @@ def _merged(old: Item, made: Generated) -> Item:
     """What a generator makes under a name that a base has used: its labels stay, its data is kept or goes."""
     fresh = made.item
     fresh.before, fresh.prefixes, fresh.suffixes = list(old.before), old.prefixes, old.suffixes
+    fresh.hashed = fresh.hashed and old.hashed
     fresh.tree.set(("metadata", "name"), old.tree.part(("metadata", "name")))
     fields: list[Path] = [("metadata", "labels"), ("metadata", "annotations")]
     fields += [("data",), ("binaryData",)] if made.behavior == "merge" else []

@@ -105,4 +105,6 @@ def _same_layers(item: Item, other: Item, *, exact: bool) -> bool:
 
 def _same_end(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     shared = min(len(one), len(other))
+    if not shared:
+        return len(one) == len(other)
     return one[len(one) - shared :] == other[len(other) - shared :]

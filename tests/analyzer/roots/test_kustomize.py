@@ -32,7 +32,7 @@ spec:
 
 def render(files: dict[str, str], folder: str = "", others: tuple[str, ...] = ()) -> Layer:
     blobs = {path: Blob(path, blob_id(text.encode()), text.encode()) for path, text in files.items()}
-    return Renderer(files_of(Snapshot("", blobs, others=dict.fromkeys(others, "1")))).render(folder)
+    return Renderer(files_of(Snapshot("", blobs, others=dict.fromkeys(others)))).render(folder)
 
 
 def rendered(files: dict[str, str], folder: str = "") -> list[Any]:
