@@ -41,6 +41,7 @@ class Reference:
     choices: tuple[tuple[str, str], ...] = ()  # what is said there → kind; for anything else there is no telling
     form: Form = "name"  # name@provider: with an @ it is no resource of a repository
     rule: str = "dangling-reference"  # the rule that tells of one that leads nowhere
+    foreign: str = ""  # why it should not leave the namespace; empty where it may
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -65,10 +66,12 @@ def reference_of(annotation: Any) -> Reference:  # noqa: ANN401  # JSON
         choices=tuple(said.get("choices", {}).items()),
         form=said.get("form", "name"),
         rule=said.get("rule", "dangling-reference"),
+        foreign=said.get("foreign", ""),
     )
 
 
-_WORDS = {"kind", "via", "names", "outlives", "elsewhere", "back", "namespace", "by", "choices", "form", "rule"}
+_WORDS = {"kind", "via", "names", "outlives", "elsewhere", "back", "namespace", "by", "choices", "form", "rule",
+          "foreign"}  # fmt: skip
 
 
 def _listed(value: Any) -> tuple[str, ...]:  # noqa: ANN401  # JSON

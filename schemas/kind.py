@@ -18,6 +18,22 @@ HIDDEN = "(secret)"
 FRAME = ("apiVersion", "kind", "metadata", "status")  # what every manifest may have, whatever it declares
 
 
+@dataclass(frozen=True, slots=True)
+class UsedBy:
+    """Kinds that use a resource, and what it means when none of them does."""
+
+    kinds: tuple[str, ...]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Fields of which one must name something, and what it means when none does."""
+
+    fields: tuple[str, ...]
+    because: str
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind that can be declared."""
@@ -100,6 +116,27 @@ class Kind:
     @functools.cached_property
     def pickers(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if "x-pick" in field.schema)
+
+    @functools.cached_property
+    def regexes(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if field.schema.get("x-regex"))
+
+    @functools.cached_property
+    def label_selectors(self) -> tuple[Field, ...]:
+        """Where it has selectors of labels: whatever has the fields of one."""
+        inside = {path[:-1] for path in self.fields if path[-1] in ("matchExpressions", "matchLabels")}
+        return tuple(self.fields[path] for path in sorted(inside) if path in self.fields)
+
+    @functools.cached_property
+    def used_by(self) -> UsedBy | None:
+        """Who must name or select it, if it is to count."""
+        entry = self.schema.get("x-used-by")
+        return UsedBy(tuple(entry["kinds"]), entry["because"]) if entry else None
+
+    @functools.cached_property
+    def holds(self) -> tuple[Holds, ...]:
+        """What it must name, if it is to do anything."""
+        return tuple(Holds(tuple(entry["fields"]), entry["because"]) for entry in self.schema.get("x-holds", ()))
 
     def problems(self, manifest: JsonObject) -> tuple[Problem, ...]:
         """What is wrong with a whole manifest (apiVersion, kind, metadata, spec)."""

@@ -14,6 +14,7 @@ the field they speak of:
                    by, choices   field that says which kind is meant, and the kinds that it may say
                    form          name (if left out) | name@namespace | name@provider
                    rule          the rule that tells of one that leads nowhere; dangling-reference if left out
+                   foreign       why it should stay within the namespace, though it may name another one
     x-update     in-place | recreate | restart | refuse, or by direction: {add, remove, increase, decrease, change}
     x-hazard     safe | disruptive | data-loss, or by direction; nothing where it is refused, for then nothing is done
     x-reason     why, in words that stand by themselves, or by direction
@@ -35,13 +36,16 @@ the field they speak of:
     x-removed    {in, use}: since when the field, or the whole kind, is no more, and what to write in its place
     x-deprecated {use}, perhaps {in}: that it should not be used any more, and what to write in its place
     x-replaced-by  kinds that take the place of a kind
+    x-regex      the value is a regular expression as Go reads it
     x-unit, x-expects  words for people
 
 A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing}. Of a kind that is not ours it
 says which `edition` is described, and `body: root` where there is no spec: then everything but apiVersion, kind,
 metadata and status is what is declared. x-delete says what removal means, {hazard, reason}; by the value of a field
 (`by`), and otherwise again where another field is given (`when`). Where the coming of a manifest is not safe by itself,
-x-create says what it means, {hazard, reason}.
+x-create says what it means, {hazard, reason}. x-used-by, {kinds, because}: who must name or select it, if it is to
+count, and what it means when none does. x-holds, a list of {fields, because}: what it means when none of these fields
+names anything.
 """
 
 from __future__ import annotations

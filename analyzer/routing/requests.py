@@ -6,6 +6,7 @@ and so on. Where a condition cannot be followed, Unknown is raised.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from analyzer.routing.traefik_rule import And, Matcher, Not, Or, Rule
 
 MAX_COMBINATIONS = 64
 
+ANYWHERE, NO_HOST = "anywhere", "*"
+
+Point: TypeAlias = tuple[str, str]  # a host, and how paths begin there
 Example: TypeAlias = Mapping[str, str]  # a request: what it has as host, path …
 
 
@@ -32,6 +36,7 @@ class Combination:
 Requests: TypeAlias = tuple[Combination, ...]
 
 
+@functools.lru_cache(maxsize=8192)
 def requests_of(rule: Rule) -> Requests:
     """Raises Unknown, and RegexError for an expression that is none."""
     combinations = _combinations(rule, holds=True)
@@ -51,12 +56,30 @@ def within(one: Requests, other: Requests) -> bool:
     return all(any(_within(a, b) for b in other) for a in one if _shared(a, a) is not None)
 
 
-def hosts(rule: Rule) -> frozenset[str]:
-    """The hosts that a rule names; `*` stands for others that it may take."""
-    found: set[str] = set()
+def meeting_points(rule: Rule) -> frozenset[Point]:
+    """Where others meet a rule: at its hosts, or anywhere for whoever names none, and how its paths begin."""
+    return frozenset(other for host, path in _points(rule) for other in ((host, path), (ANYWHERE, path)))
+
+
+def ways_to(rule: Rule) -> frozenset[Point]:
+    """The points at which others stand that this rule may meet, or that may meet it: of two rules that share a request
+    one's path begins as the other's does, and the longer one finds the shorter.
+    """
+    return frozenset(
+        (name, path[:length])
+        for host, path in _points(rule)
+        for name in ((ANYWHERE,) if host == NO_HOST else (host, NO_HOST))
+        for length in range(len(path) + 1)
+    )
+
+
+def _points(rule: Rule) -> frozenset[Point]:
+    found: set[Point] = set()
     for combination in _combinations(rule, holds=True):
-        named = [set(map(str.lower, m.values)) for m, holds in combination if holds and m.name in _HOSTS]
-        found |= set.intersection(*named) if named else {"*"}
+        named = [m for m, holds in combination if holds and m.name in _HOSTS]
+        paths = [m.values for m, holds in combination if holds and m.name in ("Path", "PathPrefix")]
+        hosts = set.intersection(*(set(map(str.lower, m.values)) for m in named)) if named else {NO_HOST}
+        found |= {(host, path.partition("{")[0]) for host in hosts for path in (paths[0] if paths else ("",))}
     return frozenset(found)
 
 

@@ -2,32 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.finding import Note, Severity
-from analyzer.graph import values_at
+from analyzer.finding import Severity
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
-from schemas.limits import allows, selects
-
-SELECTOR = ("hosts", "selector")
-ALLOWED = ("spec", "allowedNamespaces")
+from analyzer.selectors import selectors_of
+from schemas.selector import is_empty
 
 
-def check(case: Case, subsystem: Manifest) -> Iterator[Hit]:
-    for path, _, selector in values_at(subsystem.resource.spec, SELECTOR, ("spec",)):
-        matching = [host for host in case.graph.sound("Host") if selects(selector, host.resource.labels)]
-        closed = [host for host in matching if not allows(host.resource, subsystem.key.namespace)]
-        if not matching:
-            yield hit(subsystem, path, "no Host has these labels", "label a Host, or name hosts in spec.hosts.refs")
-        elif closed:
-            yield _closed(subsystem, (*path, "matchLabels"), closed)
+def check(_: Case, manifest: Manifest) -> Iterator[Hit]:
+    for each in selectors_of(manifest):
+        if is_empty(each.value):
+            where = f" of namespace {manifest.key.namespace}" if manifest.key.namespace else ""
+            message = f"an empty selector picks every {each.wanted}{where}, also those to come"
+            yield hit(manifest, each.path, message, "name the labels that are meant, or name the resources one by one")
 
 
-def _closed(subsystem: Manifest, path: tuple[str | int, ...], closed: list[Manifest]) -> Hit:
-    namespace = subsystem.key.namespace
-    names = ", ".join(host.key.name for host in closed)
-    message = f"passed over, because they do not let namespace {namespace} refer to them: Host {names}"
-    notes: list[Note] = [(host.position_of(ALLOWED), "allowed here") for host in closed]
-    return hit(subsystem, path, message, f"add {namespace} to their allowedNamespaces, or narrow the labels", *notes)
-
-
-RULE = ResourceRule("empty-selector", Severity.WARNING, ("Subsystem",), check)
+RULE = ResourceRule("empty-selector", Severity.WARNING, (), check)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.routing.requests import Requests, hosts, in_words, requests_of, shared, within
+from analyzer.routing.requests import Requests, in_words, meeting_points, requests_of, shared, ways_to, within
 from analyzer.routing.traefik_rule import And, Matcher, Not, Or, Rule, RuleError, matchers, parse
 
 NAMES = ["a.example", "b.example"]
@@ -156,15 +156,21 @@ def test_how_tightly_operators_bind() -> None:
     assert isinstance(rule, Or)
     assert isinstance(rule.operands[0], And)
     assert [matcher.name for matcher in matchers(rule)] == ["Host", "Path", "Method"]
-    assert hosts(rule) == {"*"}
 
 
-def test_hosts_of_a_rule() -> None:
-    """Hosts that a rule is bound to, by which routes that may meet are found."""
-    assert hosts(parse("Host(`A.example`, `b.example`) && Path(`/`)")) == {"a.example", "b.example"}
-    assert hosts(parse("(Host(`a`) || Host(`b`)) && Path(`/`)")) == {"a", "b"}
-    assert hosts(parse("Host(`a`) || Path(`/`)")) == {"a", "*"}
-    assert hosts(parse("!Host(`a`)")) == {"*"}
+def test_where_rules_can_meet() -> None:
+    """At the hosts that they name, or anywhere, by how their paths begin."""
+    rule = parse("(Host(`A.example`) || Method(`GET`)) && PathPrefix(`/v1/{id}`)")
+    assert meeting_points(rule) == {("a.example", "/v1/"), ("*", "/v1/"), ("anywhere", "/v1/")}
+    assert ways_to(parse("Host(`a`) && Path(`/v`)")) == {(host, path) for host in "a*" for path in ("", "/", "/v")}
+    assert ways_to(parse("!Host(`a`) && PathRegexp(`^/x`)")) == {("anywhere", "")}
+
+
+@given(RULES, RULES)
+def test_rules_that_share_a_request_meet(one: Rule, other: Rule) -> None:
+    """So that nobody who asks only those that they can meet misses anybody."""
+    if shared(requests_of(one), requests_of(other)) is not None:
+        assert ways_to(one) & meeting_points(other) or ways_to(other) & meeting_points(one)
 
 
 @given(st.text(alphabet="Host(`a`)&|!\"',. \n", max_size=30))

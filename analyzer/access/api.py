@@ -1,0 +1,241 @@
+"""Who may call, see and use up which API: selectors, bundles, plans and weights resolved. Pure.
+
+Applications call what ManagedSubscriptions let them; of several for one API the plan of the heaviest is in force, and
+of equally heavy ones that of the first by name. Groups see in the portal what APICatalogItems show them. The older
+APIAccess lets groups call. An APIRateLimit holds beside all that.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from analyzer.access.rows import Grant, Principal, Terms
+from analyzer.edges import Reference
+from analyzer.graph import ResourceGraph
+from analyzer.manifest import Manifest
+from analyzer.routing.routes import ROUTE_KINDS, routes_of
+from schemas.quantity import parse_seconds
+from schemas.resources import ResourceKey
+
+HUB = "hub.traefik.io"
+API, VERSION, PLAN = f"{HUB}/API", f"{HUB}/APIVersion", f"{HUB}/APIPlan"
+GROUPED = frozenset((f"{HUB}/APIBundle", f"{HUB}/APICollection"))
+EVERYONE = Principal("everyone")
+
+Way: TypeAlias = tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One manifest that lets one principal at one API."""
+
+    manifest: Manifest
+    way: Way
+
+    @property
+    def weight(self) -> int:
+        weight = self.manifest.resource.spec.get("weight", 0)
+        return weight if isinstance(weight, int) else 0
+
+    @property
+    def operations(self) -> tuple[str, ...] | None:
+        """The names of the sets of operations that it allows; None: all operations."""
+        allowed = self.manifest.resource.spec.get("operationFilter")
+        return tuple(map(str, _list(_mapping(allowed).get("include")))) if allowed is not None else None
+
+    @property
+    def condition(self) -> str:
+        return str(self.manifest.resource.spec.get("claims") or "")
+
+
+Claims: TypeAlias = Mapping[tuple[Principal, ResourceKey], Sequence[Claim]]
+
+
+def api_grants(graph: ResourceGraph) -> tuple[Grant, ...]:
+    """Every row of access to an API, in order."""
+    return tuple(sorted((*_calls(graph), *_sights(graph), *_limits(graph)), key=lambda grant: grant.row))
+
+
+def apis_of(graph: ResourceGraph, key: ResourceKey) -> Mapping[ResourceKey, Way]:
+    """The declared APIs that a manifest names or picks, also through bundles, each by a shortest way."""
+    found: dict[ResourceKey, Way] = {}
+    todo: list[tuple[ResourceKey, Way]] = [(key, ())]
+    seen = {key}
+    for here, way in todo:
+        for reference in graph.references(here):
+            target = reference.target
+            if target.kind_name == API and graph.get(target):
+                found.setdefault(target, (*way, reference))
+            elif target.kind_name in GROUPED and target not in seen:
+                seen.add(target)
+                todo.append((target, (*way, reference)))
+    return found
+
+
+def versions_of(graph: ResourceGraph, api: ResourceKey) -> tuple[ResourceKey, ...]:
+    """What of an API is called: its versions, or the API itself where it has none."""
+    named = (r.target for r in graph.references(api) if r.target.kind_name == VERSION)
+    return tuple(dict.fromkeys(version for version in named if graph.get(version))) or (api,)
+
+
+def operation_sets(manifest: Manifest | None) -> Mapping[str, str]:
+    """The sets of operations that an API or a version of one defines, and in words what is in each."""
+    spec = manifest.resource.spec if manifest else {}
+    sets = map(_mapping, _list(_mapping(spec.get("openApiSpec")).get("operationSets")))
+    return {str(each.get("name")): _matchers_in_words(_list(each.get("matchers"))) for each in sets}
+
+
+def applications_of(graph: ResourceGraph, subscription: Manifest) -> Mapping[Principal, Way]:
+    """The applications that a subscription is for: those it names by their id, and ManagedApplications."""
+    spec = subscription.resource.spec
+    named = (str(_mapping(each).get("appId", "")) for each in _list(spec.get("applications")))
+    found: dict[Principal, Way] = {Principal("application", name): () for name in named if name}
+    for reference in graph.references(subscription.key):
+        application = graph.get(reference.target)
+        if application and application.key.kind_name == f"{HUB}/ManagedApplication":
+            name = str(application.resource.spec.get("appId") or application.key.name)
+            found.setdefault(Principal("application", name), (reference,))
+    return found
+
+
+# --- who may call
+
+
+def _calls(graph: ResourceGraph) -> Iterator[Grant]:
+    claims: dict[tuple[Principal, ResourceKey], list[Claim]] = defaultdict(list)
+    for subscription in graph.sound(f"{HUB}/ManagedSubscription"):
+        for principal, way in applications_of(graph, subscription).items():
+            for api, onward in apis_of(graph, subscription.key).items():
+                claims[principal, api].append(Claim(subscription, (*way, *onward)))
+    for access in graph.sound(f"{HUB}/APIAccess"):
+        _claim_for_audience(graph, access, claims)
+    for (principal, api), several in claims.items():
+        ordered = sorted(several, key=lambda claim: (-claim.weight, claim.manifest.key))
+        for version in versions_of(graph, api):
+            operations = [*_operations(ordered, operation_sets(graph.get(version)))]
+            if operations:
+                terms = (*operations, *_plan(graph, ordered[0].manifest), *_addresses(graph, version))
+                yield Grant(principal, version, "call", terms, ordered[0].way)
+
+
+def _sights(graph: ResourceGraph) -> Iterator[Grant]:
+    claims: dict[tuple[Principal, ResourceKey], list[Claim]] = defaultdict(list)
+    for item in graph.sound(f"{HUB}/APICatalogItem"):
+        _claim_for_audience(graph, item, claims)
+    for (principal, api), several in claims.items():
+        plans = sorted({line for claim in several for line in _plan_in_words(graph, claim.manifest)})
+        for version in versions_of(graph, api):
+            operations = [*_operations(several, operation_sets(graph.get(version)))]
+            if operations:
+                offered: Terms = (("plans on offer", ", ".join(plans)),) if plans else ()
+                yield Grant(principal, version, "see", (*operations, *offered), several[0].way)
+
+
+def _claim_for_audience(
+    graph: ResourceGraph, manifest: Manifest, claims: dict[tuple[Principal, ResourceKey], list[Claim]]
+) -> None:
+    for principal in _audience(manifest):
+        for api, way in apis_of(graph, manifest.key).items():
+            claims[principal, api].append(Claim(manifest, way))
+
+
+def _audience(manifest: Manifest) -> Iterator[Principal]:
+    spec = manifest.resource.spec
+    if spec.get("everyone") is True:
+        yield EVERYONE
+    yield from (Principal("group", str(name)) for name in _list(spec.get("groups")))
+
+
+def _operations(claims: Iterable[Claim], sets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What is allowed, by the condition on which it is: nothing where no set of operations is left."""
+    by_condition: dict[str, set[str] | None] = {}
+    for claim in claims:
+        known = by_condition.setdefault(claim.condition, set())
+        if claim.operations is None:
+            by_condition[claim.condition] = None
+        elif known is not None:
+            known |= set(claim.operations) & sets.keys()
+    for condition, names in sorted(by_condition.items()):
+        words = "all" if names is None else ", ".join(f"{name} ({sets[name]})" for name in sorted(names))
+        if words:
+            yield (f"operations if {condition}" if condition else "operations", words)
+
+
+def _matchers_in_words(matchers: Sequence[Any]) -> str:
+    return "; ".join(sorted(_matcher_in_words(_mapping(matcher)) for matcher in matchers))
+
+
+def _matcher_in_words(matcher: Mapping[str, Any]) -> str:
+    methods = " ".join(sorted(map(str, _list(matcher.get("methods")))))
+    places = (("path", ""), ("pathPrefix", "below "), ("pathRegex", "matching "))
+    where = next((f"{words}{matcher[field]}" for field, words in places if field in matcher), "everywhere")
+    return f"{methods} {where}".strip()
+
+
+def _addresses(graph: ResourceGraph, version: ResourceKey) -> Terms:
+    """Where it answers, as the routes say that name it."""
+    named = (graph.get(r.source) for r in graph.incoming_to(version) if r.source.kind_name in ROUTE_KINDS)
+    texts = sorted({route.text for manifest in named if manifest for route in routes_of(manifest)})
+    return (("at", ", ".join(texts)),) if texts else ()
+
+
+# --- on what terms
+
+
+def _plan(graph: ResourceGraph, manifest: Manifest) -> Terms:
+    plan = _plan_of(graph, manifest)
+    if plan is None:
+        return ()
+    limits = (("rate limit", plan.resource.spec.get("rateLimit")), ("quota", plan.resource.spec.get("quota")))
+    return (("plan", plan.key.name), *((name, _amount(limit)) for name, limit in limits if limit is not None))
+
+
+def _plan_in_words(graph: ResourceGraph, manifest: Manifest) -> Iterator[str]:
+    if _plan_of(graph, manifest):
+        (_, name), *limits = _plan(graph, manifest)
+        yield f"{name} ({'; '.join(f'{what} {amount}' for what, amount in limits) or 'without limits'})"
+
+
+def _plan_of(graph: ResourceGraph, manifest: Manifest) -> Manifest | None:
+    key = graph.named(manifest.key, PLAN)
+    return graph.get(key) if key else None
+
+
+def _amount(limit: object) -> str:
+    """`100 per 1m for each application`; what is shared by a whole subscription needs no words."""
+    about = _mapping(limit)
+    buckets = {"application": " for each application", "application-api": " for each application and API"}
+    each = buckets.get(str(about.get("bucket")), " by each gateway" if about.get("strategy") == "local" else "")
+    return f"{about.get('limit')} per {about.get('period') or 'default period'}{each}"
+
+
+def _limits(graph: ResourceGraph) -> Iterator[Grant]:
+    """The APIRateLimit in force: of several for one group the tightest; one for everyone where no group is named."""
+    found: dict[tuple[Principal, ResourceKey], list[tuple[float, str, Way]]] = defaultdict(list)
+    for limit in graph.sound(f"{HUB}/APIRateLimit"):
+        spec = limit.resource.spec
+        for principal in _audience(limit):
+            for api, way in apis_of(graph, limit.key).items():
+                found[principal, api].append((_rate(spec), _amount(spec), way))
+    for (principal, api), limits in found.items():
+        _, amount, way = min(limits, key=lambda each: each[:2])
+        yield Grant(principal, api, "call at most", (("rate limit", amount),), way)
+
+
+def _rate(spec: Mapping[str, Any]) -> float:
+    limit, period = spec.get("limit", 0), str(spec.get("period") or "1s")
+    try:
+        return float(limit) / max(parse_seconds(period), 1)
+    except ValueError:
+        return float(limit)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
