@@ -13,12 +13,13 @@ from datetime import date
 
 from analyzer.baseline import divide
 from analyzer.config import AnalyzerConfig
-from analyzer.finding import Finding
+from analyzer.finding import Finding, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.report import Aside, By
 from analyzer.rule import CaseRule, ChangeRule, SuppressionRule
 from analyzer.rules import RULES
 from analyzer.suppression import Outcome, Suppression
+from schemas.resources import OUR_GROUP
 from schemas.validation import did_you_mean
 
 _KNOWN = {rule.id: rule for rule in RULES}
@@ -86,11 +87,19 @@ def _allowed(
         for suppression in by_rule.get(finding.rule, ()):
             if suppression.scope.covers(finding, _labels(finding, graph)):
                 ledger.used[suppression].add(finding.rule)
-                if finding.fixed:
+                if _forbidden(finding, suppression):
                     ledger.refused[suppression].append(finding)
                 else:
                     found.setdefault(finding, _aside(finding, suppression))
     return found
+
+
+def _forbidden(finding: Finding, suppression: Suppression) -> bool:
+    """Whether this cannot be allowed so: an error of what is applied is for the policy to allow, not for whoever writes
+    the manifest, or a tenant could lift a limit by a comment.
+    """
+    ours = finding.resource is None or finding.resource.group == OUR_GROUP
+    return finding.fixed or (suppression.commented and ours and finding.severity is Severity.ERROR)
 
 
 def _aside(finding: Finding, suppression: Suppression) -> Aside:

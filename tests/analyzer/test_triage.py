@@ -236,3 +236,17 @@ def test_since_the_base(lint: Lint, lab: House) -> None:
     assert rules(lint(lab).since(silenced)) == [RULE], "who takes a suppression out brings the finding"
     worse = lint(lab | {"q.yaml": quota, "db.yaml": lab["db.yaml"].replace("100Gi", "200Gi")})
     assert rules(worse.since(before)) == ["quota-exceeded"]
+
+
+def test_a_comment_lifts_no_limit(lint: Lint, lab: House) -> None:
+    """Guards tenants against each other: an error of what is applied is for the policy to allow, not for a comment."""
+    pool = lab["pool.yaml"].replace("spec: {", "spec: {allowedNamespaces: [team-b], ")
+    files = lab | {"pool.yaml": pool, "lab.yaml": ""}
+    assert rules(lint(files)) == ["namespace-not-allowed"]
+    commented = lint(files | {"db.yaml": "# holdfast: allow[namespace-not-allowed] we need it\n" + lab["db.yaml"]})
+    assert sorted(rules(commented)) == ["invalid-suppression", "namespace-not-allowed"]
+    assert [finding.rule for finding in commented.blocking] == ["namespace-not-allowed"]
+    assert commented.aside == ()
+    policy = "suppressions: [{rules: [namespace-not-allowed], names: [db], reason: agreed}]\n"
+    assert rules(lint(files | {".holdfast.yaml": policy})) == []
+    assert rules(lint(files | {".holdfast-baseline.json": baseline_of(lint(files).findings)})) == []
