@@ -135,6 +135,10 @@ def _settings(file: Settings) -> Iterator[str]:
     yield from _prose(str(file.schema["description"]))
     yield from ("", "Keys")
     yield from _table(_tree(file, ()))
+    if file.name.endswith(".yaml"):
+        schema = f"{file.name.removesuffix('.yaml')}.schema.json"
+        yield from ("", "In an editor", *_prose(f"`holdfast explain {file.name} --schema > {schema}`, and in line 1:"))
+        yield f"  # yaml-language-server: $schema={schema}"
 
 
 def _files() -> Iterator[str]:
