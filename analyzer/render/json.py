@@ -6,6 +6,7 @@ import json
 
 from analyzer.check import Check
 from analyzer.impact import Impact
+from analyzer.picture import Picture
 from analyzer.report import Report
 
 
@@ -21,5 +22,9 @@ def render_check(check: Check) -> str:
     return _render(check)
 
 
-def _render(value: Report | Impact | Check) -> str:
+def render_picture(picture: Picture) -> str:
+    return _render(picture)
+
+
+def _render(value: Report | Impact | Check | Picture) -> str:
     return json.dumps(value.to_json(), indent=2, sort_keys=True) + "\n"

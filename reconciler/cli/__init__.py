@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "lint": "lint",
     "impact": "impact",
     "check": "check",
+    "graph": "graph",
     "explain": "explain",
     "init": "init",
     "run": "run",

@@ -213,6 +213,30 @@ def test_impact_of_what_cannot_be_made_out(holdfast: Holdfast, commits: Callable
     assert holdfast("impact", "HEAD~2..HEAD")[0] == 2
 
 
+def test_graph(holdfast: Holdfast, commits: Callable[..., str]) -> None:
+    """Who names whom, around one resource, of a revision, and what a change touches; what is left out is said."""
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL})
+    commits({"house.yaml": HOUSE, "pool.yaml": POOL, "db.yaml": VOLUME})
+    code, out, err = holdfast("graph")
+    assert (code, err, out.startswith("digraph")) == (0, "", True)
+    near = json.loads(holdfast("graph", "--around", "pool/fast", "--depth", "1", "--format", "json")[1])
+    assert [node["resource"]["name"] for node in near["nodes"]] == ["disk-0", "fast", "db"]
+    assert "db" not in holdfast("graph", "--rev", "HEAD~1", "--format", "mermaid")[1]
+    change = json.loads(holdfast("graph", "--impact", "HEAD~1..HEAD", "--format", "json")[1])
+    assert [(node["state"], node["action"]) for node in change["nodes"]] == [("safe", "create")]
+    code, out, err = holdfast("graph", "--limit", "2")
+    assert (code, "left out: 2 resources" in out, "or raise --limit" in err) == (0, True, True)
+
+
+def test_graph_of_what_cannot_be_made_out(holdfast: Holdfast, here: Path, commits: Callable[..., str]) -> None:
+    """What cannot be read is said beside the picture; of a change there is none then."""
+    commits({"house.yaml": HOUSE})
+    commits({"house.yaml": HOUSE, "x.yaml": "a: ["})
+    code, out, err = holdfast("graph")
+    assert (code, "not drawn: x.yaml:" in err, "node-1" in out) == (0, True, True)
+    assert holdfast("graph", "--impact", "HEAD~1..HEAD")[0] == 3
+
+
 def test_explain(holdfast: Holdfast) -> None:
     """Kinds, fields, rules, reasons, and the list of them, as text and JSON."""
     assert holdfast("explain", "vol.size")[1].startswith("Volume.spec.size  (required)\n")
@@ -232,6 +256,10 @@ MISTAKES = [
     (["lint", "--fail-on", "never"], 2, "invalid choice: 'never'"),
     (["impact", "main"], 2, "'main' is not a range; write BASE..HEAD"),
     (["impact"], 2, "say what to compare"),
+    (["graph", "--around", "nope"], 2, 'no resource is called "nope"'),
+    (["graph", "--around", "a", "--impact", "b..c"], 2, "not allowed with"),
+    (["graph", "--impact", "b..c", "--rev", "d"], 2, "leave out --rev"),
+    (["graph", "nowhere"], 3, "nowhere: No such file or directory"),
     (["impact", "a..b", "--revert", "c"], 2, "one of them"),
     (["impact", "--revert", "c"], 3, ". is no Git repository, nor inside one"),
     (["impact", "a..b"], 3, ". is no Git repository, nor inside one"),

@@ -23,7 +23,7 @@ from reconciler.plan import Cause, Hazard, Held, Step
 from reconciler.reconcile import Tick, Verdict
 from schemas.resources import ResourceKey
 
-EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "50"))
 TICKS = 14
 LIVE_FACTS = {
     "IdentityReused": "which disk hosts knew under an id is in the ledger",
