@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from analyzer.analyze import analyze
+from analyzer.finding import Severity
+from analyzer.snapshot import Blob, Snapshot, blob_id
 from schemas.checks import CHECKS
 from schemas.fields import FieldPath
-from schemas.kinds import ITEM, Kind, kinds
+from schemas.kinds import ITEM, Field, Kind, kinds
 from schemas.resources import OUR_GROUP
 from schemas.validation import _FORMATS
 
@@ -72,6 +76,22 @@ def test_annotations_are_known(kind: Kind) -> None:
     for field in kind.fields.values():
         assert field.schema.get("x-format", "url") in _FORMATS
         assert {name for check in field.schema.get("x-checks", ()) for name in check} <= CHECKS
+        for other in named_kinds(field):
+            assert kinds().called(other), f"{kind.qualified} {field}: {other}"
+
+
+def named_kinds(field: Field) -> list[str]:
+    picked = [field.schema[word] for word in ("x-pick", "x-select") if word in field.schema]
+    return [*picked, *(field.reference.kinds if field.reference else ())]
+
+
+@each_kind
+def test_what_takes_the_place_of_a_kind(kind: Kind) -> None:
+    """A kind that is on its way out says what to use, and names kinds that are not."""
+    for name in kind.schema.get("x-replaced-by", ()):
+        other = kinds().called(name)
+        assert other
+        assert "x-removed" not in other.schema
 
 
 @each_kind
@@ -166,3 +186,14 @@ def test_secrets_are_not_shown() -> None:
     spec = {"appId": "a", "apiKeys": [{"value": "s3cret", "title": "one"}]}
     shown = hub("ManagedApplication").without_secrets(spec)
     assert shown == {"appId": "a", "apiKeys": [{"value": "(secret)", "title": "one"}]}
+
+
+def test_the_examples_together() -> None:
+    """The examples of all kinds that are still in use make one repository without errors."""
+    current = [kind for kind in kinds().values() if kinds().called(kind.qualified) is kind]
+    contents = {f"{kind.qualified}.yaml": json.dumps(kind.example).encode() for kind in current}
+    blobs = {path: Blob(path, blob_id(data), data) for path, data in contents.items()}
+    report = analyze(Snapshot("", blobs), as_of=date(2026, 6, 1))
+    assert [f"{f.location.path} {f.rule} {f.message}" for f in report.findings if f.severity is Severity.ERROR] == []
+    linked = {reference.target.kind_name for found in report.graph.outgoing.values() for reference in found}
+    assert linked >= {"hub.traefik.io/API", "core/Service", "core/Secret", "storage.k8s.io/StorageClass"}
