@@ -10,11 +10,11 @@ from analyzer.indexes import Index
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, ChangeRule, Hit
 from analyzer.volumes import resolved
-from schemas.resources import ResourceKey
+from schemas.resources import OUR_GROUP, ResourceKey
 
 
 def check(case: Case, before: Manifest | None, after: Manifest | None) -> Iterator[Hit]:
-    if before is None or case.base is None or not case.is_gone(before, after):
+    if before is None or before.key.group != OUR_GROUP or case.base is None or not case.is_gone(before, after):
         return
     consents = _removals(case.graph, before.key)
     loses = deletion_hazard(resolved(case.base, before.resource)).hazard == "data-loss"

@@ -113,7 +113,7 @@ def test_ignored_files_are_not_declared(lint: Lint, house: dict[str, str]) -> No
 
 def test_severities(lint: Lint) -> None:
     """The policy makes findings worse or milder; what a rule raises above its own severity stays there."""
-    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
+    foreign = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n"
     ours = "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Volum\nmetadata: {name: a}\n"
     report = lint({"a.yaml": foreign, "b.yaml": ours, ".holdfast.yaml": "severities: {unknown-kind: info}"})
     assert [finding.severity for finding in report.findings] == [Severity.INFO, Severity.ERROR]
@@ -121,7 +121,7 @@ def test_severities(lint: Lint) -> None:
 
 def test_fail_on(lint: Lint) -> None:
     """What blocks is decided by failOn."""
-    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
+    foreign = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n"
     assert not lint({"a.yaml": foreign}).blocks
     assert lint({"a.yaml": foreign, ".holdfast.yaml": "failOn: warning"}).blocks
 

@@ -68,7 +68,7 @@ def test_what_holds_fast(lint: Lint) -> None:
     what a rule finds worse than its own.
     """
     ours = "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Volum\nmetadata: {name: a}\n"
-    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
+    foreign = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n"
     found = {finding.location.path: finding.fixed for finding in lint({"a.yaml": ours, "b.yaml": foreign}).findings}
     assert found == {"a.yaml": True, "b.yaml": False}
     rule, history = FileRule("a", Severity.ERROR, lambda _: (), fixed=True), Rule("a", Severity.ERROR, fixed=True)

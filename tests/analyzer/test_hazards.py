@@ -152,8 +152,8 @@ def test_labels_and_annotations() -> None:
 
 def test_unknown_kinds() -> None:
     """A kind without a schema is compared as a whole."""
-    key = ResourceKey("Deployment", "a", "a", "apps")
-    [change] = changes(Resource(key, "apps/v1", {"x": 1}), Resource(key, "apps/v1", {"x": 2}))
+    key = ResourceKey("Widget", "a", "a", "apps")
+    [change] = changes(Resource(key, "example.com/v1", {"x": 1}), Resource(key, "example.com/v1", {"x": 2}))
     assert (change.name, change.direction, change.hazard) == ("spec", "change", "safe")
 
 

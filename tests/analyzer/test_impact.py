@@ -235,10 +235,10 @@ def test_a_side_that_cannot_be_made_out(lint: Lint, house: House) -> None:
 
 def test_unknown_kinds_of_others_are_compared(lint: Lint, house: House) -> None:
     """Another tool's manifest, even of a kind that is called like one of ours, is compared without being counted."""
-    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: b}\nspec: {replicas: 1}\n"
+    foreign = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a, namespace: b}\nspec: {replicas: 1}\n"
     found = compare(lint, house | {"f.yaml": foreign}, house | {"f.yaml": foreign.replace("1}", "2}")})
-    assert told(found) == ["safe: update Deployment b/a"]
-    namesake = foreign.replace("apps/v1", "longhorn.io/v1").replace("Deployment", "Volume")
+    assert told(found) == ["safe: update Widget b/a"]
+    namesake = foreign.replace("example.com/v1", "longhorn.io/v1").replace("Widget", "Volume")
     found = compare(lint, house, house | {"f.yaml": namesake})
     assert (told(found), found.radius["safe"].volumes) == (["safe: create Volume b/a"], 0)
 

@@ -40,7 +40,7 @@ def troubled(house: House) -> House:
         "again.yaml": house["db.yaml"].replace("size: 100Gi", "size: 10Gi, thick: yes"),
         "bad.yaml": "a: [",
         "far.yaml": house["pool.yaml"].replace("disk-0", "disk-9").replace("fast", "far"),
-        "foreign.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n",
+        "foreign.yaml": "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n",
         "x.yaml": "just text",
     }
 

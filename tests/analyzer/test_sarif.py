@@ -173,7 +173,7 @@ def test_the_level_is_the_policys(lint: Lint) -> None:
 def test_what_does_not_count(lint: Lint, house: House) -> None:
     """Suppressed results are there when asked for, valid, and come after all that counts when there is no room."""
     policy = "suppressions: [{rules: [unknown-kind], reason: another tool}]\n"
-    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
+    foreign = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n"
     other = "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Quota\nmetadata: {name: a, namespace: b}\nspec: {x: 1}\n"
     report = lint(house | {".holdfast.yaml": policy, "a.yaml": foreign, "b.yaml": other})
     known = report.since(report)

@@ -152,7 +152,7 @@ def test_unused_is_said_only_when_it_is_known(lint: Lint, lab: House) -> None:
 def test_off(lint: Lint, lab: House) -> None:
     """What is off is not said; what a rule finds worse than its own severity is said all the same."""
     ours = "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Volum\nmetadata: {name: a}\n"
-    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
+    foreign = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n"
     policy = f"severities: {{{RULE}: off, unknown-kind: off}}\n"
     report = lint(lab | {".holdfast.yaml": policy, "a.yaml": ours, "b.yaml": foreign})
     assert [(finding.rule, finding.location.path) for finding in report.findings] == [("unknown-kind", "a.yaml")]

@@ -12,7 +12,7 @@ import pytest
 
 Holdfast = Callable[..., tuple[int, str, str]]
 
-FOREIGN = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: %s}\n"
+FOREIGN = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: %s}\n"
 STRICT = "failOn: warning\n"
 BASELINE = ".holdfast-baseline.json"
 
@@ -107,13 +107,13 @@ def test_show_suppressed(holdfast: Holdfast, here: Path) -> None:
     code, out, _ = holdfast("lint", "--show-suppressed")
     assert code == 0
     assert out.splitlines() == [
-        "allowed by a comment[unknown-kind]: apps/v1 Deployment is not known here;",
+        "allowed by a comment[unknown-kind]: example.com/v1 Widget is not known here;",
         "  nothing will come of it",
         " --> a.yaml:3:7",
         "  |",
-        "3 | kind: Deployment",
+        "3 | kind: Widget",
         "  |       ^",
-        "  = Deployment a, kind",
+        "  = Widget a, kind",
         "  = why: Helm applies it, until 9999-12-31, says a.yaml:1:1",
         "",
         "No findings (1 resource, 1 file); 1 allowed by a comment",

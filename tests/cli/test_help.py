@@ -116,7 +116,7 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["/bin/bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
 
 
-MANY = "".join(f"---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a{n}}}\n" for n in range(2000))
+MANY = "".join(f"---\napiVersion: example.com/v1\nkind: Widget\nmetadata: {{name: a{n}}}\n" for n in range(2000))
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_paths_begin_at_the_repository(holdfast: Holdfast, here: Path, monkeypat
 
 def test_fail_on_is_what_the_formats_say(holdfast: Holdfast, here: Path) -> None:
     """What --fail-on makes of a finding is the same in the exit code and in what is written."""
-    (here / "site/a.yaml").write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n")
+    (here / "site/a.yaml").write_text("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n")
     code, out, _ = holdfast("lint", "site", "-o", "junit", "--fail-on", "warning")
     assert (code, out.count("<failure")) == (1, 1)
     code, out, _ = holdfast("lint", "site", "-o", "junit")

@@ -109,7 +109,7 @@ def test_lint_a_folder(holdfast: Holdfast, here: Path) -> None:
 
 def test_fail_on(holdfast: Holdfast, here: Path) -> None:
     """--fail-on decides what counts, over failOn of the policy."""
-    (here / "a.yaml").write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n")
+    (here / "a.yaml").write_text("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n")
     assert holdfast("lint")[0] == 0
     assert holdfast("lint", "--fail-on", "warning")[0] == 1
     (here / ".holdfast.yaml").write_text("failOn: warning\n")

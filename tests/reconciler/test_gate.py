@@ -204,7 +204,7 @@ def test_only_the_root_is_read(here: Station) -> None:
 
 def test_the_repository_decides_what_fails(here: Station) -> None:
     """Guards failOn: the policy of the revision itself is what it is judged by."""
-    foreign = {"app.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"}
+    foreign = {"app.yaml": "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n"}
     here.forge.commit(here.files(volume("a")) | foreign)
     assert here.daemon.poll()
     strict = here.files(volume("a"), policy={"failOn": "warning"})
@@ -339,8 +339,8 @@ def test_what_people_allow_counts_alike(here: Station) -> None:
     """Guards that the daemon blocks what the check blocks: comments, policy and baseline make the same difference."""
     here.push(volume("a"))
     strict = here.files(volume("a")) | {".holdfast.yaml": "failOn: warning\n"}
-    foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"
-    entry = {"rules": ["unknown-kind"], "kinds": ["apps/Deployment"], "reason": "Helm applies it"}
+    foreign = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n"
+    entry = {"rules": ["unknown-kind"], "kinds": ["example.com/Widget"], "reason": "Helm applies it"}
     allowed = json.dumps({"failOn": "warning", "suppressions": [entry]})
     here.forge.commit(strict | {"a.yaml": foreign})
     here.daemon.poll()

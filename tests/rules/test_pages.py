@@ -71,7 +71,8 @@ def examples() -> Iterator[tuple[ResourceKey, Blob]]:
     for kind in kinds().values():
         data = json.dumps(kind.example).encode()
         found = decode(parse(data).documents[0], "")
-        assert isinstance(found, Manifest)
+        if not isinstance(found, Manifest) or kinds().called(kind.qualified) is not kind:
+            continue  # nobody refers to a kustomization, nor to an older version
         yield found.key, Blob(f"example/{kind.qualified}.yaml", blob_id(data), data)
 
 
