@@ -21,46 +21,57 @@ from schemas.resources import Resource, ResourceKey
 Value = TypeVar("Value")
 
 
+NO_GRAPH = ResourceGraph({}, (), {}, {})
+
+
 @dataclass(frozen=True, eq=False)
 class State:
-    """What one revision says: its resources, and the ids of the files of its policy by path."""
+    """What one revision says: its resources site by site, and the ids of its policy's files."""
 
-    graph: ResourceGraph
+    graphs: Mapping[str, ResourceGraph]
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def opaque(self) -> tuple[Note, ...]:
         """What may hide something."""
-        twice = ((again.location, f"{again.key} is declared twice") for again in self.graph.duplicates)
-        return (*self.graph.unread, *twice)
+        graphs = {id(graph): graph for graph in self.graphs.values()}.values()
+        twice = ((m.location, f"{m.key} is declared twice") for graph in graphs for m in graph.duplicates)
+        return (*(note for graph in graphs for note in graph.unread), *twice)
 
-    def place(self, key: ResourceKey) -> Location | None:
-        manifest = self.graph.manifests.get(key)
-        return manifest.position_of(("metadata", "name")) if manifest else None
+    def site(self, name: str) -> ResourceGraph:
+        return self.graphs.get(name, NO_GRAPH)
 
 
-NOTHING = State(ResourceGraph({}, (), {}, {}))
+NOTHING = State({})
 
 
 def acts_of(after: State, sides: Sequence[State], ancestor: State | None, commit: str) -> tuple[Act, ...]:
     """What a commit does. `sides` are its parents; `ancestor` is what the two sides of a merge began as; None where
     that is not one state: then no side is taken as unchanged.
     """
-    before = _merged(sides, ancestor, after)
-    found = [*_between(before, after, sides, commit), *_policy(sides, ancestor, after, commit)]
-    return tuple(sorted(found, key=lambda act: (act.key, act.action)))
+    found = {(act.key, act.action): act for act in _policy(sides, ancestor, after, commit)}
+    for name in sorted({name for state in (after, *sides) for name in state.graphs}):
+        graphs = [side.site(name) for side in sides]
+        before = _merged(graphs, ancestor.site(name) if ancestor else None, after.site(name))
+        for act in _between(before, after.site(name), graphs, commit):
+            found.setdefault((act.key, act.action), act)
+    return tuple(found[order] for order in sorted(found))
 
 
-def _merged(sides: Sequence[State], ancestor: State | None, after: State) -> dict[ResourceKey, Resource]:
+def _merged(
+    sides: Sequence[ResourceGraph], ancestor: ResourceGraph | None, after: ResourceGraph
+) -> dict[ResourceKey, Resource]:
     """What a commit would declare if it did nothing by itself. Where that is not clear, what it does not declare."""
     if len(sides) == 1:
-        return {**sides[0].graph.resources}
-    here, there = after.graph.resources, ancestor.graph.resources if ancestor else {}
-    declared = [side.graph.resources for side in sides]
+        return {**sides[0].resources}
+    here, there = after.resources, ancestor.resources if ancestor is not None else {}
+    declared = [side.resources for side in sides]
     found: dict[ResourceKey, Resource] = {}
     for key in {key for side in declared for key in side}:
         values = [side.get(key) for side in declared]
-        value = _due(values, there.get(key), here.get(key)) if ancestor else _contested(values, here.get(key))
+        value = (
+            _due(values, there.get(key), here.get(key)) if ancestor is not None else _contested(values, here.get(key))
+        )
         if value is not None:
             found[key] = value
     return found
@@ -91,12 +102,12 @@ def _policy(sides: Sequence[State], ancestor: State | None, after: State, commit
 
 
 def _between(
-    before: Mapping[ResourceKey, Resource], after: State, sides: Sequence[State], commit: str
+    before: Mapping[ResourceKey, Resource], after: ResourceGraph, sides: Sequence[ResourceGraph], commit: str
 ) -> Iterator[Act]:
-    for pair in pairs(before, after.graph.resources):
+    for pair in pairs(before, after.resources):
         if pair.before != pair.after:
-            places = (state.place(pair.key) for state in (after, *sides))
-            place = next(place for place in places if place)
+            manifest = next(found for graph in (after, *sides) if (found := graph.get(pair.key)))
+            place = manifest.position_of(("metadata", "name"))
             yield Act(_action(pair), pair.key, replace(place, revision=commit))
 
 

@@ -11,7 +11,7 @@ from analyzer.ask import ask_of_case, ask_of_changes, ask_of_files, ask_of_resou
 from analyzer.config import AnalyzerConfig, PolicyProblem, read_config
 from analyzer.finding import Finding, Severity
 from analyzer.graph import ResourceGraph, link
-from analyzer.history import History
+from analyzer.history import MAIN, History
 from analyzer.report import Counts, Report
 from analyzer.rule import Case
 from analyzer.scope import Scope, Site, scope_of
@@ -19,6 +19,7 @@ from analyzer.snapshot import Snapshot
 from analyzer.state import Around, State
 from analyzer.telling import once, told
 from analyzer.triage import Standard, triage
+from schemas.resources import JsonObject
 
 
 def analyze(
@@ -37,7 +38,8 @@ def analyze(
     """
     config, problems = read_config(snapshot)
     scope = scope_of(snapshot, config, problems)
-    run = _Run(snapshot.revision, scope, config, as_of, problems, history, keep=keep)
+    standing = base.config.settings if isinstance(base, Report) else None
+    run = _Run(snapshot.revision, scope, config, as_of, problems, history, standing, keep=keep)
     before, gone = _bases(scope, base)
     known = base.states if isinstance(base, Report) else {}
     judged = {s.name: run.judged(s, before.get(s.name), known.get(s.name)) for s in scope.sites}
@@ -59,10 +61,15 @@ def analyze(
     )
 
 
-def graph_of(snapshot: Snapshot) -> ResourceGraph:
-    """What a revision declares, without a word about whether that is good."""
+def graphs_of(snapshot: Snapshot) -> Mapping[str, ResourceGraph]:
+    """What a revision declares, without a word about whether that is good: under "" what Holdfast applies, and every
+    site by its name.
+    """
     config, problems = read_config(snapshot)
-    return scope_of(snapshot, config, problems).main.linked(snapshot.revision)
+    scope = scope_of(snapshot, config, problems)
+    main = scope.main.linked(snapshot.revision)
+    others = (site for site in scope.sites if site is not scope.main)
+    return {MAIN: main, scope.main.name: main, **{site.name: site.linked(snapshot.revision) for site in others}}
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class _Run:
     as_of: date
     problems: tuple[PolicyProblem, ...]
     history: History | None
+    standing: JsonObject | None  # the policy file of the base
     keep: bool
 
     def judged(self, site: Site, base: ResourceGraph | None, known: object) -> _Judged:
@@ -117,8 +125,8 @@ class _Run:
         """What concerns the repository as a whole is a matter of the main site."""
         if site is not self.scope.main:
             return Case(graph, base, self.as_of, self.config, roots=site.roots)
-        whole = (self.scope.unread, self.problems, self.history)
-        return Case(graph, base, self.as_of, self.config, *whole, site.roots)
+        whole = (self.scope.unread, self.problems, self.history, site.roots, self.standing)
+        return Case(graph, base, self.as_of, self.config, *whole)
 
     def _severity(self, rule: str, usual: Severity) -> Severity:
         return self.config.severities.get(rule, usual)

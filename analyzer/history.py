@@ -14,6 +14,7 @@ from schemas.resources import ResourceKey
 
 Action: TypeAlias = Literal["create", "update", "delete"]
 
+MAIN: Final = ""  # what Holdfast applies, whichever of the sites that is
 POLICY: Final = ".holdfast.yaml"  # how access policies name that file, and the baseline beside it
 APPROVAL: Final = "Approval"  # how they name the commit trailer by which something held is approved
 

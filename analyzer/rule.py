@@ -22,7 +22,7 @@ from analyzer.manifest import Declaration, Manifest
 from analyzer.roots.deployment import Root
 from analyzer.snapshot import Unread
 from analyzer.suppression import Outcome, Suppression
-from schemas.resources import OUR_GROUP, ResourceKey
+from schemas.resources import OUR_GROUP, JsonObject, ResourceKey
 from schemas.validation import Path
 
 PAGES = FilePath(__file__).parent / "rules"
@@ -70,6 +70,7 @@ class Case:
     policy_problems: tuple[tuple[Location, str], ...] = ()
     history: History | None = None  # who made the changes, where Git was asked
     roots: tuple[Root, ...] = ()  # what these resources are deployed by
+    base_settings: JsonObject | None = None  # the policy file of the base, where that was judged
 
     def is_new(self, key: ResourceKey) -> bool:
         """Whether this very change declares a resource; never without a base."""

@@ -46,6 +46,19 @@ def volumes_of(graph: ResourceGraph, pool: ResourceKey) -> tuple[Manifest, ...]:
     return tuple(volume for volume in map(graph.get, volumes) if volume and volume.sound)
 
 
+def origin_of(graph: ResourceGraph, volume: Manifest) -> Manifest | None:
+    """The declared volume whose bytes a clone begins as, by way of a snapshot of it or not; None for an image."""
+    source = graph.named(volume.key, "VolumeSnapshot")
+    found = graph.named(source, "Volume") if source else _source(graph, volume)
+    return graph.get(found) if found else None
+
+
+def _source(graph: ResourceGraph, volume: Manifest) -> ResourceKey | None:
+    """The volume that a clone names itself."""
+    named = (r.target for r in graph.references(volume.key) if r.path == ("spec", "source", "volumeRef"))
+    return next(named, None)
+
+
 def policies_of(graph: ResourceGraph, volume: Manifest) -> tuple[Resource, ...]:
     """The policies that compete for a sound volume; the first limits it where it has no limits of its own."""
     class_spec = _spec_of(graph, "StorageClass", str(volume.resource.spec.get("storageClassName", "")))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from analyzer import git
 from analyzer.acts import NOTHING, State, acts_of
-from analyzer.analyze import graph_of
+from analyzer.analyze import graphs_of
 from analyzer.finding import Location, Note
 from analyzer.git import CommitObject
 from analyzer.graph import ResourceGraph
-from analyzer.history import APPROVAL, Act, Commit, History
+from analyzer.history import APPROVAL, MAIN, Act, Commit, History
 from analyzer.manifest import Manifest
 from analyzer.rights import KIND, Subject, subjects
 from analyzer.snapshot import POLICY_FILE, SETTINGS
@@ -43,7 +43,7 @@ class _Reader:
         if tree not in self._states:
             snapshot = git.read_snapshot(self.repository, rev, self.root)
             settings = {path: snapshot.blobs[path].id for path in SETTINGS if path in snapshot.blobs}
-            self._states[tree] = State(graph_of(snapshot), settings)
+            self._states[tree] = State(graphs_of(snapshot), settings)
         return self._states[tree]
 
 
@@ -63,7 +63,7 @@ def proposal_of(repository: Path, base: str, head: str, root: str) -> History:
 
     Raises git.GitError.
     """
-    policies = graph_of(git.read_snapshot(repository, base, root)).of_kind(KIND)
+    policies = graphs_of(git.read_snapshot(repository, base, root))[MAIN].of_kind(KIND)
     if not policies:
         return History()
     shared = git.merge_base(repository, base, head)

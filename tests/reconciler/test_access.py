@@ -16,7 +16,7 @@ from station import station
 from world import volume
 
 from analyzer.analyze import analyze
-from analyzer.finding import Finding
+from analyzer.finding import Finding, Severity
 from analyzer.git import GitError, read_snapshot
 from analyzer.snapshot import BASELINE_FILE
 from reconciler import signatures
@@ -75,8 +75,8 @@ class Repository:
         before = analyze(read_snapshot(self.forge.path, base), as_of=AS_OF)
         history = history_of(self.forge.path, base, head, "", before.graph)
         report = analyze(read_snapshot(self.forge.path, head), as_of=AS_OF, base=before, history=history)
-        assert {finding.rule for finding in report.findings} <= ACCESS
-        return list(report.findings)
+        assert {finding.rule for finding in report.at_least(Severity.ERROR)} <= ACCESS
+        return [finding for finding in report.findings if finding.rule in ACCESS]
 
     def rules(self, base: str, head: str) -> list[str]:
         return sorted(finding.rule for finding in self.judged(base, head))
@@ -221,6 +221,45 @@ def test_nobody_allows_it_away(here: Repository) -> None:
         assert len(found) == (2 if by is here.tenant else 1)
         assert all(f.fixed for f in found)
         assert report.blocks
+
+
+def test_what_is_rendered_counts(here: Repository) -> None:
+    """Guards kustomize: a namespace that is set from outside is the namespace, and who sets it needs the right to."""
+    bare = manifest("Quota", "all", {"volumes": 1})
+    resources = [name for name in here.files() if name.endswith(".yaml")]
+
+    def files(namespace: str) -> dict[str, str]:
+        outer = {"resources": [*resources, "team"]}
+        inner = {"namespace": namespace, "resources": ["q.yaml"]}
+        return here.files() | {
+            "kustomization.yaml": json.dumps(outer),
+            "team/kustomization.yaml": json.dumps(inner),
+            "team/q.yaml": json.dumps(bare),
+        }
+
+    base = signed(here.forge, files("team-a"), here.operator, parents=[])
+    found = here.judged(base, signed(here.forge, files("team-b"), here.tenant))
+    assert {"deletes Quota team-a/all", "creates Quota team-b/all"} == {
+        f.message.partition(") ")[2].partition(") ")[2] for f in found
+    }
+
+
+def test_every_site_counts(here: Repository) -> None:
+    """Guards repositories of several clusters: also what Holdfast does not apply itself takes the right to."""
+    site = here.files(quota(1))
+    root = {"resources": sorted(site)}
+    files = {f"a/{name}": text for name, text in site.items()} | {"a/kustomization.yaml": json.dumps(root)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c", "namespace": "web"},
+        "data": {"a": "b"},
+    }
+    other = {"b/kustomization.yaml": json.dumps({"resources": ["c.yaml"]}), "b/c.yaml": json.dumps(config)}
+    base = signed(here.forge, files | other, here.operator, parents=[])
+    changed = other | {"b/c.yaml": json.dumps(config | {"data": {"a": "c"}})}
+    [found] = here.judged(base, signed(here.forge, files | changed, here.tenant))
+    assert (found.rule, "updates ConfigMap web/c" in found.message) == ("access-denied", True)
 
 
 def test_an_approval_needs_a_right(here: Repository) -> None:

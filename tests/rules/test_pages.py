@@ -33,7 +33,10 @@ from schemas.resources import ResourceKey
 
 HEADINGS = ["What it finds", "Why it matters", "Bad", "Good", "Options", "Severity"]
 AS_OF = date(2026, 6, 1)
-REMARKS = {"disruptive-change"}  # said of many a good change, also where a page is about something else
+REMARKS = {
+    "budget-exceeded",
+    "disruptive-change",
+}  # said of many a good change, also where a page is about something else
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 by_rule = pytest.mark.parametrize("rule", RULES, ids=[rule.id for rule in RULES])
@@ -94,7 +97,7 @@ def told(body: str, base: ResourceGraph, head: ResourceGraph) -> History | None:
             return History((), base.of_kind("AccessPolicy"), line.strip())
         if language == "git":
             commit, good, signer, subject = line.strip().split(" ", 3)
-            acts = acts_of(State(head), [State(base)], None, commit)
+            acts = acts_of(State({"": head}), [State({"": base})], None, commit)
             signed = {"signer": signer} if good == "G" else {"unverified": "it is not signed"}
             return History((Commit(commit, subject, acts, **signed),), base.of_kind("AccessPolicy"))
     return None

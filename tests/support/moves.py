@@ -274,6 +274,7 @@ def _moves() -> dict[str, Move]:
         "Subsystem.hosts.selector, none": ("u", "hosts.selector", GONE),
         "Subsystem.hosts.any": ("t", "hosts.any", True),
         "Subsystem.driftPolicy": ("t", "driftPolicy", "warn"),
+        "Target.spdkVersion": ("n1", "spdkVersion", "26.05"),
         **{f"Target.transports.{option}": ("n1", f"transports.0.{option}", v) for option, v in TRANSPORT.items()},
         "Target.transports.maxQueueDepth, not said": ("n1", "transports.0.maxQueueDepth", GONE),
         "Target.transports, one more": ("n1", "transports.1", {"type": "RDMA"}),
