@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -24,22 +25,22 @@ class Check:
     impact: Impact | None = None
     changed_only: bool = False
 
-    @property
+    @functools.cached_property
     def new(self) -> tuple[Finding, ...]:
         """Findings that were not there before, or have become others."""
         return since(self.report.findings, self.before.findings if self.before else ())[0]
 
-    @property
+    @functools.cached_property
     def known(self) -> tuple[Finding, ...]:
         """Findings that were there before."""
         return since(self.report.findings, self.before.findings if self.before else ())[1]
 
-    @property
+    @functools.cached_property
     def fixed(self) -> tuple[Finding, ...]:
         """Findings that were there before, and are no more."""
         return gone(self.before.findings, self.report.findings) if self.before else ()
 
-    @property
+    @functools.cached_property
     def failing(self) -> tuple[Finding, ...]:
         """Findings for which the check fails."""
         counted = self.new if self.changed_only else self.report.findings

@@ -10,8 +10,8 @@ from pathlib import Path
 from analyzer.check import Check
 from analyzer.render import github, pull_request, sarif
 from analyzer.render import json as machine
+from analyzer.render.home import Home
 from analyzer.render.markup import code, link, prose
-from analyzer.render.pull_request import Home
 from reconciler.cli.checking import Options, checked, exit_code
 from reconciler.cli.comparing import Range
 from reconciler.cli.exits import CommandError, Exit
