@@ -85,11 +85,12 @@ def _answer(answer: Answer) -> Section:
     alike: dict[tuple[ResourceKey, str, str], list[str]] = {}
     for change in answer.rows:
         alike.setdefault((change.row.resource, *_terms(change)), []).append(str(change.row.principal))
+    sides = [side for side in (0, 1) if any(terms[side] for _, *terms in alike)]  # nothing is told of an empty side
     rows = [
-        row((_several(who), code(str(resource)), before or "–", after or "–"))
-        for (resource, before, after), who in alike.items()
+        row((_several(who), code(str(resource)), *(terms[side] or "–" for side in sides)))
+        for (resource, *terms), who in alike.items()
     ]
-    return Section(prose(answer.title), rows, header("who", "what", "before", "after"))
+    return Section(prose(answer.title), rows, header("who", "what", *(("before", "after")[side] for side in sides)))
 
 
 def _terms(change: AccessChange) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from analyzer.render.markup import code, header, prose, row
 from analyzer.render.places import worst_first
 from analyzer.render.sections import Section
 from analyzer.render.text import dotted
+from analyzer.report import WORDS, Aside
 
 _SEVERITIES = {"error": "🔴 error", "warning": "🟡 warning", "info": "🔵 info"}
 
@@ -26,6 +27,20 @@ def others(check: Check, home: Home) -> Iterator[Section]:
     yield _section("New findings" if check.before else "Findings", new, home)
     yield _section("Findings from before", [f for f in check.known if f not in failing], home, folded=True)
     yield _section("Fixed", check.fixed, home, folded=True)
+    yield _set_aside(check, home)
+
+
+def _set_aside(check: Check, home: Home) -> Section:
+    """What was found and does not count, with who allows it."""
+    rows = [_allowed(aside, home) for aside in check.report.aside]
+    return Section(f"Allowed ({len(rows):,})", rows, header("what", "where", "allowed"), folded=True)
+
+
+def _allowed(aside: Aside, home: Home) -> str:
+    told = [WORDS[aside.by], prose(aside.reason), f"until {aside.until}" if aside.until else ""]
+    by = home.place(aside.location) if aside.location else ""
+    what = f"{prose(aside.finding.message)} {code(aside.finding.rule)}"
+    return row((what, home.place(aside.finding.location), "<br>".join(filter(None, (*told, by)))))
 
 
 def _section(title: str, findings: Sequence[Finding], home: Home, *, folded: bool = False) -> Section:

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from reconciler.cli.accepting import judged
 from reconciler.cli.comparing import Range, alone, reports
 from reconciler.cli.exits import Exit, worst
 
@@ -25,6 +26,7 @@ class Options:
     changed_only: bool = False
     as_of: date | None = None  # None: today
     mode: Mode = "check"
+    baseline: str = ""  # a file of findings that do not count
     policy: str = ""  # a file to read in place of `.holdfast.yaml`, from the root of the repository
 
 
@@ -39,6 +41,7 @@ def checked(repository: Path, revisions: Range, path: str, options: Options, usa
         before, after = reports(repository, revisions, path, options.as_of, options.policy)
     else:
         after = alone(repository, revisions.head, path, options.as_of, options.policy)
+    after = judged(after, baseline=options.baseline or None, written=None)
     fail_on = Severity.parse(options.fail_on) if options.fail_on else after.config.fail_on
     found = Check(after, fail_on, before, changed_only=options.changed_only)
     if before is None or options.mode == "lint":

@@ -64,6 +64,7 @@ def _checked(inputs: Inputs, checkout: Checkout, base: str) -> Check:
         fail_on=inputs.fail_on,
         changed_only=inputs.changed_only,
         policy=inputs.config,
+        baseline=str(inputs.working_directory / inputs.baseline) if inputs.baseline else "",
         mode="lint" if inputs.mode == "lint" else "impact" if inputs.mode == "impact" else "check",
     )
     with reading():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,19 +11,22 @@ from reconciler.cli.checking import Options, checked, exit_code
 from reconciler.cli.comparing import LIVE, Range, asked, usage_at
 from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import day
+from reconciler.cli.outputs import add_outputs, write
 from reconciler.cli.reading import reading
-from reconciler.cli.screen import show, use_colour
+from reconciler.cli.screen import use_colour
 
 if TYPE_CHECKING:
     from analyzer.check import Check
 
 HELP = "judge a pull request: what is wrong with it, and what it does"
 USUAL_BASE = "origin/HEAD"
+FORMATS = ("text", "json", "sarif", "github", "markdown", "junit", "rdjson")
 EXAMPLES = """\
 examples:
   holdfast check                              HEAD since it left origin/HEAD
   holdfast check main..HEAD                   this branch since it left main
   holdfast check main..HEAD -o markdown       as a reviewer reads it
+  holdfast check -o text -o sarif=out.sarif   and for code scanning
   holdfast check --base v1 --changed-only     only what is new fails it
 
 exit codes: 0 clean, 1 findings, 2 usage or a broken .holdfast.yaml,
@@ -35,7 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", metavar="REV", help=f"compare HEAD with where it left REV (default {USUAL_BASE})")
     parser.add_argument("--repo", type=Path, default=Path(), metavar="REPO", help="the Git repository (default here)")
     parser.add_argument("--live", metavar="FILE|URL", help=LIVE)
-    parser.add_argument("-o", "--output", choices=("text", "json", "markdown"), default="text", help="(default text)")
+    add_outputs(parser, FORMATS)
+    parser.add_argument("--baseline", metavar="FILE", help="findings that this file knows do not count")
     parser.add_argument("--fail-on", choices=("error", "warning", "info"), help="overrides failOn of .holdfast.yaml")
     parser.add_argument("--changed-only", action="store_true", help="findings that were there before do not count")
     parser.add_argument("--detailed-exitcode", action="store_true", help="end with 10 when anything changes")
@@ -44,11 +49,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Exit:
     revisions, path = _asked(arguments)
-    options = Options(fail_on=arguments.fail_on or "", changed_only=arguments.changed_only, as_of=arguments.as_of)
+    options = Options(
+        fail_on=arguments.fail_on or "",
+        changed_only=arguments.changed_only,
+        baseline=arguments.baseline or "",
+        as_of=arguments.as_of,
+    )
     with reading():
         usage = usage_at(arguments.live) if arguments.live else None
         found = checked(arguments.repo, revisions, path, options, usage)
-    show(_rendered(found, arguments.output))
+    write(arguments.output, lambda form: _rendered(found, form))
     return exit_code(found, detailed=arguments.detailed_exitcode)
 
 
@@ -69,11 +79,13 @@ def _usual_base(repository: Path) -> str:
         raise UsageError(f"{error}; say what to compare with: BASE..HEAD, or --base REV") from error
 
 
-def _rendered(found: Check, output: str) -> str:
-    from analyzer.render import check, json, pull_request  # noqa: PLC0415  # see above
+def _rendered(found: Check, form: str) -> str:
+    from analyzer.render import check, json, pull_request  # noqa: PLC0415  # a verb's imports happen inside it
 
-    if output == "json":
+    if form == "json":
         return json.render_check(found)
-    if output == "markdown":
-        return pull_request.render(found)
-    return check.render(found, colour=use_colour())
+    if form == "markdown":
+        return pull_request.render(found, budget=pull_request.SUMMARY)
+    if form == "text":
+        return check.render(found, colour=use_colour())
+    return str(importlib.import_module(f"analyzer.render.{form}").render(found.report))
