@@ -9,12 +9,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from analyzer.config import AnalyzerConfig
 from analyzer.finding import Confidence, Finding, Location, Severity
-from analyzer.render import github, junit, markdown, rdjson
+from analyzer.graph import link
+from analyzer.render import github, junit, markdown, rdjson, sarif, text
+from analyzer.render import json as plain_json
 from analyzer.render.suggestion import suggestion
-from analyzer.report import Report
+from analyzer.report import Aside, Counts, Report
 from analyzer.rules import RULES
+from schemas.resources import ResourceKey
 
 Lint = Callable[..., Report]
 House = dict[str, str]
@@ -121,3 +127,59 @@ def test_markdown(lint: Lint, house: House) -> None:
     output = markdown.render(lint(house))
     assert output.startswith("### ⛔")
     assert re.search(r"db\.yaml(:|&#58;)4", output)
+
+
+HOSTILE = st.text(st.characters(), max_size=30) | st.sampled_from(
+    [
+        "]]>",
+        "::error::",
+        "%0A",
+        "\r\n",
+        "\x00",
+        "\ud800",
+        "|",
+        "`",
+        "<!--",
+        "@all",
+        "\u202e",
+        '"a" "; did you mean "b"?',
+    ]
+)
+
+
+@st.composite
+def hostile(draw: st.DrawFn) -> Finding:
+    """A finding in which every text is anything."""
+    place = Location(draw(HOSTILE) or "x", draw(st.integers(1, 9)), draw(st.integers(1, 40)), text=draw(HOSTILE))
+    key = ResourceKey(draw(HOSTILE), draw(HOSTILE), draw(HOSTILE), draw(HOSTILE)) if draw(st.booleans()) else None
+    path = tuple(draw(st.lists(HOSTILE | st.integers(0, 9), max_size=3)))
+    return Finding(
+        draw(st.sampled_from([rule.id for rule in RULES])),
+        draw(st.sampled_from(Severity)),
+        draw(HOSTILE),
+        place,
+        key,
+        path,
+        related=((place, draw(HOSTILE)),),
+        help=draw(HOSTILE),
+        confidence=draw(st.sampled_from(Confidence)),
+        way=draw(st.booleans()),
+    )
+
+
+@given(st.lists(hostile(), max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_no_text_breaks_a_format(findings: list[Finding]) -> None:
+    """Whatever a repository holds: JSON is JSON, XML is XML, a command is one line, a table row is one line."""
+    config = AnalyzerConfig()
+    aside = tuple(Aside(one, "comment", one.help, None, one.location) for one in findings)
+    report = Report("head", "", tuple(findings), link(()), config, Counts(0, 0), aside=aside)
+    assert len(json.loads(sarif.render(report, aside=True))["runs"][0]["results"]) == 2 * len(findings)
+    assert len(json.loads(rdjson.render(report).encode())["diagnostics"]) == len(findings)
+    assert json.loads(plain_json.render(report))["setAside"] is not None
+    ET.fromstring(junit.render(report, aside=True).encode())  # noqa: S314  # our own
+    commands = github.render(report).encode().decode().split("\n")
+    assert [line for line in commands if line and not line.startswith(("::error ", "::warning ", "::notice "))] == []
+    assert len(commands) == len(findings) + 1
+    text.render(report, aside=True).encode()
+    markdown.render(report).encode()
