@@ -45,7 +45,8 @@ def analyze(
     judged = {s.name: run.judged(s, before.get(s.name), known.get(s.name)) for s in scope.sites}
     findings = once([*(each.findings for each in judged.values()), *(run.vanished(graph) for graph in gone)])
     main = judged[scope.main.name]
-    found = triage(findings, scope.comments, main.graph, Standard(config, as_of, compared=base is not None))
+    graphs = [each.graph for each in judged.values()]
+    found = triage(findings, scope.comments, graphs, Standard(config, as_of, compared=base is not None))
     return Report(
         snapshot.revision,
         snapshot.root,

@@ -53,16 +53,16 @@ class _Ledger:
 
 
 def triage(
-    findings: Iterable[Finding], commented: Iterable[Suppression], graph: ResourceGraph, standard: Standard
+    findings: Iterable[Finding], commented: Iterable[Suppression], graphs: Sequence[ResourceGraph], standard: Standard
 ) -> Triage:
-    """Sort the findings, of which `commented` allows some, and the policy some."""
+    """Sort the findings in the graphs of all clusters, of which `commented` allows some, and the policy some."""
     config, as_of = standard.config, standard.as_of
     asked = [finding for finding in findings if finding.fixed or finding.rule not in config.off]
     listed = (*commented, *config.suppressions)
     valid = [suppression for suppression in listed if _counts(suppression, as_of)]
     ledger = _Ledger()
-    allowed = _allowed(asked, valid, graph, ledger)
-    own = _outcomes(listed, ledger, as_of, judged=not graph.unread, compared=standard.compared)
+    allowed = _allowed(asked, valid, graphs, ledger)
+    own = _outcomes(listed, ledger, as_of, judged=not any(graph.unread for graph in graphs), compared=standard.compared)
     left = sorted({*(finding for finding in asked if finding not in allowed), *_told(own, config)})
     new, known = divide(left, config.baseline)
     aside = [*allowed.values(), *(Aside(finding, "baseline") for finding in known)]
@@ -75,7 +75,7 @@ def _counts(suppression: Suppression, as_of: date) -> bool:
 
 
 def _allowed(
-    findings: Iterable[Finding], valid: Sequence[Suppression], graph: ResourceGraph, ledger: _Ledger
+    findings: Iterable[Finding], valid: Sequence[Suppression], graphs: Sequence[ResourceGraph], ledger: _Ledger
 ) -> Mapping[Finding, Aside]:
     """The findings that somebody allowed; a comment beside it speaks before the policy does."""
     by_rule: dict[str, list[Suppression]] = defaultdict(list)
@@ -85,7 +85,7 @@ def _allowed(
     found: dict[Finding, Aside] = {}
     for finding in findings:
         for suppression in by_rule.get(finding.rule, ()):
-            if suppression.scope.covers(finding, _labels(finding, graph)):
+            if any(suppression.scope.covers(finding, labels) for labels in _labels(finding, graphs)):
                 ledger.used[suppression].add(finding.rule)
                 if _forbidden(finding, suppression):
                     ledger.refused[suppression].append(finding)
@@ -107,9 +107,11 @@ def _aside(finding: Finding, suppression: Suppression) -> Aside:
     return Aside(finding, by, suppression.reason, suppression.until, suppression.location)
 
 
-def _labels(finding: Finding, graph: ResourceGraph) -> Mapping[str, str]:
-    manifest = graph.get(finding.resource) if finding.resource else None
-    return manifest.resource.labels if manifest else {}
+def _labels(finding: Finding, graphs: Sequence[ResourceGraph]) -> list[Mapping[str, str]]:
+    """Those of the resource, in each cluster that has it."""
+    key = finding.resource
+    found = [graph.get(key) for graph in graphs] if key else []
+    return [manifest.resource.labels for manifest in found if manifest] or [{}]
 
 
 def _outcomes(

@@ -250,3 +250,15 @@ def test_a_comment_lifts_no_limit(lint: Lint, lab: House) -> None:
     policy = "suppressions: [{rules: [namespace-not-allowed], names: [db], reason: agreed}]\n"
     assert rules(lint(files | {".holdfast.yaml": policy})) == []
     assert rules(lint(files | {".holdfast-baseline.json": baseline_of(lint(files).findings)})) == []
+
+
+def test_labels_of_every_cluster(lint: Lint) -> None:
+    """A selector finds a resource in whichever cluster it is declared."""
+    unknown = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: %s, labels: {app: %s}}\n"
+    files = {f"{name}/s.yaml": unknown % (name, name) for name in ("one", "two")}
+    files |= {f"{name}/kustomization.yaml": "resources: [s.yaml]\n" for name in ("one", "two")}
+    policy = "roots: [{path: one, cluster: one}, {path: two, cluster: two}]\n"
+    assert rules(lint(files | {".holdfast.yaml": policy})) == ["unknown-kind"] * 2
+    allow = "suppressions: [{rules: [unknown-kind], labels: {app: two}, reason: a test}]\n"
+    [left] = lint(files | {".holdfast.yaml": policy + allow}).findings
+    assert left.location.path == "one/s.yaml"
