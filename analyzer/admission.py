@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from analyzer.access.api import HUB
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.hazards import FieldChange, Pair
 from schemas.resources import ResourceKey
@@ -40,7 +41,11 @@ def felt_through_selectors(
     """
     if pair.key.kind == "Subsystem" and pair.before and pair.after:
         return _of_guests(base, head, pair.before.key, pair.after.key, fields)
-    if pair.key.kind != "Host" or pair.before is None:
+    if pair.before is None:
+        return tuple(fields)
+    if pair.key.group == HUB and pair.after:
+        return _of_members(base, head, pair.before.key, pair.after.key, fields)
+    if pair.key.kind_name != "Host":
         return tuple(fields)
     before = admitting(base, pair.before.key)
     after = admitting(head, pair.after.key) if pair.after else frozenset()
@@ -48,6 +53,18 @@ def felt_through_selectors(
     lost = {key for key in before - after if key in head.manifests and own - _nqns(head, admitted(head, key))}
     gained = {key for key in after - before if key in base.manifests}
     return tuple(_felt(field, base, head, lost, gained) for field in fields)
+
+
+def _of_members(
+    base: ResourceGraph, head: ResourceGraph, before: ResourceKey, after: ResourceKey, fields: Iterable[FieldChange]
+) -> tuple[FieldChange, ...]:
+    """Labels of an API or an application: subscriptions, offers, bundles and limits pick it by them."""
+    old, new = ({r.source for r in graph.incoming_to(key)} for graph, key in ((base, before), (head, after)))
+    lost = {key for key in old - new if head.get(key)}
+    gained = {key for key in new - old if base.get(key)}
+    return tuple(
+        _felt(field, base, head, lost, gained) if field.name.startswith(_LABELS) else field for field in fields
+    )
 
 
 def _of_guests(
@@ -84,19 +101,31 @@ def _felt(
     out = tuple(sorted(key for key in lost if _is_why(field, base, key)))
     into = tuple(sorted(key for key in gained if _is_why(field, head, key)))
     if out:
-        reason = f"{_named(out)} no longer {'picks' if len(out) == 1 else 'pick'} this host, which loses what it has"
+        what = "this host, which loses what it has" if out[0].kind_name == "Subsystem" else "it"
+        reason = f"{_named(out)} no longer {'picks' if len(out) == 1 else 'pick'} {what}"
         return replace(field, hazard="disruptive", reason=reason, alone=False, concerns=(*out, *into))
     if into:
         return replace(field, reason=f"picked by {_named(into)} now", alone=False, concerns=into)
     return field
 
 
-def _is_why(field: FieldChange, graph: ResourceGraph, subsystem: ResourceKey) -> bool:
-    """Whether a change of a host bears on a selector: it goes, is kept from the tenant, or a label differs."""
+def _is_why(field: FieldChange, graph: ResourceGraph, owner: ResourceKey) -> bool:
+    """Whether a change of a resource bears on a selector: it goes, is kept from the tenant, or a label differs."""
     if not field.path or field.name.startswith(_TENANTS):
         return True
-    selector = graph.manifests[subsystem].spec["hosts"].get("selector", {})
-    return field.name.removeprefix(_LABELS) in selector.get("matchLabels", {}) and field.name.startswith(_LABELS)
+    return field.name.startswith(_LABELS) and field.name.removeprefix(_LABELS) in _asked_for(graph[owner].resource.spec)
+
+
+def _asked_for(value: object) -> set[str]:
+    """The names of the labels that selectors anywhere in a value ask for."""
+    if isinstance(value, list):
+        return set().union(*map(_asked_for, value))
+    if not isinstance(value, Mapping):
+        return set()
+    expressions = value.get("matchExpressions")
+    keys = {str(each.get("key")) for each in expressions if isinstance(each, Mapping)} if expressions else set()
+    labels = value.get("matchLabels")
+    return keys.union(labels if isinstance(labels, Mapping) else (), *map(_asked_for, value.values()))
 
 
 def _named(keys: tuple[ResourceKey, ...]) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from analyzer.access import storage
+from analyzer.access.api import api_grants
 from analyzer.access.questions import answers
+from analyzer.access.rows import AccessChange, compare
 from analyzer.budget import budget_of
 from analyzer.finding import Finding
+from analyzer.graph import ResourceGraph
 from analyzer.impact import Impact, impact
 from analyzer.report import Report
 from analyzer.stakes import live
@@ -24,7 +27,11 @@ def assess(
     """
     found = impact(base.graph, head.graph, head.blocking if rejected is None else rejected)
     if not found.unreadable:
-        found = replace(found, access=answers(storage.changes(base.graph, head.graph)))
+        found = replace(found, access=answers(_access(base.graph, head.graph)))
     if usage and not found.unreadable:
         found = replace(found, live=live(found, base.graph, head.graph, usage))
     return replace(found, verdict=judge(found, base.graph, budget_of(base.config.settings)))
+
+
+def _access(base: ResourceGraph, head: ResourceGraph) -> tuple[AccessChange, ...]:
+    return (*compare(api_grants(base), api_grants(head)), *storage.changes(base, head))

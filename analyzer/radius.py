@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from analyzer.access.api import HUB, apis_of
 from analyzer.finding import Location
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.hazards import FieldChange, Hazard, Pair, worst
@@ -22,6 +23,7 @@ from schemas.resources import OUR_GROUP, Json, ResourceKey
 Action: TypeAlias = Literal["create", "update", "delete"]
 
 UNKNOWN = "unknown"
+APPLICATION = f"{HUB}/ManagedApplication"
 ANYBODY = ResourceKey("Host", "", "*")  # any host may connect
 
 
@@ -82,6 +84,9 @@ class Radius:
     tenants: tuple[str, ...]
     pools: int = 0
     devices: int = 0
+    apis: int = 0
+    subscriptions: int = 0
+    applications: int = 0
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -91,6 +96,9 @@ class Radius:
             "bytes": UNKNOWN if self.bytes is None else self.bytes,
             "subsystems": self.subsystems,
             "hosts": UNKNOWN if self.hosts is None else self.hosts,
+            "apis": self.apis,
+            "subscriptions": self.subscriptions,
+            "applications": self.applications,
             "tenants": list(self.tenants),
         }
 
@@ -147,6 +155,9 @@ def radius_of(changed: Sequence[ResourceChange], hazard: Hazard, base: ResourceG
         tenants=tuple(sorted({key.namespace for key in keys if key.namespace})),
         pools=len(_of_kind(keys, "StoragePool")),
         devices=len(_of_kind(keys, "BlockDevice")),
+        apis=len(_of_kind(keys, "API", HUB)),
+        subscriptions=len(_of_kind(keys, "ManagedSubscription", HUB)),
+        applications=len(_of_kind(keys, "ManagedApplication", HUB)),
     )
 
 
@@ -163,6 +174,8 @@ def _touched(change: ResourceChange, hazard: Hazard, base: ResourceGraph, head: 
 
 def _offered(key: ResourceKey, place: str, base: ResourceGraph, head: ResourceGraph) -> Iterator[ResourceKey]:
     """Volumes and hosts of a subsystem that something at this place of its manifest touches."""
+    if key.group == HUB:
+        yield from _apis_and_applications(key, base, head)
     if key.kind != "Subsystem":
         return
     for graph in (base, head):
@@ -172,6 +185,14 @@ def _offered(key: ResourceKey, place: str, base: ResourceGraph, head: ResourceGr
             declared = reference.target in graph.manifests and reference.target.kind in ("Volume", "Host")
             if declared and not _beside(place, way_in_words(graph, reference)):
                 yield reference.target
+
+
+def _apis_and_applications(key: ResourceKey, *graphs: ResourceGraph) -> Iterator[ResourceKey]:
+    """The APIs that a subscription, an offer or a limit is about, also through bundles, and the applications."""
+    for graph in graphs:
+        yield from apis_of(graph, key)
+        named = (reference.target for reference in graph.references(key))
+        yield from (target for target in named if target.kind_name == APPLICATION and graph.get(target))
 
 
 def _beside(place: str, other: str) -> bool:
@@ -184,8 +205,8 @@ def _beside(place: str, other: str) -> bool:
 _STEP = re.compile(r"\[[^]]*\]|[^.[]+")
 
 
-def _of_kind(keys: Iterable[ResourceKey], kind: str) -> list[ResourceKey]:
-    return [key for key in keys if key.kind == kind and key.group == OUR_GROUP]
+def _of_kind(keys: Iterable[ResourceKey], kind: str, group: str = OUR_GROUP) -> list[ResourceKey]:
+    return [key for key in keys if key.kind == kind and key.group == group]
 
 
 def _bytes(volumes: Iterable[ResourceKey], base: ResourceGraph, head: ResourceGraph) -> int | None:

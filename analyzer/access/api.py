@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from analyzer.access.rows import Grant, Principal, Terms
+from analyzer.access.rows import EVERYONE, Grant, Principal, Terms
 from analyzer.edges import Reference
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
@@ -23,7 +23,7 @@ from schemas.resources import ResourceKey
 HUB = "hub.traefik.io"
 API, VERSION, PLAN = f"{HUB}/API", f"{HUB}/APIVersion", f"{HUB}/APIPlan"
 GROUPED = frozenset((f"{HUB}/APIBundle", f"{HUB}/APICollection"))
-EVERYONE = Principal("everyone")
+CALL, SEE, CALL_AT_MOST = "call", "see", "call at most"  # rights
 
 Way: TypeAlias = tuple[Reference, ...]
 
@@ -118,7 +118,7 @@ def _calls(graph: ResourceGraph) -> Iterator[Grant]:
             operations = [*_operations(ordered, operation_sets(graph.get(version)))]
             if operations:
                 terms = (*operations, *_plan(graph, ordered[0].manifest), *_addresses(graph, version))
-                yield Grant(principal, version, "call", terms, ordered[0].way)
+                yield Grant(principal, version, CALL, terms, ordered[0].way)
 
 
 def _sights(graph: ResourceGraph) -> Iterator[Grant]:
@@ -131,7 +131,7 @@ def _sights(graph: ResourceGraph) -> Iterator[Grant]:
             operations = [*_operations(several, operation_sets(graph.get(version)))]
             if operations:
                 offered: Terms = (("plans on offer", ", ".join(plans)),) if plans else ()
-                yield Grant(principal, version, "see", (*operations, *offered), several[0].way)
+                yield Grant(principal, version, SEE, (*operations, *offered), several[0].way)
 
 
 def _claim_for_audience(
@@ -222,7 +222,7 @@ def _limits(graph: ResourceGraph) -> Iterator[Grant]:
                 found[principal, api].append((_rate(spec), _amount(spec), way))
     for (principal, api), limits in found.items():
         _, amount, way = min(limits, key=lambda each: each[:2])
-        yield Grant(principal, api, "call at most", (("rate limit", amount),), way)
+        yield Grant(principal, api, CALL_AT_MOST, (("rate limit", amount),), way)
 
 
 def _rate(spec: Mapping[str, Any]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from analyzer.access.api import CALL, CALL_AT_MOST, SEE
 from analyzer.access.rows import AccessChange
 from analyzer.access.storage import CONNECT, USE, WHERE
 from schemas.resources import Json
@@ -74,20 +75,29 @@ def _rated(change: AccessChange) -> bool:
 _use, _connect = _right(USE), _right(CONNECT)
 
 
+def _limit(change: AccessChange) -> bool:
+    return _both(_stays, _rated)(change) if change.row.right in (CALL, SEE) else change.row.right == CALL_AT_MOST
+
+
+_call, _see = _right(CALL), _right(SEE)
+
+
 def _api(change: AccessChange) -> bool:
-    return change.row.principal.kind in ("application", "group") or change.row.resource.group.endswith("traefik.io")
+    return _call(change) or _see(change)
 
 
 QUESTIONS = (
-    Question("loses-api", "Who loses an API", _both(_api, _lost)),
-    Question("gains-api", "Who gains an API", _both(_api, _gained)),
-    Question("rate-limit", "Whose rate limit or quota changes", _both(_api, _stays, _rated)),
-    Question("api-otherwise", "Who may use an API on other terms", _api),
+    Question("rate-limit", "Whose rate limit or quota changes", _limit),
+    Question("loses-api", "Who may no longer call an API", _both(_call, _lost)),
+    Question("loses-sight-of-api", "Who no longer sees an API in the portal", _both(_see, _lost)),
+    Question("api-otherwise", "Who may call or see an API on other terms", _both(_api, _stays)),
     Question("loses-volume", "Which hosts lose a volume", _both(_use, _lost)),
     Question("loses-path", "Which hosts lose a path", _both(_connect, _lost)),
     Question("volume-elsewhere", "Which hosts find a volume elsewhere", _both(_use, _stays, _elsewhere)),
     Question("host-identity", "Which hosts must come under another NQN", _both(_connect, _stays, _elsewhere)),
     Question("limits", "Whose limits change", _both(_use, _stays)),
+    Question("gains-api", "Who may call an API now", _both(_call, _gained)),
+    Question("gains-sight-of-api", "Who sees an API in the portal now", _both(_see, _gained)),
     Question("gains-volume", "Which hosts gain a volume", _both(_use, _gained)),
     Question("gains-path", "Which hosts gain a path", _both(_connect, _gained)),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
 
 from analyzer.graph import Reference
 from schemas.resources import Json, ResourceKey
@@ -25,6 +25,10 @@ class Principal:
 
     def to_json(self) -> dict[str, Json]:
         return {"kind": self.kind, "name": self.name}
+
+
+EVERYONE: Final = Principal("everyone")
+IDENTITY: Final = "NQN"  # the term that says by which name a principal comes, which everyone has not
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -87,11 +91,26 @@ class AccessChange:
 
 
 def compare(before: Iterable[Grant], after: Iterable[Grant]) -> tuple[AccessChange, ...]:
-    """The rows that differ, in order. Why a row is there does not count, only that it is and on what terms."""
-    old = {grant.row: grant for grant in before}
-    new = {grant.row: grant for grant in after}
+    """The rows that differ, in order. Why a row is there does not count, only that it is and on what terms.
+
+    Whoever is no longer listed, and may do the same as everyone may, loses nothing; nor gains, the other way round.
+    """
+    listed_before, listed_after = {g.row: g for g in before}, {g.row: g for g in after}
+    old = listed_before | _as_everyone(listed_before, listed_after)
+    new = listed_after | _as_everyone(listed_after, listed_before)
     rows = (AccessChange(row, old.get(row), new.get(row)) for row in sorted({*old, *new}))
     return tuple(change for change in rows if not (change.before and change.after) or change.terms)
+
+
+def _as_everyone(here: Mapping[Row, Grant], there: Mapping[Row, Grant]) -> dict[Row, Grant]:
+    """What a principal of the other side may do here as everyone may, by its own name there."""
+    found: dict[Row, Grant] = {}
+    for row in there.keys() - here.keys():
+        everyone = here.get(replace(row, principal=EVERYONE))
+        if everyone:
+            own = tuple((name, value) for name, value in there[row].terms if name == IDENTITY)
+            found[row] = replace(everyone, principal=row.principal, terms=(*everyone.terms, *own))
+    return found
 
 
 def _reference_json(reference: Reference) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from analyzer.access.rows import AccessChange, Grant, Principal, Row, Terms, compare
+from analyzer.access.rows import EVERYONE, AccessChange, Grant, Principal, Row, Terms, compare
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.volumes import limits_of
@@ -20,7 +20,6 @@ from schemas.resources import JsonObject, ResourceKey
 
 USE: Final = "use"
 CONNECT: Final = "connect over"
-EVERYONE: Final = Principal("everyone")
 WHERE: Final = ("through", "nsid", "NQN")  # terms that say how a volume is found; the others are limits
 
 _HOSTS = ("spec", "hosts")
@@ -30,7 +29,7 @@ _NAMESPACES = ("spec", "namespaces")
 def changes(base: ResourceGraph, head: ResourceGraph) -> tuple[AccessChange, ...]:
     """The rows that differ. Who may do something as everyone may does not lose it when it is no longer listed."""
     before, after = _by_row(grants(base)), _by_row(grants(head))
-    found = compare([*before.values(), *_implied(before, after)], [*after.values(), *_implied(after, before)])
+    found = compare(before.values(), after.values())
     told = {*_through(c.before for c in found if not c.after), *_through(c.after for c in found if not c.before)}
     both = _connected(before) & _connected(after)
     return tuple(change for change in found if not _goes_without_saying(change, told, both))
@@ -66,15 +65,6 @@ def grants(graph: ResourceGraph) -> Iterator[Grant]:
 
 def _by_row(found: Iterable[Grant]) -> Mapping[Row, Grant]:
     return {grant.row: grant for grant in found}
-
-
-def _implied(here: Mapping[Row, Grant], there: Mapping[Row, Grant]) -> Iterator[Grant]:
-    """What a principal of the other side may do here as everyone may."""
-    for row in sorted(there.keys() - here.keys()):
-        everyone = here.get(replace(row, principal=EVERYONE))
-        if everyone and row.principal != EVERYONE:
-            own = tuple((name, value) for name, value in there[row].terms if name == "NQN")
-            yield replace(everyone, principal=row.principal, terms=(*everyone.terms, *own))
 
 
 def _joined(one: Grant, other: Grant) -> Grant:

@@ -72,7 +72,7 @@ def _in_short(verdict: Verdict) -> str:
     if verdict.reasons:
         return _reason(verdict.reasons[0])
     if not verdict.costs:
-        return "nobody is disturbed, and nothing is destroyed"
+        return "no subsystem is disturbed, and no bytes are destroyed"
     budget = verdict.budget
     parts = (
         f"{len(things)} of {limit} {what}{f' on {cost.target}' if cost.target else ''}"
@@ -196,17 +196,30 @@ def _loss(loss: HostLoss) -> str:
 
 
 def _radius(radius: Radius) -> str:
+    apis = [
+        plural(count, noun)
+        for count, noun in (
+            (radius.apis, "API"),
+            (radius.subscriptions, "subscription"),
+            (radius.applications, "application"),
+        )
+        if count
+    ]
+    tenants = f"tenants {', '.join(radius.tenants)}" if radius.tenants else ""
+    stored = [] if apis and not (radius.volumes or radius.subsystems or radius.hosts) else _stored(radius)
+    return f"reaches {', '.join(filter(None, (*stored, *apis, tenants)))}"
+
+
+def _stored(radius: Radius) -> list[str]:
     size = f"size {UNKNOWN}" if radius.bytes is None else format_bytes(radius.bytes)
     hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else plural(radius.hosts, "host")
-    parts = [
+    return [
         plural(radius.devices, "device") if radius.devices else "",
         plural(radius.pools, "pool") if radius.pools else "",
         plural(radius.volumes, "volume") + (f" ({size})" if radius.volumes else ""),
         plural(radius.subsystems, "subsystem"),
         hosts,
-        f"tenants {', '.join(radius.tenants)}" if radius.tenants else "",
     ]
-    return f"reaches {', '.join(filter(None, parts))}"
 
 
 def _rejection(impact: Impact, style: Style) -> Iterator[str]:
