@@ -18,6 +18,9 @@ Read: TypeAlias = Callable[[Origin, str], bytes | None]
 """The content of a file that a place names; None where it is there and not read. Raises Unrenderable."""
 
 
+_LINE = 70  # characters
+
+
 @dataclass(slots=True)
 class Generated:
     """A resource that a generator makes, and what becomes of one that is there already."""
@@ -57,7 +60,7 @@ def _generated(kustomization: Kustomization, entry: Origin, kind: str, read: Rea
 
 
 def _put(tree: Tree, kind: str, key: str, part: Part) -> None:
-    encoded = base64.b64encode(part.value).decode()
+    encoded = _encoded(part.value)
     if kind == "Secret":
         tree.create(("data", key), Part(encoded, part.origin))
         return
@@ -65,6 +68,14 @@ def _put(tree: Tree, kind: str, key: str, part: Part) -> None:
         tree.create(("data", key), Part(part.value.decode(), part.origin))
     except UnicodeDecodeError:
         tree.create(("binaryData", key), Part(encoded, part.origin))
+
+
+def _encoded(content: bytes) -> str:
+    """In lines, as kustomize writes it: the name depends on that."""
+    text = base64.b64encode(content).decode()
+    if len(text) < _LINE:
+        return text
+    return "".join(f"{text[at : at + _LINE]}\n" for at in range(0, len(text), _LINE))
 
 
 def _pairs(entry: Origin, read: Read) -> Iterator[tuple[str, bytes | None, Origin]]:

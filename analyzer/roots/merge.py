@@ -34,9 +34,10 @@ class Merge:
                 self._mapping((), (), patch)
         return True
 
-    def _mapping(self, path: Path, fields: FieldPath, patch: Part) -> None:
+    def _mapping(self, path: Path, fields: FieldPath, patch: Part, known: FieldPath = ()) -> None:
+        """`known`: what the patch only says to tell which item it is for."""
         for name in patch.value:
-            if name != DIRECTIVE:
+            if name != DIRECTIVE and not (name in known and self._tree.get((*path, name)) == patch.value[name]):
                 self._value((*path, name), (*fields, name), Part(patch.value[name], patch.origin.at(name)))
 
     def _value(self, path: Path, fields: FieldPath, patch: Part) -> None:
@@ -82,7 +83,7 @@ class Merge:
             elif directive == "replace":
                 self._tree.set((*path, at), _cleaned(item))
             else:
-                self._mapping((*path, at), (*fields, ITEM), item)
+                self._mapping((*path, at), (*fields, ITEM), item, keys.names)
             if at is not None and at not in touched:
                 touched.append(at)
                 added.append(at)
@@ -101,13 +102,13 @@ class _Keys:
 
     def __init__(self, names: FieldPath, items: Iterable[Any]) -> None:
         used = {name for item in items if isinstance(item, dict) for name in names if item.get(name) is not None}
-        self._names = tuple(name for name in names if name in used) or names
+        self.names = tuple(name for name in names if name in used) or names
 
     def same(self, one: Any, other: Any) -> bool:  # noqa: ANN401  # JSON
         """Whether two items are meant to be one: where both say something, they say the same."""
         if not isinstance(one, dict) or not isinstance(other, dict):
             return False
-        pairs = [(one.get(name), other.get(name)) for name in self._names]
+        pairs = [(one.get(name), other.get(name)) for name in self.names]
         known = [(a, b) for a, b in pairs if a is not None and b is not None]
         return bool(known) and all(str(a) == str(b) for a, b in known)
 

@@ -112,8 +112,10 @@ class Transformation:
             renames, changes_kind = bool(options.get("allowNameChange")), bool(options.get("allowKindChange"))
             if renames or changes_kind:
                 item.remember()
-            fixed = [("kind",)] * (not changes_kind) + [("metadata", "name")] * (not renames)
-            kept = [(path, item.tree.part(path)) for path in (*fixed, ("metadata", "namespace"))]
+            fixed: list[Path] = [("apiVersion",), ("metadata", "namespace")]
+            fixed += [] if changes_kind else [("kind",)]
+            fixed += [] if renames else [("metadata", "name")]
+            kept = [(path, item.tree.part(path)) for path in fixed]
             if not Merge(item.tree, item.api_version, item.kind).apply(patch):
                 self._items.remove(item)
             else:
@@ -180,7 +182,7 @@ class Transformation:
                     old = item.tree.get(path)
                     new = _image(entry, old)
                     if new != old:
-                        item.tree.set(path, Part(new, entry))
+                        item.tree.set(path, Part(new, _said(entry)))
 
     def _replacements(self) -> None:
         for entry in self._file.entries("replacements"):
@@ -245,6 +247,12 @@ def _image(entry: Origin, image: str) -> str:
     elif suffix:
         tag, digest = tag + suffix, ""
     return (given(entry, "newName") or name) + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+
+
+def _said(entry: Origin) -> Origin:
+    """Where an entry says what an image is to be."""
+    fields = (name for name in ("newTag", "digest", "tagSuffix", "newName") if given(entry, name))
+    return entry.at(next(fields, "name"))
 
 
 def _split_image(image: str) -> tuple[str, str, str]:
