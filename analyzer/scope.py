@@ -14,7 +14,8 @@ from analyzer.document import MAX_REMEMBERED, Source, load
 from analyzer.finding import Location
 from analyzer.graph import ResourceGraph, link
 from analyzer.manifest import Declaration, Manifest
-from analyzer.roots.deployment import RAW, Cluster, Deployment, Root, deployment_of
+from analyzer.roots.charts import is_chart
+from analyzer.roots.deployment import RAW, Cluster, Deployment, Root, deployment_of, is_stray
 from analyzer.roots.files import files_of, is_kustomization
 from analyzer.roots.flux import holds_flux
 from analyzer.roots.rendered import declared
@@ -99,14 +100,14 @@ def _file(blob: Blob) -> File:
     parsed = load(blob)
     declarations = tuple(declared(document, blob.path) for document in parsed.documents)
     comments = suppressions_in(blob.path, parsed.source)
-    deploys = is_kustomization(blob.path) or holds_flux(parsed.documents)
+    deploys = is_kustomization(blob.path) or is_chart(blob.path) or holds_flux(parsed.documents)
     return File(blob.path, parsed.source, declarations, parsed.defects, comments, deploys)
 
 
 def _rest(deployment: Deployment, files: Mapping[str, File]) -> tuple[File, ...]:
     """The files that no root shows as they are."""
     raw = any(not root.rendered for cluster in deployment.clusters for root in cluster.roots)
-    left = (file for path, file in files.items() if path in deployment.taken or not raw)
+    left = (file for path, file in files.items() if path in deployment.taken - deployment.served or not raw)
     return tuple(replace(file, declarations=()) for file in left)
 
 
@@ -133,12 +134,20 @@ def _held(cluster: Cluster, files: Mapping[str, File], taken: frozenset[str]) ->
     rendered: dict[str, list[Declaration]] = defaultdict(list)
     for root in cluster.roots:
         if not root.rendered:
-            yield from (file for path, file in files.items() if path not in taken)
+            yield from (_without_strays(file) for path, file in files.items() if path not in taken)
             continue
         for declaration in root.declarations:
             rendered[declaration.path].append(declaration)
     for path, declarations in rendered.items():
         yield _rendered_file(path, declarations[0].document.source, tuple(declarations))
+
+
+@functools.lru_cache(maxsize=MAX_REMEMBERED)
+def _without_strays(file: File) -> File:
+    """What is no manifest at all is none of a root that is read beside others."""
+    if not any(is_stray(declaration.document) for declaration in file.declarations):
+        return file
+    return replace(file, declarations=tuple(each for each in file.declarations if not is_stray(each.document)))
 
 
 @functools.lru_cache(maxsize=MAX_REMEMBERED)

@@ -110,7 +110,7 @@ def text_at(origin: Origin) -> str:
 def mapping_at(origin: Origin) -> Mapping[str, Any]:
     value = origin.value
     if not isinstance(value, dict):
-        raise broken(origin, f"{origin.path[-1] if origin.path else 'this'} is not a mapping")
+        raise broken(origin, f"{quoted(value)} is not a mapping")
     return value
 
 

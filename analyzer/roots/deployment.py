@@ -9,21 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
-from analyzer.document import load
+from analyzer.document import Document, load
 from analyzer.manifest import Decoded, Manifest
+from analyzer.roots.artifacts import BOOTSTRAP, located, sources_of
+from analyzer.roots.charts import charts_of, problem_of
 from analyzer.roots.config import read_kustomization
 from analyzer.roots.files import Files, joined
-from analyzer.roots.flux import (
-    BOOTSTRAP,
-    FluxKustomization,
-    collect,
-    flux_kustomization,
-    is_of_here,
-    put_in,
-    render_flux,
-    sources_of,
-)
+from analyzer.roots.flux import FluxKustomization, collect, flux_kustomization, put_in, render_flux
 from analyzer.roots.kustomize import Layer, Renderer
 from analyzer.roots.problem import Problem, Unrenderable
 from analyzer.roots.rendered import declaration_of, declared
@@ -50,6 +44,7 @@ class Root:
     sure: bool = True
     rendered: bool = True  # whether a kustomization, or Flux, makes it
     taken: frozenset[str] = frozenset()  # the files that it is made of
+    strays: tuple[Origin, ...] = ()  # documents that are no manifests, and that no root has asked for
 
     @property
     def name(self) -> str:
@@ -71,6 +66,7 @@ class Deployment:
 
     clusters: tuple[Cluster, ...]
     taken: frozenset[str] = frozenset()
+    served: frozenset[str] = frozenset()  # those that are no manifests there: what generators put into ConfigMaps
 
 
 @dataclass
@@ -81,8 +77,11 @@ class _Plan:
     clusters: dict[str, list[Root]] = field(default_factory=lambda: defaultdict(list))
     alone: list[Root] = field(default_factory=list)
 
+    served: set[str] = field(default_factory=set)
+
     def take(self, layer: Layer) -> None:
         self.taken |= layer.taken
+        self.served |= layer.served
 
 
 def deployment_of(files: Files, paths: Sequence[str], settings: Sequence[RootSetting] = ()) -> Deployment:
@@ -93,10 +92,23 @@ def deployment_of(files: Files, paths: Sequence[str], settings: Sequence[RootSet
     else:
         _applied_by_flux(files, paths, renderer, plan)
         _kustomized(files, paths, renderer, plan)
-    raw = _raw(files, [path for path in paths if path not in plan.taken])
+    plan.taken |= plan.served
+    charts = list(charts_of(path for path in paths if path not in plan.taken))
+    plan.taken.update(path for chart in charts for path in chart.files)
+    problems = tuple(found for chart in charts if (found := problem_of(chart, files)))
+    raw = _raw(files, [path for path in paths if path not in plan.taken], problems)
     clusters = [Cluster(name, tuple(roots)) for name, roots in sorted(plan.clusters.items())]
-    alone = [*plan.alone, *([raw] if raw.declarations or not (clusters or plan.alone) else [])]
-    return Deployment((*clusters, *_by_themselves(alone)), frozenset(plan.taken))
+    alone = [
+        *plan.alone,
+        *([raw] if raw.declarations or raw.problems or raw.strays or not (clusters or plan.alone) else []),
+    ]
+    plan.served.update(path for chart in charts for path in chart.files)
+    served = frozenset(plan.served - {path for root in (*_all(clusters), *alone) for path in root.taken})
+    return Deployment((*clusters, *_by_themselves(alone)), frozenset(plan.taken), served)
+
+
+def _all(clusters: Iterable[Cluster]) -> Iterator[Root]:
+    return chain.from_iterable(cluster.roots for cluster in clusters)
 
 
 def _by_themselves(roots: Sequence[Root]) -> Iterator[Cluster]:
@@ -120,9 +132,21 @@ def _are_variants(roots: Sequence[Root]) -> bool:
     return False
 
 
-def _raw(files: Files, paths: Iterable[str]) -> Root:
-    documents = ((path, document) for path in paths for document in load(files.blobs[path]).documents)
-    return Root(RAW, tuple(declared(document, path) for path, document in documents), rendered=False)
+def _raw(files: Files, paths: Iterable[str], problems: tuple[Problem, ...]) -> Root:
+    found = [Origin(path, document) for path in paths for document in load(files.blobs[path]).documents]
+    strays = tuple(origin for origin in found if origin.document.value is not None and is_stray(origin.document))
+    left = (origin for origin in found if not is_stray(origin.document))
+    declarations = tuple(declared(origin.document, origin.file) for origin in left)
+    return Root(RAW, declarations, problems, rendered=False, strays=strays)
+
+
+def is_stray(document: Document) -> bool:
+    """Whether a document has nothing of a manifest. Where roots say what is deployed, it means nothing then."""
+    value = document.value
+    return not document.broken and not (isinstance(value, dict) and value.keys() & _FRAME)
+
+
+_FRAME = {"apiVersion", "kind", "metadata", "spec"}
 
 
 def _root(path: str, layer: Layer) -> Root:
@@ -146,10 +170,13 @@ def _kustomized(files: Files, paths: Sequence[str], renderer: Renderer, plan: _P
     folders = [f for f in sorted(files.kustomizations) if files.kustomizations[f][0] in counted]
     used = {name for folder in folders for name in _taken_in(files, folder)}
     for folder in (*(f for f in folders if f not in used), *folders):
-        if files.kustomizations[folder][0] not in plan.taken:
+        own = files.kustomizations[folder][0]
+        if own not in plan.taken:
             layer = renderer.render(folder)
+            new = layer.taken - plan.taken - {own}
             plan.take(layer)
-            plan.alone.append(_root(folder, layer))
+            if new or not plan.clusters:  # else everything in it is deployed by somebody
+                plan.alone.append(_root(folder, layer))
 
 
 def _taken_in(files: Files, folder: str) -> Iterator[str]:
@@ -174,10 +201,11 @@ def _applied_by_flux(files: Files, paths: Sequence[str], renderer: Renderer, pla
     if not objects:
         return
     sources = sources_of(origin.document for origin in documents)
-    walk = _Walk(files, renderer, {each.at: each for each in objects if is_of_here(each, files, sources)})
+    walk = _Walk(files, renderer, {each.at: located(each, files, sources) for each in objects})
     for folder, entries in walk.beginnings().items():
-        roots, taken = walk.cluster(folder, entries)
-        plan.taken |= taken
+        roots, layers = walk.cluster(folder, entries)
+        for layer in layers:
+            plan.take(layer)
         plan.clusters[folder or "."] += roots
 
 
@@ -204,7 +232,7 @@ class _Walk:
         folder = each.origin.file.rpartition("/")[0]
         return folder.rpartition("/")[0] if folder.rpartition("/")[2] == BOOTSTRAP else folder
 
-    def cluster(self, folder: str, entries: Sequence[FluxKustomization]) -> tuple[list[Root], set[str]]:
+    def cluster(self, folder: str, entries: Sequence[FluxKustomization]) -> tuple[list[Root], list[Layer]]:
         """Everything that one cluster applies."""
         layers: list[tuple[str, FluxKustomization | None, Layer]] = []
         queue = list(entries)
@@ -217,14 +245,14 @@ class _Walk:
         for each in queue:
             if each.at not in seen:
                 seen.add(each.at)
-                layers.append((each.folder or "", each, self._layer(each)))
+                if each.folder is not None or each.expected:
+                    layers.append((each.folder or "", each, self._layer(each)))
                 queue += [self._objects[child] for child in self._children[each.at]]
         everything = [item for _, _, layer in layers for item in layer.items]
         for _, flux, layer in layers:
             if flux:
                 put_in(flux, layer, everything)
-        taken = {path for _, _, layer in layers for path in layer.taken}
-        return [_root(path, layer) for path, _, layer in layers], taken
+        return [_root(path, layer) for path, _, layer in layers], [layer for _, _, layer in layers]
 
     def _layer(self, each: FluxKustomization) -> Layer:
         return render_flux(each, self._files, self._renderer)

@@ -27,6 +27,8 @@ class FluxKustomization:
     """One such object, and where it is declared."""
 
     origin: Origin
+    folder: str | None = None  # of this repository; None where what it applies is not here
+    expected: bool = False  # whether it must be here
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -38,7 +40,7 @@ class FluxKustomization:
         return str((self.origin.value.get("metadata") or {}).get("name"))
 
     @property
-    def folder(self) -> str | None:
+    def path(self) -> str | None:
         """The folder of its source that it applies; None when that leads out of it."""
         path = self.spec.get("path") or "."
         folder = posixpath.normpath(str(path).lstrip("/") or ".")
@@ -70,39 +72,14 @@ def holds_flux(documents: Iterable[Document]) -> bool:
     return any(flux_kustomization(Origin("", document)) for document in documents)
 
 
-def sources_of(documents: Iterable[Document]) -> Mapping[tuple[str, str], str]:
-    """The declared sources: (kind, name) → URL."""
-    found: dict[tuple[str, str], str] = {}
-    for document in documents:
-        value = document.value
-        if isinstance(value, dict) and str(value.get("apiVersion")).startswith(f"{SOURCES}/"):
-            metadata, spec = value.get("metadata"), value.get("spec")
-            if isinstance(metadata, dict) and isinstance(spec, dict):
-                found[str(value.get("kind")), str(metadata.get("name"))] = str(spec.get("url"))
-    return found
-
-
-def is_of_here(flux: FluxKustomization, files: Files, sources: Mapping[tuple[str, str], str]) -> bool:
-    """Whether it applies a folder of this repository, as far as that can be told.
-
-    The source that Flux was installed with is this repository. Another one that is declared with another URL is not.
-    One that nobody declares may be: it is when it has the folder.
-    """
-    own = sources.get(("GitRepository", BOOTSTRAP))
-    if flux.source == ("GitRepository", BOOTSTRAP) or (own and sources.get(flux.source) == own):
-        return True
-    if flux.source in sources and (own or flux.source[0] != "GitRepository"):
-        return False
-    return bool(flux.folder) and flux.folder in files.folders
-
-
 def render_flux(flux: FluxKustomization, files: Files, renderer: Renderer) -> Layer:
     """What a cluster gets from one Flux Kustomization, before variables are put in."""
     layer = Layer()
     folder = flux.folder
     if folder is None or folder not in files.folders:
-        place = place_of(flux.origin.at("spec", "path"))
-        layer.problems.append(Problem(place, f"the repository has no folder {flux.spec.get('path')}", broken=True))
+        if flux.expected:
+            place = place_of(flux.origin.at("spec", "path"))
+            layer.problems.append(Problem(place, f"the repository has no folder {flux.spec.get('path')}", broken=True))
         return layer
     collect(folder, layer, files, renderer)
     spec = flux.origin.at("spec")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from analyzer.document import Document, Parsed, Source, load
 from analyzer.roots.config import Kustomization, read_kustomization, text_at
@@ -18,6 +19,7 @@ from analyzer.roots.names import follow
 from analyzer.roots.problem import Problem, Unrenderable, broken, place_of
 from analyzer.roots.transform import Patch, Transformation, patch_of
 from analyzer.roots.tree import Origin, Tree
+from analyzer.snapshot import Blob
 from schemas.validation import Path, did_you_mean
 
 MAX_DEPTH = 50  # kustomizations within kustomizations
@@ -35,6 +37,7 @@ class Layer:
     problems: list[Problem] = field(default_factory=list)
     reads: set[str] = field(default_factory=set)  # every path that was looked at
     taken: set[str] = field(default_factory=set)  # files that are deployed as part of it, or that only serve to make it
+    served: set[str] = field(default_factory=set)  # files that only give generators what to put into something
     sure: bool = True
 
     def include(self, other: Layer) -> None:
@@ -47,6 +50,7 @@ class Layer:
         self.problems += other.problems
         self.reads |= other.reads
         self.taken |= other.taken
+        self.served |= other.served
         self.sure = self.sure and other.sure
 
 
@@ -99,6 +103,8 @@ class Renderer:
             _Step(self, self._files, kustomization, layer, (*chain, folder)).run()
         except Unrenderable as found:
             layer.problems.append(found.problem)
+        if layer.problems:
+            layer.served |= _named(blob, folder, self._files)
         layer.sure = layer.sure and not layer.problems
 
     def change(self, kustomization: Kustomization, layer: Layer) -> None:
@@ -118,6 +124,20 @@ class Renderer:
                 layer.items.append(Item(Tree(document.value, origin)))
             else:
                 layer.odd.append(origin)
+
+
+def _named(blob: Blob, folder: str, files: Files) -> set[str]:
+    """Files that a kustomization names anywhere: also where it was not applied as a whole, they are parts of it."""
+    texts = (text for document in load(blob).documents for text in _texts(document.value))
+    return {path for text in texts if (path := joined(folder, text)) in files.blobs and path is not None}
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401  # JSON
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def _check_alone(kustomization: Kustomization, paths: tuple[str, ...]) -> None:
@@ -216,7 +236,7 @@ class _Step:
         if path not in self._files.blobs and path not in self._files.others:
             raise self._absent(entry, path)
         blob = self._files.content(path)
-        self._layer.taken.add(path)
+        self._layer.served.add(path)
         return blob.data if blob else None
 
     def _patch(self, entry: Origin, reference: str) -> Patch | None:

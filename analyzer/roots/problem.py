@@ -16,6 +16,7 @@ class Problem:
     message: str
     broken: bool
     help: str = ""
+    grave: bool = False  # something of ours may be in what was not seen
 
 
 class Unrenderable(Exception):

@@ -15,7 +15,7 @@ def check(case: Case) -> Iterator[Hit]:
     for root in case.roots:
         for problem in root.problems:
             if not problem.broken:
-                severity = Severity.ERROR if _stores(root) else None
+                severity = Severity.ERROR if problem.grave or (root.rendered and _stores(root)) else None
                 yield Hit(problem.location, problem.message, help=problem.help or _ADVICE, severity=severity)
 
 
