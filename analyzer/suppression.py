@@ -83,6 +83,11 @@ class Suppression:
         """Whether it stands beside what it is about."""
         return isinstance(self.scope, Lines)
 
+    @property
+    def file(self) -> str:
+        """The file that it can be about; empty when any."""
+        return self.scope.path if isinstance(self.scope, Lines) else ""
+
     def expired(self, as_of: date) -> bool:
         """It counts to the end of its last day."""
         return self.until is not None and self.until < as_of

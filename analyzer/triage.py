@@ -78,13 +78,13 @@ def _allowed(
     findings: Iterable[Finding], valid: Sequence[Suppression], graphs: Sequence[ResourceGraph], ledger: _Ledger
 ) -> Mapping[Finding, Aside]:
     """The findings that somebody allowed; a comment beside it speaks before the policy does."""
-    by_rule: dict[str, list[Suppression]] = defaultdict(list)
+    near: dict[tuple[str, str], list[Suppression]] = defaultdict(list)  # by rule, and by file for a comment
     for suppression in valid:
         for rule in suppression.rules:
-            by_rule[rule].append(suppression)
+            near[rule, suppression.file].append(suppression)
     found: dict[Finding, Aside] = {}
     for finding in findings:
-        for suppression in by_rule.get(finding.rule, ()):
+        for suppression in (*near.get((finding.rule, finding.location.path), ()), *near.get((finding.rule, ""), ())):
             if any(suppression.scope.covers(finding, labels) for labels in _labels(finding, graphs)):
                 ledger.used[suppression].add(finding.rule)
                 if _forbidden(finding, suppression):

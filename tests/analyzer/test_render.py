@@ -279,3 +279,34 @@ def test_many_dependents_are_counted(lint: Lint, house: House) -> None:
     output = impact_text.render(impact(lint(many).graph, lint(head).graph))
     assert output.count("- reaches Volume") == impact_text.SHOWN
     assert "  - reaches 6 more" in output.splitlines()
+
+
+def test_many_findings_are_counted_by_rule(lint: Lint) -> None:
+    """Of very many, a table says where to begin: worst first, and of those the most frequent."""
+    foreign = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a%d}\n"
+    files = {f"{n}.yaml": foreign % n for n in range(text.MANY)} | {"bad.yaml": "a: ["}
+    assert text.render(lint(files)).splitlines()[-4:] == [
+        "     1 error   invalid-yaml",
+        f"{text.MANY:>6} warning unknown-kind",
+        "",
+        f"1 error, {text.MANY} warnings ({text.MANY} resources, {text.MANY + 1} files)",
+    ]
+    del files["bad.yaml"]
+    assert text.render(lint(files)).splitlines()[-2] == ""
+
+
+def test_low_confidence_is_said(lint: Lint, house: House) -> None:
+    """A finding that its rule is not sure of says so in its first line."""
+    from dataclasses import replace  # noqa: PLC0415  # beside its only use
+
+    report = lint(house | {"a.yaml": "a: ["})
+    unsure = replace(report, findings=(replace(report.findings[0], confidence=Confidence.LOW),))
+    assert text.render(unsure).startswith("error[invalid-yaml, low confidence]: ")
+
+
+def test_wide_characters_do_not_widen_the_page(lint: Lint) -> None:
+    """Lines of letters that take two columns each still fit the terminal."""
+    report = lint(
+        {"a.yaml": f"apiVersion: example.com/v1\nkind: Thing\nmetadata: {{name: a}}\n{'名' * 60}: {'値' * 300}\nb: [\n"}
+    )
+    assert max(map(text._width, text.render(report).splitlines())) <= text.WIDTH
