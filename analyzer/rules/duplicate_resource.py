@@ -19,8 +19,8 @@ def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
 
 
 def _confidence(one: Manifest, other: Manifest) -> Confidence:
-    """What is not ours may be applied folder by folder, to different clusters, without a word about it here."""
-    together = one.key.group == OUR_GROUP or one.path.rpartition("/")[0] == other.path.rpartition("/")[0]
+    """What is not ours may be applied file by file, as variants or to different clusters, without a word of it here."""
+    together = one.key.group == OUR_GROUP or one.path == other.path
     return Confidence.HIGH if together else Confidence.LOW
 
 
