@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import readme
 
+from analyzer.access.api import api_grants
 from analyzer.analyze import analyze
 from analyzer.finding import Severity
 from analyzer.snapshot import from_directory
@@ -43,6 +44,26 @@ def test_the_site_is_as_the_readme_says() -> None:
     assert {manifest.key.namespace for manifest in graph.of_kind("Volume")} == {"team-a", "team-b"}
     shown = [entry["volumeRef"] for subsystem in graph.of_kind("Subsystem") for entry in subsystem.spec["namespaces"]]
     assert sorted(shown) == sorted(manifest.key.name for manifest in graph.of_kind("Volume"))
+
+
+def test_who_may_call_the_self_service_api() -> None:
+    """Applications call what they are subscribed to, the teams find everything in the portal, and others a part."""
+    grants = api_grants(analyze(from_directory(readme.REPO), as_of=AS_OF).graph)
+    found = {f"{grant.principal} {grant.right} {grant.resource.name}": dict(grant.terms) for grant in grants}
+    assert [row for row in found if " call " in row] == [
+        "application storage-backup call snapshots",
+        "application team-a-pipelines call snapshots",
+        "application team-a-pipelines call volumes-v1",
+        "application team-a-pipelines call volumes-v2",
+    ]
+    pipelines = found["application team-a-pipelines call volumes-v2"]
+    assert pipelines["operations"].startswith("grow (PUT matching ^/v2/volumes/")
+    assert (pipelines["rate limit"], pipelines["quota"]) == ("5 per 1s", "1000 per 24h")
+    assert pipelines["at"] == "Host(`storage.example.com`) && PathPrefix(`/v2/volumes`)"
+    assert found["everyone see snapshots"]["operations"] == "read (GET below /v1/snapshots)"
+    assert {row for row in found if row.startswith("group team-b see")} == {
+        f"group team-b see {name}" for name in ("snapshots", "volumes-v1", "volumes-v2")
+    }
 
 
 @pytest.mark.parametrize("heading", CHANGES)
