@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.finding import Severity
+from analyzer.graph import Reference, ResourceGraph, field_path
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
+from schemas.resources import ResourceKey
+
+GATEWAY = "gateway.networking.k8s.io"
+
+
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    told = set()
+    for reference in case.graph.references(manifest.key):
+        field = manifest.kind.field(field_path(reference.path)) if manifest.kind else None
+        foreign = field.reference.foreign if field and field.reference else ""
+        elsewhere = reference.target.namespace and reference.target.namespace != manifest.key.namespace
+        if foreign and elsewhere and not (reference.part or reference.path in told or _granted(case.graph, reference)):
+            told.add(reference.path)
+            message = f"{reference.target} is in another namespace than {manifest.key}: {foreign}"
+            advice = f"declare it in namespace {manifest.key.namespace}, or move {manifest.key.kind} to where it is"
+            yield hit(manifest, reference.path, message, advice)
+
+
+def _granted(graph: ResourceGraph, reference: Reference) -> bool:
+    """Whether the other namespace lets those in that come by the Gateway API."""
+    if reference.source.group != GATEWAY:
+        return False
+    anywhere = ResourceKey("ReferenceGrant", reference.target.namespace, "", GATEWAY)
+    return bool(graph.names(anywhere))
+
+
+RULE = ResourceRule("foreign-namespace-reference", Severity.WARNING, (), check)

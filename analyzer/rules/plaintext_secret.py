@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.document import Place
+from analyzer.finding import Severity
+from analyzer.manifest import Declaration
+from analyzer.rule import File, FileRule, Hit
+from analyzer.secrecy import Shape, decoded, is_placeholder, may_have_shapes, shapes_in
+from schemas.validation import Path
+
+ADVICE = (
+    "take it out of the repository and out of use: whoever has a copy has it, also of older commits. "
+    "Keep it in a secret store, or encrypt it (SOPS, SealedSecret)"
+)
+# Keys of a Secret that say whose it is or where it counts, and public halves.
+NOT_SECRET = frozenset(
+    ("username", "user", "login", "host", "hostname", "port", "database", "dbname", "endpoint", "region", "bucket")
+)
+HASH_LENGTH = 128  # hexadecimal digits of a key's SHAKE-256 hash
+
+
+def check(file: File) -> Iterator[Hit]:
+    shaped = {place.line: (place, what) for place, what in _shaped(file)}
+    for place, what in shaped.values():
+        yield Hit(file.at(place), f"{what} in plain text", help=ADVICE, severity=Severity.ERROR)
+    for declaration in file.declarations:
+        for path, what in _declared(declaration):
+            location = declaration.position_of(path)
+            if location.line not in shaped:
+                yield Hit(location, what, declaration.subject, path, help=ADVICE)
+
+
+def _shaped(file: File) -> Iterator[tuple[Place, str]]:
+    """What gives itself away, wherever it stands: also in comments, and in what is no manifest."""
+    if may_have_shapes(file.source.data):
+        text = file.source.text
+        yield from ((_place(text, shape), shape.what) for shape in sorted(shapes_in(text), reverse=True))
+
+
+def _place(text: str, shape: Shape) -> Place:
+    before = text[: shape.start]
+    return Place(before.count("\n") + 1, shape.start - (before.rfind("\n") + 1) + 1)
+
+
+def _declared(declaration: Declaration) -> Iterator[tuple[Path, str]]:
+    """Where a manifest of a kind that holds secrets has one in plain text, and what that is."""
+    value: Any = declaration.document.value
+    if not isinstance(value, dict) or "sops" in value:
+        return
+    group = declaration.api_version.partition("/")[0]
+    match declaration.kind_name:
+        case "Secret" if declaration.api_version == "v1":
+            yield from _of_secret(value)
+        case "ManagedApplication" if group == "hub.traefik.io":
+            yield from _of_application(value)
+        case "AccessControlPolicy" if group == "hub.traefik.io":
+            yield from _of_policy(value)
+        case "Kustomization" | "Component" if group == "kustomize.config.k8s.io":
+            yield from _of_generators(value)
+
+
+def _of_secret(secret: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    found = [
+        (block, key)
+        for block, decode in (("data", decoded), ("stringData", str))
+        for key, value in _mapping(secret.get(block)).items()
+        if isinstance(value, str) and _is_secret(key, decode(value))
+    ]
+    if found:
+        keys = ", ".join(key for _, key in found)
+        also = ", in base64, which hides nothing" if all(block == "data" for block, _ in found) else ""
+        yield found[0], f"{keys}: in plain text{also}"
+
+
+def _is_secret(key: str, text: str) -> bool:
+    public = key.lower() in NOT_SECRET or key.endswith((".crt", ".pub")) or "-----BEGIN CERTIFICATE" in text[:40]
+    return not (public or is_placeholder(text))
+
+
+def _of_application(application: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    keys = _mapping(application.get("spec")).get("apiKeys")
+    for index, key in enumerate(keys if isinstance(keys, list) else ()):
+        value = _mapping(key).get("value")
+        if isinstance(value, str) and not (is_placeholder(value) or _is_hash(value)):
+            yield ("spec", "apiKeys", index, "value"), "an API key in plain text; name a Secret in secretName instead"
+
+
+def _of_policy(policy: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    secret = _mapping(_mapping(policy.get("spec")).get("jwt")).get("signingSecret")
+    if isinstance(secret, str) and not is_placeholder(secret):
+        yield ("spec", "jwt", "signingSecret"), "the key that signs tokens in plain text: who has it makes tokens"
+
+
+def _of_generators(kustomization: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    generators = kustomization.get("secretGenerator")
+    for index, generator in enumerate(generators if isinstance(generators, list) else ()):
+        literals = _mapping(generator).get("literals")
+        for at, literal in enumerate(literals if isinstance(literals, list) else ()):
+            key, _, value = str(literal).partition("=")
+            if _is_secret(key, value):
+                yield ("secretGenerator", index, "literals", at), f"{key}: in plain text"
+
+
+def _is_hash(value: str) -> bool:
+    return len(value) == HASH_LENGTH and all(digit in "0123456789abcdefABCDEF" for digit in value)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+RULE = FileRule("plaintext-secret", Severity.WARNING, check)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.finding import Severity
+from analyzer.manifest import Manifest
+from analyzer.rule import Case, Hit, ResourceRule, hit
+from schemas.validation import did_you_mean, quoted
+
+
+def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
+    for reference in case.graph.references(manifest.key):
+        if reference.rule != RULE.id or not case.graph.dangles(reference):
+            continue
+        service = case.graph[reference.target]
+        known = case.graph.alternatives(reference)
+        if service.sound and (known or service.spec.get("type") != "ExternalName"):
+            ports = f"; its ports are {', '.join(known)}" if known else ""
+            message = (
+                f"{service.key} has no port {quoted(reference.part)}{did_you_mean(reference.part, known) or ports}"
+            )
+            note = (service.position_of(("spec", "ports")), "its ports")
+            yield hit(manifest, reference.path, message, "name a port of the Service, by number or by name", note)
+
+
+RULE = ResourceRule("unknown-service-port", Severity.ERROR, (), check)
