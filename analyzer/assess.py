@@ -30,7 +30,8 @@ def assess(
         found = replace(found, access=answers(_access(base.graph, head.graph)))
     if usage and not found.unreadable:
         found = replace(found, live=live(found, base.graph, head.graph, usage))
-    return replace(found, verdict=judge(found, base.graph, budget_of(base.config.settings)))
+    budget = budget_of(base.config.settings)
+    return replace(found, verdict=judge(found, base.graph, budget, usage.rehearsal if usage else None))
 
 
 def _access(base: ResourceGraph, head: ResourceGraph) -> tuple[AccessChange, ...]:

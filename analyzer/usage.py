@@ -8,7 +8,7 @@ where they could not be read); and its `volumes`, each with its resource and the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.resources import Json, ResourceKey
@@ -37,6 +37,17 @@ class Usage:
     hosts: Mapping[ResourceKey, Mapping[str, tuple[Path, ...]] | None]
     allocated: Mapping[ResourceKey, int]
     unread: Mapping[str, str]  # target → why
+    rehearsal: Rehearsal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What the daemon would hold were a revision accepted: a plan for each target, or why there is none."""
+
+    revision: str
+    held: tuple[tuple[str, str, str], ...] = ()  # target, reason, message
+    approvals: Mapping[str, str] = field(default_factory=dict)  # target → id that lets it all through
+    unplanned: Mapping[str, str] = field(default_factory=dict)  # target → why; of all under an empty name
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,19 @@ def _usage(document: Any) -> Usage:  # noqa: ANN401  # JSON
             hosts[key] = _joined(hosts.get(key, {}), target["name"], entry["hosts"])
         allocated |= {_key(entry["resource"]): int(entry["allocatedBytes"]) for entry in target["volumes"]}
     unread = {target["name"]: target["error"] for target in document["targets"] if target["error"] is not None}
-    return Usage(str(document["time"]), hosts, allocated, unread)
+    rehearsal = document.get("rehearsal")
+    return Usage(str(document["time"]), hosts, allocated, unread, _rehearsal(rehearsal) if rehearsal else None)
+
+
+def _rehearsal(told: Any) -> Rehearsal:  # noqa: ANN401  # JSON
+    plans = told["plans"]
+    return Rehearsal(
+        str(told["revision"]),
+        tuple((p["target"], str(h["reason"]), str(h["message"])) for p in plans for h in p["held"]),
+        {p["target"]: str(p["approvalID"]) for p in plans if p["approvalID"]},
+        {p["target"]: str(p["error"]) for p in plans if p["error"] is not None}
+        | ({} if told["error"] is None else {"": str(told["error"])}),
+    )
 
 
 def _joined(

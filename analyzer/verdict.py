@@ -14,14 +14,15 @@ from analyzer.graph import ResourceGraph
 from analyzer.hazards import FieldChange
 from analyzer.impact import Impact
 from analyzer.radius import ResourceChange, concerned_by
+from analyzer.usage import Rehearsal
 from analyzer.volumes import pool_of
 from schemas.resources import ResourceKey
 
 _EXPORTS = "spec.exports[targetRef="
 
 
-def judge(found: Impact, base: ResourceGraph, budget: Budget) -> Verdict:
-    """What becomes of a change under the budget of its base."""
+def judge(found: Impact, base: ResourceGraph, budget: Budget, rehearsal: Rehearsal | None = None) -> Verdict:
+    """What becomes of a change under the budget of its base; where the daemon has planned the head, as it says."""
     if found.rejected:
         count = f"{len(found.rejected)} finding{'s' if len(found.rejected) > 1 else ''}"
         message = f"the head does not pass lint ({count}), so nothing of this is carried out"
@@ -30,6 +31,8 @@ def judge(found: Impact, base: ResourceGraph, budget: Budget) -> Verdict:
         sides = " and ".join(sorted({place.side for place in found.unreadable}))
         return Verdict("unknown", budget, reasons=(Reason("Unreadable", f"the {sides} cannot be made out"),))
     costs = tuple(costs_of(found, base))
+    if rehearsal and rehearsal.revision == found.head:
+        return _as_rehearsed(rehearsal, budget, costs, tuple(_provisos(found, costs, budget)))
     reasons = (*(reason for cost in costs for reason in _excess(cost, budget)), *_tightened(found), *_connected(found))
     return Verdict(
         "needs-approval" if reasons else "pass",
@@ -37,6 +40,25 @@ def judge(found: Impact, base: ResourceGraph, budget: Budget) -> Verdict:
         costs,
         reasons,
         tuple(_provisos(found, costs, budget)),
+    )
+
+
+def _as_rehearsed(
+    rehearsal: Rehearsal, budget: Budget, costs: tuple[Cost, ...], otherwise: tuple[Reason, ...]
+) -> Verdict:
+    """What the daemon would hold; where it could not plan, what can be told without it counts as well."""
+    reasons = [Reason(code, message, target) for target, code, message in rehearsal.held]
+    unplanned = [Reason("NotPlanned", f"the daemon: {why}", target) for target, why in rehearsal.unplanned.items()]
+    if unplanned:
+        blind = (cost for cost in costs if "" in rehearsal.unplanned or cost.target in rehearsal.unplanned)
+        reasons += [reason for cost in blind for reason in _excess(cost, budget)]
+    return Verdict(
+        "needs-approval" if reasons else "pass",
+        budget,
+        costs,
+        tuple(reasons),
+        (*unplanned, *otherwise) if unplanned else (),
+        None if unplanned else rehearsal.approvals,
     )
 
 

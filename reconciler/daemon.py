@@ -11,14 +11,14 @@ from backends.contract import Backend, BackendError
 from reconciler.announcer import Announcer
 from reconciler.config import Config
 from reconciler.dates import iso
-from reconciler.desired import TargetWish
+from reconciler.desired import DesiredState, TargetWish
 from reconciler.fleet import Fleet, Occupied
 from reconciler.gate import APPROVAL_LASTS, Gate, NotReady, SourceState
 from reconciler.history import Event
 from reconciler.house import House
 from reconciler.overview import Overview
 from reconciler.peers import target_usage
-from reconciler.plan import Plan
+from reconciler.plan import Plan, held_json
 from reconciler.policy import DAY
 from reconciler.reconcile import Tick
 from reconciler.scheduler import Scheduler
@@ -192,6 +192,24 @@ class Daemon:
             for name, wish in sorted(desired.targets.items())
         ]
         return {"time": iso(self.house.clock.now()), "targets": targets}
+
+    def rehearsal(self, revision: str) -> dict[str, Any]:
+        """What would be held were a revision accepted that the remote has, and the ids that let it through."""
+        try:
+            with self._polling:
+                wanted = self.gate.rehearse(revision)
+        except (NotReady, SnapshotError, SourceError) as error:
+            return {"revision": revision, "error": str(error), "plans": []}
+        plans = [self._rehearsed(name, wanted) for name in self.targets if name in wanted.targets]
+        return {"revision": revision, "error": None, "plans": plans}
+
+    def _rehearsed(self, name: str, wanted: DesiredState) -> dict[str, Any]:
+        try:
+            plan = self.fleet.rehearse(name, wanted, PATIENCE)
+        except (NotReady, Occupied, BackendError) as error:
+            return {"target": name, "error": str(error), "approvalID": "", "held": []}
+        held = [held_json(item) for item in plan.held if item.approvable]
+        return {"target": name, "error": None, "approvalID": plan.approval_id, "held": held}
 
     def status(self, *, resources: bool = True) -> dict[str, Any]:
         """Everything that is so, as JSON; `resources` False leaves out the long part."""

@@ -195,6 +195,16 @@ class Fleet:
         with self.turn(name, patience) as (desired, kept):
             return kept.keeper.preview(desired)
 
+    def rehearse(self, name: str, wanted: DesiredState, patience: float | None = None) -> Plan:
+        """What would be done were this wanted of it. Raises NotReady, Occupied, BackendError."""
+        with self.turn(name, patience) as (desired, kept):
+            known = {target: wish.connection for target, wish in desired.targets.items()}
+            if any(known.get(target) != wish.connection for target, wish in wanted.targets.items()):
+                raise NotReady(
+                    "it names a target, or a place to ask one, that no accepted revision has: nobody is asked"
+                )
+            return kept.keeper.preview(wanted)
+
     def _tick_job(self, name: str) -> float:
         try:
             return self._pause(name, self.tick(name))

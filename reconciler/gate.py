@@ -94,6 +94,24 @@ class Gate:
         self._judged = (revision, today)  # not before: a revision that could not be read is to be looked at again
         return news
 
+    def rehearse(self, revision: str) -> DesiredState:
+        """What would be wanted were a revision accepted. Nothing is decided. Raises NotReady, GitError, SourceError."""
+        if self.report is None:
+            raise self.nothing_accepted()
+        if not self._is_at_hand(revision):
+            self.source.bring(revision)
+        report = analyze(
+            git.read_snapshot(self.source.copy, revision, self.source.config.path),
+            as_of=day_of(self.house.clock.now()),
+            base=self.report,
+            history=self._history(revision),
+        )
+        if report.blocks:
+            raise NotReady(f"{revision[:12]} would not be accepted; holdfast lint says why", rejected=True)
+        policy, placed = policy_of(report.config.settings), self.house.ledger.placements()
+        resources = report.graph.resources.values()
+        return desired_state(report.revision, resources, policy, self.house.site, placed)
+
     def nothing_accepted(self) -> NotReady:
         """Why no revision is enforced yet."""
         rejected = self.rejected

@@ -15,6 +15,7 @@ from pygit2.remotes import TransferProgress
 
 from reconciler.config import ConfigError, SourceConfig, guard_secret, read_secret
 
+ASIDE = "refs/holdfast/aside"  # a commit that was asked about, and is not followed
 HEAD = "refs/holdfast/head"
 LARGEST = 1 << 30  # bytes that one fetch may bring
 
@@ -38,6 +39,19 @@ class GitSource:
         pygit2.settings.server_timeout = milliseconds
         try:
             return self._fetch(self._open())
+        except (pygit2.GitError, OSError, ValueError, ConfigError) as error:
+            raise SourceError(f"{self.config.url}: {error}") from error
+
+    def bring(self, revision: str) -> None:
+        """Have a commit at hand at which a branch, or what else the remote names, stands. Raises SourceError."""
+        try:
+            remote = self._open().remotes.create_anonymous(self.config.url)
+            heads = remote.list_heads(callbacks=_Callbacks(self.config))
+            found = sorted(head.name for head in heads if head.name and str(head.oid) == revision)
+            if not found:
+                raise SourceError(f"{self.config.url}: no branch is at {revision[:12]}; push it first")
+            remote = self._open().remotes.create_anonymous(self.config.url)
+            remote.fetch([f"+{found[0]}:{ASIDE}"], callbacks=_Callbacks(self.config), prune=FetchPrune.NO_PRUNE)
         except (pygit2.GitError, OSError, ValueError, ConfigError) as error:
             raise SourceError(f"{self.config.url}: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,9 @@ LIVE = (
     "also say which connected hosts lose what: a file that `holdfast usage -o json` wrote, or the daemon at "
     "http://127.0.0.1:PORT or unix:PATH"
 )
+
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -105,23 +109,33 @@ def _snapshot(repository: Path, revision: str, path: str, policy: str, *, needed
     return replace(found, blobs=dict(sorted({**others, **chosen}.items())))
 
 
-def usage_at(place: str) -> Usage:
-    """What a file or the daemon tells of connected hosts. Raises CommandError."""
+def commit_of(repository: Path, revision: str) -> str:
+    """The id of the commit that somebody names. Raises SnapshotError."""
+    from analyzer.git import resolve  # noqa: PLC0415  # a verb's imports happen inside it
+
+    return resolve(repository, revision)
+
+
+def usage_at(place: str, revision: str = "") -> Usage:
+    """What a file or the daemon tells of who is connected, and what a commit would have held. Raises CommandError."""
     from analyzer.usage import UsageError as NoUsage  # noqa: PLC0415  # see above
     from analyzer.usage import usage_of  # noqa: PLC0415  # see above
 
     try:
-        return usage_of(_document(place))
+        return usage_of(_document(place, revision))
     except NoUsage as error:
         raise CommandError(f"--live {place}: {error}") from error
 
 
-def _document(place: str) -> object:
+def _document(place: str, revision: str) -> object:
     from reconciler.cli import daemon_client  # noqa: PLC0415  # see above
 
     if place.startswith(("http://", "unix:")):
         listen = place.removeprefix("http://").rstrip("/")
-        return {"kind": "Usage", **daemon_client.ask_at(listen, "/usage")}
+        return {
+            "kind": "Usage",
+            **daemon_client.ask_at(listen, "/usage", revision=revision if _COMMIT.fullmatch(revision) else ""),
+        }
     if place.startswith("https://"):
         raise UsageError(f"--live {place}: the daemon speaks plain HTTP, on loopback or a UNIX socket only")
     try:

@@ -178,6 +178,25 @@ def usage_text(usage: Mapping[str, Any]) -> str:
     return "\n\n".join(map(_target_usage, usage["targets"])) + "\n" if usage["targets"] else "no targets are declared\n"
 
 
+def rehearsal_text(rehearsal: Mapping[str, Any] | None) -> str:
+    """What a commit would have wait for a person."""
+    if rehearsal is None:
+        return ""
+    commit = rehearsal["revision"][:12]
+    if rehearsal["error"]:
+        return "\n" + wrap(f"{commit} was not planned: {rehearsal['error']}", 0, 2) + "\n"
+    lines = [line for plan in rehearsal["plans"] for line in _rehearsed(plan)]
+    return "\n" + "\n".join([f"were {commit} accepted", *(lines or ["  nothing would wait for approval"])]) + "\n"
+
+
+def _rehearsed(plan: Mapping[str, Any]) -> Iterable[str]:
+    if plan["error"]:
+        yield wrap(f"{plan['target']}: not planned: {plan['error']}", 2, 4)
+    yield from map(_held, plan["held"])
+    if plan["approvalID"]:
+        yield f"  {plan['target']}: holdfast approve {plan['approvalID']}"
+
+
 def _target_usage(target: Mapping[str, Any]) -> str:
     taken = sum(volume["allocatedBytes"] for volume in target["volumes"])
     lines = [f"{target['name']}  {_count(target['volumes'], 'volume')}, {format_bytes(taken)} allocated"]

@@ -47,6 +47,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 _APPROVAL = re.compile(r"A-[0-9a-f]{32}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _PORT = re.compile(r":\d*$")
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -229,7 +230,14 @@ async def _plan(request: Request) -> Response:
 
 async def _usage(request: Request) -> Response:
     nqns = frozenset(request.query_params.get("nqn", "").split())
-    return await _ask(request, lambda: _daemon(request).usage(nqns))
+    revision, daemon = request.query_params.get("revision", ""), _daemon(request)
+    if revision and not _COMMIT.fullmatch(revision):
+        return JSONResponse({"error": "a revision is the 40 hex digits of a commit"}, 400)
+
+    def tell() -> dict[str, Any]:
+        return daemon.usage(nqns) | ({"rehearsal": daemon.rehearsal(revision)} if revision else {})
+
+    return await _ask(request, tell)
 
 
 async def _apply(request: Request) -> Response:

@@ -364,6 +364,48 @@ def test_usage_and_what_a_change_would_take(
     assert "which is all it has" in " ".join(holdfast(*words, saved)[1].split())
 
 
+def test_the_approval_that_a_pull_request_would_need(
+    holdfast: Holdfast, site: Premises, shop: str, daemon: Daemon, tmp_path: Path
+) -> None:
+    """Guards the id before and after: what impact prints of a branch is what the daemon asks for once it is merged."""
+    guest = f"{NQN}host-guest"
+    allowed = [manifest("Host", "guest", {"nqn": guest, "allowedNamespaces": ["team"]})]
+    before = site.push(*allowed, *SHOP[:2], subsystem("s", {1: "a"}, hosts=["guest"]), SHOP[3])
+    settle(daemon)
+    site.simulators["n1"].connect(f"{NQN}s", guest, ("127.0.0.2", 4420))
+    after = site.push(*allowed, *SHOP[:2], SHOP[3])
+    words = ("impact", f"{before}..{after}", "--repo", site.forge.path, "-o", "json", "--live")
+
+    blind = json.loads(holdfast(*words[:-1])[1])["verdict"]
+    assert (blind["outcome"], [p["code"] for p in blind["provisos"]]) == ("pass", ["HostsConnected", "BudgetExceeded"])
+    code, out, _ = holdfast(*words, f"unix:{site.folder / 'http.sock'}")
+    told = valid("impact", out)["verdict"]
+    assert (code, told["outcome"], [r["code"] for r in told["reasons"]]) == (4, "needs-approval", ["HostsConnected"])
+    saved = tmp_path / "usage.json"
+    saved.write_text(holdfast("usage", "-o", "json", "--revision", after)[1])
+    valid("usage", saved.read_text())
+    assert valid("impact", holdfast(*words, saved)[1])["verdict"] == told
+    assert daemon.gate.desired
+    assert daemon.gate.desired.revision == before
+
+    settle(daemon)
+    (plan,) = valid("plan", holdfast("plan", "-o", "json")[1])["items"]
+    assert told["approvals"] == [{"target": "n1", "id": plan["approvalID"]}]
+    assert f"holdfast approve {plan['approvalID']}" in holdfast("usage", "--revision", after)[1]
+
+
+def test_what_is_not_rehearsed(holdfast: Holdfast, site: Premises, shop: str, daemon: Daemon) -> None:
+    """Guards the daemon against what nobody has reviewed: no place is asked that no accepted revision names."""
+    settle(daemon)
+    elsewhere = manifest("Target", "n2", {"connection": {"unixSocket": str(site.folder / "other.sock")}})
+    named = site.push(*SHOP, elsewhere)
+    assert "nobody is asked" in " ".join(holdfast("usage", "--revision", named)[1].split())
+    assert "no branch is at 000000000000" in " ".join(holdfast("usage", "--revision", "0" * 40)[1].split())
+    assert holdfast("usage", "--revision", "HEAD")[0] == 3
+    broken = site.push(*SHOP, manifest("Volume", "x", {"poolRef": "nope", "size": "1Gi"}, "team"))
+    assert "would not be accepted" in " ".join(holdfast("usage", "--revision", broken)[1].split())
+
+
 @pytest.mark.parametrize(
     ("place", "code", "message"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.checking import Options, checked, exit_code
-from reconciler.cli.comparing import LIVE, Range, asked, usage_at
+from reconciler.cli.comparing import LIVE, Range, asked, commit_of, usage_at
 from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import day
 from reconciler.cli.outputs import add_outputs, write
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         as_of=arguments.as_of,
     )
     with reading():
-        usage = usage_at(arguments.live) if arguments.live else None
+        usage = usage_at(arguments.live, commit_of(arguments.repo, revisions.head)) if arguments.live else None
         found = checked(arguments.repo, revisions, path, options, usage)
     write(arguments.output, lambda form: _rendered(found, form))
     return exit_code(found, detailed=arguments.detailed_exitcode)

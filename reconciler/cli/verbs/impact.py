@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
     with reading():
         before, after = _reports(arguments)
-    usage = usage_at(arguments.live) if arguments.live else None
+    usage = usage_at(arguments.live, after.revision) if arguments.live else None
     found = assess(before, after, usage)
     show(_rendered(found, arguments.output))
     if before.policy_is_broken or after.policy_is_broken:
