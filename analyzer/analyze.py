@@ -14,8 +14,8 @@ from analyzer.graph import ResourceGraph, link
 from analyzer.history import MAIN, History
 from analyzer.report import Counts, Report
 from analyzer.rule import Case
-from analyzer.scope import Scope, Site, scope_of
-from analyzer.snapshot import Snapshot
+from analyzer.scope import Scope, Site, changed_files, gaps_of, raw_scope, scope_of
+from analyzer.snapshot import Blob, Snapshot
 from analyzer.state import Around, State
 from analyzer.telling import once, told
 from analyzer.triage import Standard, triage
@@ -43,23 +43,35 @@ def analyze(
     before, gone = _bases(scope, base)
     known = base.states if isinstance(base, Report) else {}
     judged = {s.name: run.judged(s, before.get(s.name), known.get(s.name)) for s in scope.sites}
-    findings = once([*(each.findings for each in judged.values()), *(run.vanished(graph) for graph in gone)])
-    main = judged[scope.main.name]
-    graphs = [each.graph for each in judged.values()]
-    found = triage(findings, scope.comments, graphs, Standard(config, as_of, compared=base is not None))
-    return Report(
-        snapshot.revision,
-        snapshot.root,
-        found.findings,
-        main.graph,
-        config,
-        Counts(scope.files, sum(each.resources for each in judged.values())),
-        {name: each.graph for name, each in judged.items()},
-        found.aside,
-        found.resolved,
-        main.state,
-        {name: each.state for name, each in judged.items() if each.state},
-    )
+    return run.report(snapshot, judged, [run.vanished(graph) for graph in gone], compared=base is not None)
+
+
+def advance(  # noqa: PLR0913  # a state, what differs, and what both are judged by
+    known: State,
+    changed: Mapping[str, Blob | None],
+    settings: Snapshot,
+    *,
+    as_of: date,
+    base: Report | None = None,
+    history: History | None = None,
+) -> Report | None:
+    """What `analyze` would say of a revision, from the state of another one and the files that differ (None: are gone).
+
+    `settings`: a snapshot with no more files than the policy. With a base that is the report of the state. None where
+    too much follows from what has changed, so that all of it is to be analysed.
+    """
+    config, problems = read_config(settings)
+    files = changed_files(changed, config)
+    if files is None or config.roots or known.around.config != config:
+        return None
+    unread = tuple(gap for gap in settings.problems if not config.ignores(gap.path))
+    gaps = gaps_of(problems, unread)
+    state = known.after(files, Around(config, as_of, settings.revision, gaps))
+    scope = raw_scope(state.files, unread, gaps, state.comments())
+    standing = base.config.settings if base else None
+    run = _Run(settings.revision, scope, config, as_of, problems, history, standing, keep=True)
+    judged = run.judged_by(state, scope.main, base.graph if base else None, follows=True)
+    return run.report(settings, {scope.main.name: judged}, [], compared=base is not None)
 
 
 def graphs_of(snapshot: Snapshot) -> Mapping[str, ResourceGraph]:
@@ -98,23 +110,51 @@ class _Run:
 
     def judged(self, site: Site, base: ResourceGraph | None, known: object) -> _Judged:
         """One site; `known` is the state that it was in before."""
-        around = Around(self.config, self.as_of, self.revision, site.gaps)
         usable = known if isinstance(known, State) and known.around.config == self.config else None
-        state = self._state(site, around, usable)
+        state = self._state(site, usable)
+        return self.judged_by(state, site, base, follows=usable is not None)
+
+    def judged_by(self, state: State | None, site: Site, base: ResourceGraph | None, *, follows: bool) -> _Judged:
+        """One site in a state. `follows`: what that touched since the one before is all that differs from the base."""
         graph = state.graph if state else site.linked(self.revision)
         case = self._case(site, graph, base)
         asked = state.told(base) if state else chain(ask_of_files(site.files), ask_of_resources(case))
         rest = ask_of_files(self.scope.rest if site is self.scope.main else ())
-        changed = ask_of_changes(case, state.touched if state and usable else None)
+        changed = ask_of_changes(case, state.touched if state and follows else None)
         hits = chain(ask_of_case(case), rest, asked, changed)
         findings = [told(rule.finding(hit, self._severity(rule.id, rule.severity)), site, graph) for rule, hit in hits]
         return _Judged(graph, findings, state.resources if state else len(graph.manifests), state)
 
-    def _state(self, site: Site, around: Around, known: State | None) -> State | None:
+    def _state(self, site: Site, known: State | None) -> State | None:
         """The state of a site, gone on from that before; None where nobody needs one, or it could not hold all."""
-        if site.elsewhere or not (known or self.keep):
+        if site.elsewhere or not (known or self.keep) or len({file.path for file in site.files}) < len(site.files):
             return None
+        around = Around(self.config, self.as_of, self.revision, site.gaps)
         return known.after(known.differing(site.files), around) if known else State.of(site.files, around)
+
+    def report(
+        self, snapshot: Snapshot, judged: Mapping[str, _Judged], gone: list[list[Finding]], *, compared: bool
+    ) -> Report:
+        """All of it, with what people allow set aside."""
+        main = judged[self.scope.main.name]
+        findings = once([*(each.findings for each in judged.values()), *gone])
+        standard = Standard(self.config, self.as_of, compared=compared)
+        graphs = [each.graph for each in judged.values()]
+        found = triage(findings, self.scope.comments, graphs, standard)
+        return Report(
+            snapshot.revision,
+            snapshot.root,
+            found.findings,
+            main.graph,
+            self.config,
+            Counts(self.scope.files, sum(each.resources for each in judged.values())),
+            {name: each.graph for name, each in judged.items()},
+            found.aside,
+            found.resolved,
+            main.state,
+            {name: each.state for name, each in judged.items() if each.state},
+            self.scope.plain,
+        )
 
     def vanished(self, before: ResourceGraph) -> list[Finding]:
         """What the changes mean by which a whole cluster goes."""

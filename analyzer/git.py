@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from analyzer.snapshot import (
     MAX_FILES,
     MAX_FOLDERS,
     MAX_OTHER_BYTES,
+    SETTINGS,
     Blob,
     Collector,
     Snapshot,
     SnapshotError,
+    Unread,
     is_hidden,
+    is_manifest,
 )
 
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
@@ -295,3 +298,89 @@ def _other(repo: pygit2.Repository, tree: pygit2.Tree, path: str) -> Blob | None
     entry = tree[path]
     _, size = repo.odb.read_header(entry.id)
     return Blob(path, str(entry.id), repo.odb.read(entry.id)[1]) if size <= MAX_OTHER_BYTES else None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How a revision differs from a tree: `changed` files (None: are gone). `settings` holds the policy and no more
+    files, and all that was met and not read.
+    """
+
+    tree: str
+    settings: Snapshot
+    changed: Mapping[str, Blob | None]
+
+
+def read_settings(repository: Path, rev: str, root: str = "") -> Snapshot:
+    """The policy of a revision, and no other files."""
+    repo, commit = _commit(repository, rev)
+    entry = _entry(commit.tree, root)
+    found = Collector()
+    with _explained(f"{repository}: reading {rev}"):
+        if isinstance(entry, pygit2.Tree):
+            _read_settings(repo, entry, found)
+    return found.snapshot(str(commit.id), root)
+
+
+def _read_settings(repo: pygit2.Repository, tree: pygit2.Tree, found: Collector) -> None:
+    for path in sorted(SETTINGS):
+        if path in tree and tree[path].filemode in (FileMode.BLOB, FileMode.BLOB_EXECUTABLE):
+            _read(repo, tree[path], path, found)
+
+
+def read_changes(repository: Path, rev: str, root: str, since: str, gaps: Iterable[Unread]) -> Changes | None:
+    """How a revision differs from a tree in which there were these gaps; None where that tree is not to be had.
+
+    Trees are compared by their ids, level by level: what is the same is not looked into.
+    """
+    repo, commit = _commit(repository, rev)
+    found, gone = Collector(), set[str]()
+    with _explained(f"{repository}: comparing {rev}"):
+        old, new = repo.get(since), _entry(commit.tree, root)
+        if not (isinstance(old, pygit2.Tree) and isinstance(new, pygit2.Tree)):
+            return None
+        for path, before, after in _differing(old, new):
+            if before is not None:
+                gone.add(path if path.isprintable() else ascii(path)[1:-1])
+            if after is not None:
+                _take(repo, after, path, found)
+        settings = Collector()
+        _read_settings(repo, new, settings)
+    settings.problems = [*(gap for gap in gaps if gap.path not in gone), *found.problems]
+    changed = {path: None for path in gone if is_manifest(path)} | found.blobs
+    return Changes(str(new.id), settings.snapshot(str(commit.id), root), changed)
+
+
+def blob_reader(repository: Path) -> Callable[[str], bytes]:
+    """Reads blobs by their id."""
+    repo = pygit2.Repository(str(pygit2.discover_repository(str(repository))))
+
+    def read(blob: str) -> bytes:
+        with _explained(f"{repository}: reading {blob}"):
+            data: bytes = repo.odb.read(blob)[1]
+            return data
+
+    return read
+
+
+def _differing(old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, pygit2.Object | None, pygit2.Object | None]]:
+    """Everything but folders that is not the same in two trees."""
+    folders: list[tuple[str, pygit2.Tree | None, pygit2.Tree | None]] = [("", old, new)]
+    for visited, (folder, one, other) in enumerate(folders):
+        if visited == MAX_FOLDERS:
+            raise GitError(f"more than {MAX_FOLDERS:,} folders; name the one that holds the manifests")
+        before, after = _named(one), _named(other)
+        for raw in sorted(before.keys() | after.keys()):
+            was, now = before.get(raw), after.get(raw)
+            if was is not None and now is not None and (was.id, was.filemode) == (now.id, now.filemode):
+                continue
+            name = raw.decode("utf-8", "surrogateescape")
+            path = f"{folder}/{name}" if folder else name
+            walked = [side if isinstance(side, pygit2.Tree) and path.isprintable() else None for side in (was, now)]
+            if walked != [None, None] and not is_hidden(path):
+                folders.append((path, walked[0], walked[1]))
+            yield path, was if walked[0] is None else None, now if walked[1] is None else None
+
+
+def _named(tree: pygit2.Tree | None) -> dict[bytes, pygit2.Object]:
+    return {entry.raw_name or b"": entry for entry in tree} if tree is not None else {}

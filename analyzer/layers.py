@@ -59,6 +59,8 @@ class Layer:
         self.added: dict[Name, set[ResourceKey]] = defaultdict(set)
         self.removed: dict[Name, set[ResourceKey]] = defaultdict(set)
 
+    stored = False  # whether what it holds is read from somewhere as it is asked
+
     @property
     def depth(self) -> int:
         return 1 + (self.below.depth if self.below else 0)
@@ -102,6 +104,8 @@ class Layer:
         if self.below is None:
             return self
         under, made = self.below.flat(), Layer()
+        if under.stored:
+            return self
         made.units = {path: unit for path, unit in (under.units | self.units).items() if unit}
         made.entries = {key: entry for key, entry in (under.entries | self.entries).items() if entry}
         names = under.added.keys() | self.added.keys()

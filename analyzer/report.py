@@ -68,6 +68,7 @@ class Report:
     resolved: int = 0  # entries of the baseline that nothing answers to any more
     state: object = None  # what the next revision is analysed by, for whoever keeps the report
     states: Mapping[str, object] = field(default_factory=dict)  # the same of every cluster
+    plain: bool = False  # whether every file stands for itself: no deployment says otherwise
 
     def against(self, baseline: Baseline) -> Report:
         """Without what a baseline knows, besides that of the repository."""

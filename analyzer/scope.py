@@ -50,7 +50,8 @@ class Site:
         return (declaration for declaration in found if isinstance(declaration, Manifest))
 
     def linked(self, revision: str) -> ResourceGraph:
-        gaps = (*self.gaps, *chain.from_iterable(file.unread for file in self.files))
+        in_order = sorted(self.files, key=lambda file: file.path)
+        gaps = (*self.gaps, *chain.from_iterable(file.unread for file in in_order))
         return link(self.manifests(), gaps, revision, self.elsewhere)
 
     def root_of(self, manifest: Manifest) -> Root | None:
@@ -71,6 +72,7 @@ class Scope:
     files: int
     unread: tuple[Unread, ...]
     comments: tuple[Suppression, ...]  # what people allow, beside it
+    plain: bool = False  # whether every file stands for itself
 
     @functools.cached_property
     def main(self) -> Site:
@@ -85,14 +87,32 @@ def scope_of(snapshot: Snapshot, config: AnalyzerConfig, problems: Iterable[Poli
     paths = [path for path in sorted(snapshot.blobs) if path not in SETTINGS and not config.ignores(path)]
     files = {path: _file(snapshot.blobs[path]) for path in paths}
     unread = tuple(gap for gap in snapshot.problems if not config.ignores(gap.path))
-    gaps = (*problems, *((Location(gap.path, 1, 1), gap.because) for gap in unread))
+    gaps = gaps_of(problems, unread)
     comments = tuple(chain.from_iterable(file.suppressions for file in files.values()))
     if not (config.roots or any(file.deploys for file in files.values())):
-        return Scope((Site(RAW, (_AS_IT_IS,), tuple(files.values()), gaps),), (), len(files), unread, comments)
+        site = Site(RAW, (_AS_IT_IS,), tuple(files.values()), gaps)
+        return Scope((site,), (), len(files), unread, comments, plain=True)
     deployment = deployment_of(files_of(snapshot), paths, config.roots)
     rest = _rest(deployment, files)
     gaps = (*gaps, *chain.from_iterable(file.unread for file in rest))
     return Scope(tuple(_sites(deployment, files, gaps)), rest, len(files), unread, comments)
+
+
+def changed_files(changed: Mapping[str, Blob | None], config: AnalyzerConfig) -> dict[str, File | None] | None:
+    """The files of which others are read now (None: that are gone); None where they say how others are deployed."""
+    counted = {path: blob for path, blob in changed.items() if path not in SETTINGS and not config.ignores(path)}
+    files = {path: _file(blob) if blob else None for path, blob in counted.items()}
+    return None if any(file.deploys for file in files.values() if file) else files
+
+
+def raw_scope(files: int, unread: Iterable[Unread], gaps: Gaps, comments: tuple[Suppression, ...]) -> Scope:
+    """Of a repository without deployments, whose files a state holds."""
+    return Scope((Site(RAW, (_AS_IT_IS,), (), gaps),), (), files, tuple(unread), comments, plain=True)
+
+
+def gaps_of(problems: Iterable[PolicyProblem], unread: Iterable[Unread]) -> Gaps:
+    """Where there may be more than was read."""
+    return (*problems, *((Location(gap.path, 1, 1), gap.because) for gap in unread))
 
 
 @functools.lru_cache(maxsize=MAX_REMEMBERED)

@@ -23,6 +23,7 @@ from analyzer.manifest import Manifest
 from analyzer.memberships import ALL, Name, memberships
 from analyzer.recorder import BASE, DAY, EVERYTHING, UNREAD, RecordedCase
 from analyzer.rule import File
+from analyzer.suppression import Suppression
 from schemas.resources import ResourceKey
 
 TOLD: Name = ("told",)  # who has findings
@@ -30,6 +31,7 @@ AGAIN: Name = ("again",)  # what is declared more than once
 KNOTTED: Name = ("knotted",)  # what is in a circle
 UNREAD_UNITS: Name = ("unread units",)
 TOLD_UNITS: Name = ("told units",)
+COMMENTED_UNITS: Name = ("commented units",)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,10 @@ class State:
         for key in again:
             yield from ask_of_resource(case, self.graph[key])
 
+    def comments(self) -> tuple[Suppression, ...]:
+        """What people allow, in comments."""
+        return tuple(found for unit in self._units(COMMENTED_UNITS) for found in unit.file.suppressions)
+
     def _units(self, name: Name) -> Iterator[Unit]:
         return units_in(self.layer, name)
 
@@ -142,6 +148,7 @@ class _Step:
             key = _as_key(path)
             self._keep(TOLD_UNITS, key, present=bool(unit and unit.told))
             self._keep(UNREAD_UNITS, key, present=bool(unit and unit.unread))
+            self._keep(COMMENTED_UNITS, key, present=bool(file and file.suppressions))
         self.count = (files, self.count[1])
 
     def _keys(self, units: Iterable[Unit | None]) -> set[ResourceKey]:

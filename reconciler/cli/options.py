@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import date
+from pathlib import Path
 
 LARGEST_PORT = 65535
 
 
 def add_output(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="format (default text)")
+
+
+def add_cache(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="where what is known of a revision is kept for the next run (default ~/.cache/holdfast)",
+    )
+    parser.add_argument("--no-cache", action="store_true", help="read everything, and keep nothing")
 
 
 def add_target(parser: ArgumentParser) -> None:

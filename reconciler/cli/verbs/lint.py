@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.accepting import judged
 from reconciler.cli.exits import Exit, UsageError
-from reconciler.cli.options import day
+from reconciler.cli.options import add_cache, day
 from reconciler.cli.outputs import add_outputs, write
 from reconciler.cli.reading import place_in_repository, reading, snapshot_of
 from reconciler.cli.screen import use_colour
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
     from analyzer.history import History
     from analyzer.report import Report
     from analyzer.snapshot import Snapshot
@@ -50,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show-suppressed", action="store_true", help="show also what does not count, and why")
     parser.add_argument("--fail-on", choices=("error", "warning", "info"), help="overrides failOn of .holdfast.yaml")
     parser.add_argument("--as-of", type=day, metavar="DATE", help="the day by which dates count (default today)")
+    add_cache(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -72,14 +76,32 @@ def _report(arguments: argparse.Namespace) -> Report:
     from reconciler.clock import today  # noqa: PLC0415  # see above
 
     as_of = arguments.as_of or today()
-    snapshot = snapshot_of(arguments)
     accepted = partial(judged, baseline=arguments.baseline, written=arguments.write_baseline)
+    if not (arguments.repo is None and arguments.rev is None) and not arguments.no_cache:
+        return _warm(arguments, as_of, accepted)
+    snapshot = snapshot_of(arguments)
     if arguments.base is None:
         return accepted(analyze(snapshot, as_of=as_of))
     base, history = _base(arguments)
     before = analyze(base, as_of=as_of, keep=True)
     found = accepted(analyze(snapshot, as_of=as_of, base=before, history=history))
     return found.since(before) if arguments.changed_only else found
+
+
+def _warm(arguments: argparse.Namespace, as_of: date, accepted: Callable[[Report], Report]) -> Report:
+    """Of a revision, from what earlier runs have kept."""
+    from analyzer.git import departure  # noqa: PLC0415  # see above
+    from reconciler.cli.cache import default_folder  # noqa: PLC0415  # see above
+    from reconciler.cli.warm import Warm  # noqa: PLC0415  # see above
+    from reconciler.lineage import proposal_of  # noqa: PLC0415  # see above
+
+    repository, root, head = arguments.repo or Path(), arguments.path or "", arguments.rev or "HEAD"
+    warm = Warm(repository, root, as_of, arguments.cache or default_folder())
+    if arguments.base is None:
+        return accepted(warm.alone(head))
+    left = departure(repository, arguments.base, head)
+    before, report = warm.compared(left, head, proposal_of(repository, arguments.base, head, root))
+    return accepted(report).since(before) if arguments.changed_only else accepted(report)
 
 
 def _base(arguments: argparse.Namespace) -> tuple[Snapshot, History]:
