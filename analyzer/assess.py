@@ -13,7 +13,7 @@ from analyzer.finding import Finding
 from analyzer.graph import ResourceGraph
 from analyzer.impact import Impact, impact
 from analyzer.report import Report
-from analyzer.stakes import live
+from analyzer.stakes import connected, live
 from analyzer.usage import Usage
 from analyzer.verdict import judge
 
@@ -29,7 +29,11 @@ def assess(
     if not found.unreadable:
         found = replace(found, access=answers(_access(base.graph, head.graph)))
     if usage and not found.unreadable:
-        found = replace(found, live=live(found, base.graph, head.graph, usage))
+        found = replace(
+            found,
+            live=live(found, base.graph, head.graph, usage),
+            access=tuple(replace(a, connected=connected(a.rows, base.graph, usage)) for a in found.access),
+        )
     budget = budget_of(base.config.settings)
     return replace(found, verdict=judge(found, base.graph, budget, usage.rehearsal if usage else None))
 

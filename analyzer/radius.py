@@ -23,6 +23,7 @@ from schemas.resources import OUR_GROUP, Json, ResourceKey
 Action: TypeAlias = Literal["create", "update", "delete"]
 
 UNKNOWN = "unknown"
+COPIED_FROM = ("spec", "source")  # where a volume says what it begins as
 APPLICATION = f"{HUB}/ManagedApplication"
 ANYBODY = ResourceKey("Host", "", "*")  # any host may connect
 
@@ -115,12 +116,16 @@ def reach(pair: Pair, base: ResourceGraph, head: ResourceGraph, fields: Sequence
 
 
 def concerned_by(fields: Sequence[FieldChange]) -> Callable[[Reference], bool]:
-    """Which references lead to something that changes. A change of one portal concerns those who name that portal."""
+    """Which references lead to something that changes. A change of one portal concerns those who name that portal; the
+    limit of a volume concerns nobody who has a copy of it.
+    """
 
     def concerned(reference: Reference) -> bool:
         parts = _parts(reference.target.kind)
         inside = tuple(f"{part}{reference.part}]" for part in parts) if reference.part else parts
         felt = (f for f in fields if not f.concerns or reference.source in f.concerns)
+        if reference.outlives or reference.path[:2] == COPIED_FROM:  # a copy feels nothing of a part of its origin
+            felt = (f for f in felt if not f.path)
         return any(field.name.startswith(inside) == bool(reference.part) for field in felt)
 
     return concerned

@@ -6,10 +6,11 @@ it anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from analyzer.access.storage import listeners
+from analyzer.access.rows import AccessChange, Grant, Row
+from analyzer.access.storage import CONNECT, USE, listeners
 from analyzer.graph import ResourceGraph
 from analyzer.impact import Impact
 from analyzer.manifest import Manifest
@@ -41,6 +42,32 @@ def live(found: Impact, base: ResourceGraph, head: ResourceGraph, usage: Usage) 
         ),
         unread=unread,
     )
+
+
+def connected(changes: Iterable[AccessChange], base: ResourceGraph, usage: Usage) -> Mapping[Row, bool]:
+    """Of the rows of hosts, whether the host is connected now to where it has that, or through that way. What could not
+    be read is left out.
+    """
+    found = ((change.row, _is_connected(change, base, usage)) for change in changes if change.before)
+    return {row: known for row, known in found if known is not None}
+
+
+def _is_connected(change: AccessChange, base: ResourceGraph, usage: Usage) -> bool | None:
+    host = base.get(ResourceKey("Host", "", change.row.principal.name))
+    if change.row.principal.kind != "host" or host is None or change.before is None:
+        return None
+    nqn, way = str(host.spec["nqn"]), change.row.right.removeprefix(f"{CONNECT} ")
+    through = [change.row.resource] if change.row.right != USE else _subsystems(change.before)
+    asked = [usage.hosts.get(subsystem) for subsystem in through]
+    paths = [path for hosts in asked if hosts is not None and nqn in hosts for path in map(str, hosts[nqn])]
+    if (way in paths) if change.row.right != USE else any(hosts and nqn in hosts for hosts in asked):
+        return True
+    return None if None in asked else False
+
+
+def _subsystems(grant: Grant) -> list[ResourceKey]:
+    names = (name.partition("/") for name in dict(grant.terms)["through"].split(", "))
+    return [ResourceKey("Subsystem", namespace, name) for namespace, _, name in names]
 
 
 def _losses(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from analyzer.access.api import CALL, CALL_AT_MOST, SEE
-from analyzer.access.rows import AccessChange
+from analyzer.access.rows import AccessChange, Row
 from analyzer.access.storage import CONNECT, USE, WHERE
 from schemas.resources import Json
+
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,15 @@ class Answer:
     id: str
     title: str
     rows: tuple[AccessChange, ...]
+    connected: Mapping[Row, bool] = field(default_factory=dict)  # of hosts, where somebody was asked
 
     def to_json(self) -> dict[str, Json]:
-        return {"question": self.id, "title": self.title, "rows": [row.to_json() for row in self.rows]}
+        return {"question": self.id, "title": self.title, "rows": [*map(self._row_json, self.rows)]}
+
+    def _row_json(self, change: AccessChange) -> Json:
+        is_host = change.row.principal.kind == "host"
+        connected: Json = self.connected.get(change.row, UNKNOWN) if is_host else None
+        return {**change.to_json(), "connected": connected}
 
 
 def answers(changes: Iterable[AccessChange], questions: Sequence[Question] | None = None) -> tuple[Answer, ...]:

@@ -7,7 +7,7 @@ from itertools import chain
 
 from analyzer.access.questions import Answer
 from analyzer.access.rows import AccessChange
-from analyzer.access.storage import CONNECT
+from analyzer.access.storage import CONNECT, WHERE
 from analyzer.budget import Reason, Verdict
 from analyzer.hazards import FieldChange, Hazard
 from analyzer.impact import Impact
@@ -135,7 +135,8 @@ def _answer(answer: Answer, style: Style) -> Iterator[str]:
     """A question, and who it is that it concerns; those who fare alike are one line."""
     alike: dict[tuple[ResourceKey, str], list[str]] = {}
     for change in answer.rows:
-        alike.setdefault((change.row.resource, _terms(change)), []).append(str(change.row.principal))
+        now = " (connected)" if answer.connected.get(change.row) else ""
+        alike.setdefault((change.row.resource, _terms(change)), []).append(f"{change.row.principal}{now}")
     yield f"{answer.title}:"
     lines = [f"{_several(who)}: {resource}{terms}" for (resource, terms), who in alike.items()]
     for line in lines[:ROWS]:
@@ -151,7 +152,8 @@ def _terms(change: AccessChange) -> str:
     right = f" {grant.right}" if grant.right.startswith(CONNECT) else ""
     if change.before and change.after:
         return right + "".join(f", {name} {old or 'none'} -> {new or 'none'}" for name, old, new in change.terms)
-    return right + "".join(f", {name} {value}" for name, value in grant.terms)
+    told = [(name, value) for name, value in grant.terms if change.after or name in WHERE]
+    return right + "".join(f", {name} {value}" for name, value in told)
 
 
 def _several(names: Sequence[str]) -> str:

@@ -341,3 +341,15 @@ def test_a_host_that_is_let_in_all_the_same(lint: Lint, house: House) -> None:
     assert compare(lint, labelled(house), wider).hazard == "safe"
     narrower = labelled(house, pick="hosts: {selector: {matchLabels: {uses: db, rack: b}}}")
     assert compare(lint, labelled(house), narrower).hazard == "disruptive"
+
+
+def test_a_copy_feels_nothing_of_its_origin(lint: Lint, house: House) -> None:
+    """A limit, or growth, of a volume reaches who uses it, and nobody who has a snapshot or a clone of it."""
+    copies = (
+        "apiVersion: storage.holdfast.dev/v1alpha1\nkind: VolumeSnapshot\nmetadata: {name: s, namespace: team-a}\n"
+        "spec: {volumeRef: db}\n---\napiVersion: storage.holdfast.dev/v1alpha1\nkind: Volume\n"
+        "metadata: {name: clone, namespace: team-a}\nspec: {poolRef: fast, size: 200Gi, source: {volumeRef: db}}\n"
+    )
+    base = house | {"copies.yaml": copies}
+    found = compare(lint, base, base | {"db.yaml": house["db.yaml"].replace("100Gi", "150Gi")})
+    assert [str(reached.key) for reached in found.changes[0].dependents] == ["Subsystem team-a/db"]

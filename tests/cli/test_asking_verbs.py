@@ -385,6 +385,7 @@ def test_the_approval_that_a_pull_request_would_need(
     saved.write_text(holdfast("usage", "-o", "json", "--revision", after)[1])
     valid("usage", saved.read_text())
     assert valid("impact", holdfast(*words, saved)[1])["verdict"] == told
+    assert [row["connected"] for answer in json.loads(out)["access"] for row in answer["rows"]] == [True]
     assert daemon.gate.desired
     assert daemon.gate.desired.revision == before
 
