@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from analyzer.document import Parsed, parse
@@ -16,7 +17,20 @@ from schemas.resources import Json
 
 VERSION = "holdfast.dev/baseline/v1"
 
-Baseline: TypeAlias = Mapping[str, int]
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How often a finding is known, and what it is, for people."""
+
+    count: int
+    rule: str = ""
+    about: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        return {"count": self.count, "rule": self.rule, "about": self.about}
+
+
+Baseline: TypeAlias = Mapping[str, Known]  # by fingerprint
 Divided: TypeAlias = tuple[tuple[Finding, ...], tuple[Finding, ...]]
 
 
@@ -25,7 +39,7 @@ def baseline_of(findings: Iterable[Finding]) -> str:
     listed = sorted((finding for finding in findings if not finding.fixed), key=_line_order)
     counts = Counter(finding.fingerprint for finding in listed)
     lines = {finding.fingerprint: _entry(finding, counts[finding.fingerprint]) for finding in listed}
-    body = ",\n".join(f"    {json.dumps(entry)}" for entry in lines.values())
+    body = ",\n".join(f"    {json.dumps(entry, ensure_ascii=False)}" for entry in lines.values())
     opening = f'{{\n  "version": "{VERSION}",\n  "findings": ['
     return f"{opening}\n{body}\n  ]\n}}\n" if lines else f"{opening}]\n}}\n"
 
@@ -40,19 +54,32 @@ def read_baseline(data: bytes, path: str) -> tuple[Baseline, tuple[tuple[Locatio
     listed = value.get("findings") if isinstance(value, dict) and value.get("version") == VERSION else None
     if not isinstance(listed, list):
         return {}, ((_at(parsed, path, 1, 1), f"not a baseline: it has no version {VERSION} with findings"),)
-    counts: Counter[str] = Counter()
+    found: dict[str, Known] = {}
     for index, entry in enumerate(listed):
         read = _read(entry)
         if read is None:
             place = parsed.documents[0].place(("findings", index))
             return {}, ((_at(parsed, path, place.line, place.column), "an entry needs a fingerprint and a count"),)
-        counts[read[0]] += read[1]
-    return counts, ()
+        fingerprint, known = read
+        found[fingerprint] = _more(known, found.get(fingerprint))
+    return found, ()
 
 
-def divide(findings: Iterable[Finding], known: Mapping[str, int]) -> Divided:
+def _more(known: Known, before: Known | None) -> Known:
+    return replace(known, count=known.count + before.count) if before else known
+
+
+def divide(findings: Iterable[Finding], baseline: Baseline) -> Divided:
     """Those that are new, and those that the baseline knows; of several alike the last are the new ones."""
-    return _divide(findings, known, lambda finding: "" if finding.fixed else finding.fingerprint)
+    counts = {fingerprint: known.count for fingerprint, known in baseline.items()}
+    return _divide(findings, counts, lambda finding: "" if finding.fixed else finding.fingerprint)
+
+
+def resolved(baseline: Baseline, findings: Iterable[Finding]) -> tuple[Known, ...]:
+    """What the baseline knows more than is found."""
+    here = Counter(map(_fingerprint, findings))
+    left = (replace(known, count=known.count - here[fingerprint]) for fingerprint, known in baseline.items())
+    return tuple(known for known in left if known.count > 0)
 
 
 def since(findings: Iterable[Finding], before: Iterable[Finding]) -> Divided:
@@ -94,16 +121,17 @@ def _line_order(finding: Finding) -> tuple[str, str, str]:
 
 
 def _entry(finding: Finding, count: int) -> dict[str, Json]:
-    subject = str(finding.resource or finding.location.path)
-    return {"fingerprint": finding.fingerprint, "count": count, "rule": finding.rule, "about": subject}
+    about = "".join(c if c.isprintable() else "\ufffd" for c in str(finding.resource or finding.location.path))
+    return {"fingerprint": finding.fingerprint, "count": count, "rule": finding.rule, "about": about}
 
 
-def _read(entry: Json) -> tuple[str, int] | None:
+def _read(entry: Json) -> tuple[str, Known] | None:
     if not isinstance(entry, dict):
         return None
     fingerprint, count = entry.get("fingerprint"), entry.get("count")
     usable = isinstance(fingerprint, str) and isinstance(count, int) and not isinstance(count, bool) and count > 0
-    return (str(fingerprint), int(str(count))) if usable else None
+    told = (str(entry.get(name, "")) for name in ("rule", "about"))
+    return (str(fingerprint), Known(int(str(count)), *told)) if usable else None
 
 
 def _at(parsed: Parsed, path: str, line: int, column: int) -> Location:

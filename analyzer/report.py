@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, Literal, TypeAlias
 
-from analyzer.baseline import Baseline, divide, since
+from analyzer.baseline import Baseline, Known, divide, resolved, since
 from analyzer.config import AnalyzerConfig
 from analyzer.finding import Finding, Location, Severity
 from analyzer.graph import ResourceGraph
@@ -65,7 +65,7 @@ class Report:
     counts: Counts
     graphs: Mapping[str, ResourceGraph] = field(default_factory=dict)  # of every cluster; `graph` is the one we apply
     aside: tuple[Aside, ...] = ()
-    resolved: int = 0  # entries of the baseline that nothing answers to any more
+    resolved: tuple[Known, ...] = ()  # entries of the baseline that nothing answers to any more
     state: object = None  # what the next revision is analysed by, for whoever keeps the report
     states: Mapping[str, object] = field(default_factory=dict)  # the same of every cluster
     plain: bool = False  # whether every file stands for itself: no deployment says otherwise
@@ -73,8 +73,8 @@ class Report:
     def against(self, baseline: Baseline) -> Report:
         """Without what a baseline knows, besides that of the repository."""
         new, known = divide(self.findings, baseline)
-        resolved = self.resolved + sum(baseline.values()) - len(known)
-        return replace(self._without(new, known, "baseline"), resolved=resolved)
+        left = (*self.resolved, *resolved(baseline, known))
+        return replace(self._without(new, known, "baseline"), resolved=left)
 
     def since(self, base: Report) -> Report:
         """Without what was there before the change, and says the same still."""
@@ -124,8 +124,9 @@ class Report:
                 "resources": self.counts.resources,
                 "findings": {str(severity): count for severity, count in self.tally().items()},
                 "setAside": {str(by): count for by, count in self.tally_aside().items()},
-                "resolved": self.resolved,
+                "resolved": sum(known.count for known in self.resolved),
             },
             "setAside": [aside.to_json() for aside in self.aside],
+            "resolved": [known.to_json() for known in self.resolved],
             "findings": [finding.to_json() for finding in self.findings],
         }

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from analyzer.baseline import divide
+from analyzer.baseline import Known, divide, resolved
 from analyzer.config import AnalyzerConfig
 from analyzer.finding import Finding, Severity
 from analyzer.graph import ResourceGraph
@@ -28,11 +28,11 @@ _SUPPRESSION_RULES = tuple(rule for rule in RULES if isinstance(rule, Suppressio
 
 @dataclass(frozen=True)
 class Triage:
-    """The findings that count, those set aside, and how many entries of the baseline nothing answers to any more."""
+    """The findings that count, those set aside, and what of the baseline nothing answers to any more."""
 
     findings: tuple[Finding, ...]
     aside: tuple[Aside, ...] = ()
-    resolved: int = 0
+    resolved: tuple[Known, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def triage(
     left = sorted({*(finding for finding in asked if finding not in allowed), *_told(own, config)})
     new, known = divide(left, config.baseline)
     aside = [*allowed.values(), *(Aside(finding, "baseline") for finding in known)]
-    resolved = sum(config.baseline.values()) - len(known)
-    return Triage(new, tuple(sorted(aside, key=lambda one: one.finding)), resolved)
+    return Triage(new, tuple(sorted(aside, key=lambda one: one.finding)), resolved(config.baseline, known))
 
 
 def _counts(suppression: Suppression, as_of: date) -> bool:

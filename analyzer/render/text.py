@@ -70,6 +70,8 @@ def render(report: Report, *, colour: bool = False, width: int = WIDTH, aside: b
     style = Style(colour, width, report.root)
     blocks = ["\n".join(_finding(finding, style)) for finding in report.findings]
     blocks += ["\n".join(_set_aside(one, style)) for one in report.aside if aside]
+    gone = [f"gone[{known.rule}]: {printable(known.about)}" for known in report.resolved if aside]
+    blocks += ["\n".join(gone)] if gone else []
     many = ["\n".join(_by_rule(report, style))] if len(blocks) > MANY else []
     return "\n\n".join([*blocks, *many, _summary(report, style)]) + "\n"
 
@@ -193,5 +195,6 @@ def _summary(report: Report, style: Style) -> str:
 def _aside(report: Report) -> str:
     """What does not count, in words."""
     parts = [f"{count} {WORDS[by]}" for by, count in report.tally_aside().items() if count]
-    parts += [f"{report.resolved} of the baseline gone"] if report.resolved else []
+    gone = sum(known.count for known in report.resolved)
+    parts += [f"{gone} of the baseline gone"] if gone else []
     return f"; {', '.join(parts)}" if parts else ""

@@ -12,7 +12,7 @@ from reconciler.cli.outputs import write_file
 
 if TYPE_CHECKING:
     from analyzer.baseline import Baseline
-    from analyzer.finding import Finding
+    from analyzer.finding import Finding, Location
     from analyzer.report import Report
 
 
@@ -38,14 +38,23 @@ def _known(file: str) -> Baseline:
 def _write(report: Report, file: str) -> Report:
     """Write what counts and what the repository's own baseline knows, so that writing it anew forgets only the rest."""
     from analyzer.baseline import baseline_of, read_baseline  # noqa: PLC0415  # see above
+    from analyzer.snapshot import POLICY_FILE  # noqa: PLC0415  # see above
 
     known = [aside.finding for aside in report.aside if aside.by == "baseline"]
+    if any(place.path == POLICY_FILE for place in _broken(report)):
+        raise UsageError(f"--write-baseline {file}: mend {POLICY_FILE} first: what counts is not known without it")
     text = baseline_of((*report.findings, *known))
     write_file(f"--write-baseline {file}", file, text)
     _remark([finding for finding in report.findings if finding.fixed])
     left = tuple(aside for aside in report.aside if aside.by != "baseline")
-    whole = replace(report, findings=tuple(sorted((*report.findings, *known))), aside=left, resolved=0)
+    whole = replace(report, findings=tuple(sorted((*report.findings, *known))), aside=left, resolved=())
     return whole.against(read_baseline(text.encode(), file)[0])
+
+
+def _broken(report: Report) -> list[Location]:
+    from analyzer.report import BROKEN_POLICY  # noqa: PLC0415  # see above
+
+    return [finding.location for finding in report.findings if finding.rule == BROKEN_POLICY]
 
 
 def _remark(fixed: list[Finding]) -> None:

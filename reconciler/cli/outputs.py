@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli.exits import CommandError
-from reconciler.cli.screen import show
+from reconciler.cli.screen import show, use_colour
 
 STDOUT = "-"
 WHOLE = frozenset({"json", "sarif", "junit", "rdjson"})  # formats that nothing else may stand beside
@@ -24,6 +24,11 @@ class Output:
 
     format: str
     file: str = STDOUT
+
+    @property
+    def colour(self) -> bool:
+        """Whether a person at a terminal reads it."""
+        return self.file == STDOUT and use_colour()
 
 
 def add_outputs(parser: ArgumentParser, formats: Sequence[str]) -> None:
@@ -38,10 +43,10 @@ def add_outputs(parser: ArgumentParser, formats: Sequence[str]) -> None:
     )
 
 
-def write(outputs: Sequence[Output], rendered: Callable[[str], str]) -> None:
+def write(outputs: Sequence[Output], rendered: Callable[[Output], str]) -> None:
     """Every output; a file is complete, or as it was. Raises CommandError."""
     for output in outputs:
-        text = rendered(output.format)
+        text = rendered(output)
         if output.file == STDOUT:
             show(text)
         else:

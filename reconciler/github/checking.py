@@ -53,7 +53,8 @@ def check(inputs: Inputs, run: Run) -> Exit:
     home = Home(run.home, base, checkout.head, _whole(run))
     _write(found, home, inputs, run, folder)
     if inputs.mode != "impact":
-        show(github.render(found.report))
+        counted = found.new if inputs.changed_only else found.report.findings
+        show(github.render(replace(found.report, findings=counted)))
     ending = exit_code(found)
     say(_LEVELS.get(ending, "error"), pull_request.headline(found))
     return ending

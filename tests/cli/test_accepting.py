@@ -129,3 +129,24 @@ def test_show_suppressed(holdfast: Holdfast, here: Path) -> None:
     assert suite.get("skipped") == "1"
     [aside] = json.loads(holdfast("lint", "-o", "json")[1])["setAside"]
     assert (aside["by"], aside["reason"], aside["until"]) == ("comment", "Helm applies it", "9999-12-31")
+
+
+def test_no_baseline_under_a_broken_policy(holdfast: Holdfast, here: Path) -> None:
+    """What counts is not known then, so nothing is written; a broken baseline is simply written anew."""
+    (here / BASELINE).write_text("[")
+    assert holdfast("lint", "--write-baseline", BASELINE)[0] == 2
+    assert holdfast("lint")[0] == 0
+    before = (here / BASELINE).read_text()
+    (here / ".holdfast.yaml").write_text("failon: error\n")
+    code, _, err = holdfast("lint", "--write-baseline", BASELINE)
+    assert (code, "mend .holdfast.yaml first" in err) == (2, True)
+    assert (here / BASELINE).read_text() == before
+
+
+def test_what_is_gone_is_named(holdfast: Holdfast, here: Path) -> None:
+    """With --show-suppressed, so that it can be taken out of the baseline; in JSON always."""
+    holdfast("lint", "--write-baseline", BASELINE)
+    (here / "a.yaml").unlink()
+    assert holdfast("lint", "--show-suppressed")[1].splitlines()[0] == "gone[unknown-kind]: Widget a"
+    found = json.loads(holdfast("lint", "-o", "json")[1])
+    assert found["resolved"] == [{"count": 1, "rule": "unknown-kind", "about": "Widget a"}]

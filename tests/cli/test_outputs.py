@@ -104,3 +104,12 @@ def test_fail_on_is_what_the_formats_say(holdfast: Holdfast, here: Path) -> None
     assert (code, out.count("<failure")) == (1, 1)
     code, out, _ = holdfast("lint", "site", "-o", "junit")
     assert (code, out.count("<failure")) == (0, 0)
+
+
+def test_a_file_has_no_colours(holdfast: Holdfast, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colours are for a terminal: what goes to a file beside it has none."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    _, out, _ = holdfast("lint", "site", "-o", "text", "-o", "text=out.txt")
+    assert "\x1b[" in out
+    assert "\x1b[" not in (here / "out.txt").read_text()

@@ -11,9 +11,8 @@ from reconciler.cli.checking import Options, checked, exit_code
 from reconciler.cli.comparing import LIVE, Range, asked, commit_of, usage_at
 from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import day
-from reconciler.cli.outputs import add_outputs, write
+from reconciler.cli.outputs import Output, add_outputs, write
 from reconciler.cli.reading import reading
-from reconciler.cli.screen import use_colour
 
 if TYPE_CHECKING:
     from analyzer.check import Check
@@ -58,7 +57,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     with reading():
         usage = usage_at(arguments.live, commit_of(arguments.repo, revisions.head)) if arguments.live else None
         found = checked(arguments.repo, revisions, path, options, usage)
-    write(arguments.output, lambda form: _rendered(found, form))
+    write(arguments.output, lambda output: _rendered(found, output))
     return exit_code(found, detailed=arguments.detailed_exitcode)
 
 
@@ -79,13 +78,14 @@ def _usual_base(repository: Path) -> str:
         raise UsageError(f"{error}; say what to compare with: BASE..HEAD, or --base REV") from error
 
 
-def _rendered(found: Check, form: str) -> str:
+def _rendered(found: Check, output: Output) -> str:
     from analyzer.render import check, json, pull_request  # noqa: PLC0415  # a verb's imports happen inside it
 
+    form = output.format
     if form == "json":
         return json.render_check(found)
     if form == "markdown":
         return pull_request.render(found, budget=pull_request.SUMMARY)
     if form == "text":
-        return check.render(found, colour=use_colour())
+        return check.render(found, colour=output.colour)
     return str(importlib.import_module(f"analyzer.render.{form}").render(found.report))

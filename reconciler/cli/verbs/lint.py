@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from reconciler.cli.accepting import judged
 from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import add_cache, day
-from reconciler.cli.outputs import add_outputs, write
+from reconciler.cli.outputs import Output, add_outputs, write
 from reconciler.cli.reading import place_in_repository, reading, snapshot_of
-from reconciler.cli.screen import use_colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         report = _report(arguments)
     if arguments.fail_on:
         report = replace(report, config=replace(report.config, fail_on=Severity.parse(arguments.fail_on)))
-    write(arguments.output, lambda form: _rendered(report, form, arguments))
+    write(arguments.output, lambda output: _rendered(report, output, arguments))
     if report.policy_is_broken:
         return Exit.USAGE
     return Exit.FINDINGS if report.blocks else Exit.CLEAN
@@ -118,11 +117,12 @@ def _base(arguments: argparse.Namespace) -> tuple[Snapshot, History]:
     return before, proposal_of(repository, arguments.base, head, root)
 
 
-def _rendered(report: Report, form: str, arguments: argparse.Namespace) -> str:
+def _rendered(report: Report, output: Output, arguments: argparse.Namespace) -> str:
+    form = output.format
     if form == "text":
         from analyzer.render import text  # noqa: PLC0415  # see above
 
-        return text.render(report, colour=use_colour(), aside=arguments.show_suppressed)
+        return text.render(report, colour=output.colour, aside=arguments.show_suppressed)
     renderer = importlib.import_module(f"analyzer.render.{form}")
     files = arguments.repo is None and arguments.rev is None
     if form in IN_REPOSITORY and files:
