@@ -15,7 +15,7 @@ class Home:
     url: str = ""  # https://github.com/OWNER/NAME
     base: str = ""  # commit ids
     head: str = ""
-    whole: str = ""  # where the whole report is, as Markdown
+    whole: str = ""  # the place where the whole report is, as Markdown
     root: str = ""
 
     def place(self, place: Location) -> str:

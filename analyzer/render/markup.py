@@ -17,6 +17,7 @@ LONGEST_PROSE = 400
 LONGEST_URL = 600
 
 _UNHURT = re.compile(r"[A-Za-z0-9 ,;%/\"'?]")
+_QUOTED = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 _SILENT = "&#8203;"  # a space of no width: what GitHub makes links of after Markdown was read is broken by it
 _LINKED = re.compile(r"@|#(?=\d)|\bGH-(?=\d)|:(?=[a-z0-9_+-]+:)", re.IGNORECASE)
 _ISOLATED = "\u2068{}\u2069"
@@ -24,8 +25,13 @@ _FROM_THE_RIGHT = frozenset(("R", "AL", "AN"))
 
 
 def prose(text: str, longest: int = LONGEST_PROSE) -> str:
-    """A sentence that may hold anything."""
+    """A sentence that may hold anything; what stands between backticks in it is shown as code."""
     shown = _shown(text, longest)
+    pieces = _QUOTED.split(shown)
+    return "".join(code(piece) if at % 2 else _sentence(piece) for at, piece in enumerate(pieces))
+
+
+def _sentence(shown: str) -> str:
     parts, at = [], 0
     for match in _LINKED.finditer(shown):
         parts += [_escaped(shown[at : match.end()]), _SILENT]

@@ -70,6 +70,9 @@ def _lead(check: Check, home: Home) -> Iterator[str]:
     yield ""
     if not check.failing:
         yield from verdict(check.impact)
+    elif check.impact and check.impact.changes:
+        yield "As long as that is so, the daemon carries out nothing of the changes below."
+        yield ""
 
 
 def _numbers(check: Check, home: Home) -> Iterator[str]:
@@ -100,4 +103,5 @@ def _sections(check: Check, home: Home) -> Iterator[Section]:
 def _foot(check: Check, home: Home) -> str:
     unasked = check.impact is not None and check.impact.live is None and bool(check.impact.changes)
     known = "Bytes in use and connected hosts: unknown (nobody was asked)." if unasked else ""
-    return f"<sub>{' '.join(filter(None, (known, home.whole)))}</sub>\n" if known or home.whole else ""
+    whole = f"All of it is in {home.whole}." if home.whole else ""
+    return f"<sub>{' '.join(filter(None, (known, whole)))}</sub>\n" if known or whole else ""

@@ -24,7 +24,7 @@ class Section:
         """The section with its first rows; `whole` says where the others are."""
         body = [*(self.head if shown else ()), *self.rows[:shown]]
         if left := len(self.rows) - shown:
-            body += ["", f"… and {left:,} more{f', {whole}' if whole else ''}."]
+            body += ["", f"… and {left:,} more{f': see {whole}' if whole else ''}."]
         if self.folded:
             return "\n".join(["<details>", f"<summary>{self.title}</summary>", "", *body, "", "</details>", ""])
         return "\n".join([f"#### {self.title}", "", *body, ""])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from analyzer.check import Check
-from analyzer.finding import Confidence, Finding
+from analyzer.finding import Confidence, Finding, Severity
 from analyzer.render.home import Home
 from analyzer.render.markup import code, header, prose, row
 from analyzer.render.places import worst_first
@@ -24,7 +24,9 @@ def others(check: Check, home: Home) -> Iterator[Section]:
     """What else was found; what was there before is folded."""
     failing = set(check.failing)
     new = [finding for finding in check.new if finding not in failing]
-    yield _section("New findings" if check.before else "Findings", new, home)
+    title = "New findings" if check.before else "Findings"
+    yield _section(title, [f for f in new if f.severity > Severity.INFO], home)
+    yield _section("Remarks", [f for f in new if f.severity is Severity.INFO], home, folded=True)
     yield _section("Findings from before", [f for f in check.known if f not in failing], home, folded=True)
     yield _section("Fixed", check.fixed, home, folded=True)
     yield _set_aside(check, home)

@@ -11,7 +11,7 @@ from analyzer.check import Check
 from analyzer.render import github, pull_request, sarif
 from analyzer.render import json as machine
 from analyzer.render.home import Home
-from analyzer.render.markup import code, link, prose
+from analyzer.render.markup import link, prose
 from reconciler.cli.checking import Options, checked, exit_code
 from reconciler.cli.comparing import Range
 from reconciler.cli.exits import CommandError, Exit
@@ -122,7 +122,7 @@ def _leave_comment(body: str, inputs: Inputs, run: Run, folder: Path, *, quiet: 
 def _failed(error: CommandError, inputs: Inputs, run: Run, folder: Path) -> Exit:
     """It could not be checked: that is told in place of what an earlier run may have said."""
     say("error", str(error))
-    told = f"### ❓ Holdfast could not check this\n\n{prose(str(error), 2000)}\n\n<sub>{_whole(run)}</sub>\n"
+    told = f"### ❓ Holdfast could not check this\n\n{prose(str(error), 2000)}\n"
     (folder / REPORT).write_text(told, encoding="utf-8")
     _leave_comment(told, inputs, run, folder, quiet=False)
     if room_for_summary(run):
@@ -134,4 +134,4 @@ def _failed(error: CommandError, inputs: Inputs, run: Run, folder: Path) -> Exit
 
 def _whole(run: Run) -> str:
     """Where all of it is, as Markdown."""
-    return f"{link('the summary of the run', run.page)} has all of it" if run.page else code(REPORT)
+    return link("the summary of the run", run.page) if run.page else ""

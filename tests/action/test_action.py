@@ -288,6 +288,26 @@ def test_what_was_there_before(pull_request: PullRequest) -> None:
     assert "1 known before" in ran.summary
 
 
+def test_a_baseline(pull_request: PullRequest) -> None:
+    """Guards `baseline`: what the file knows does not count, and one that cannot be read is said."""
+    pull_request.push({"site/other.yaml": "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a}\n"})
+    ran = pull_request.act(fail_on="warning")
+    assert ran.code == 1
+    checked = json.loads((Path(ran.outputs["report-path"]).parent / "check.json").read_text())
+    known = {"fingerprint": checked["failing"][0]["fingerprint"], "count": 1}
+    (pull_request.runner.workspace / "known.json").write_text(
+        json.dumps({"version": "holdfast.dev/baseline/v1", "findings": [known]})
+    )
+    ran = pull_request.act(baseline="known.json", fail_on="warning", run=1001)
+    assert ran.code == 0, ran.log
+    assert "Allowed (1)" in ran.summary
+    assert pull_request.act(baseline="nope.json", run=1002).code == 3
+    (pull_request.runner.workspace / "known.json").write_text("[]")
+    ran = pull_request.act(baseline="known.json", run=1003)
+    assert ran.code == 2
+    assert "not a baseline" in ran.annotations("error")[0]
+
+
 def test_another_policy(pull_request: PullRequest) -> None:
     """Guards `config`: a policy from elsewhere in the repository counts in place of the folder's own."""
     pull_request.push(broken(pull_request) | {"policy.yaml": "ignore: [stray.yaml]\n"})
@@ -369,7 +389,7 @@ def test_thousands_of_findings(pull_request: PullRequest) -> None:
     assert len(ran.summary.encode()) <= 1_048_576
     (body,) = pull_request.comments
     assert len(body.encode()) <= LARGEST
-    assert "more, [the summary of the run]" in body
+    assert "more: see [the summary of the run]" in body
 
 
 def test_a_head_that_cannot_be_read(pull_request: PullRequest) -> None:

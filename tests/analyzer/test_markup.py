@@ -63,9 +63,16 @@ def test_nothing_becomes_markup(text: str, pieced: object) -> None:
 @given(st.text(max_size=60))
 def test_what_is_shown_is_what_was_written(text: str) -> None:
     """Guards what reviewers read: printable text comes out as it went in, but for the breaks that keep links away."""
-    plain = "".join(c for c in text if c.isascii() and c.isprintable())
+    plain = "".join(c for c in text if c.isascii() and c.isprintable() and c != "`")
     assert shown(f"x {prose(plain)} x").replace("\u200b", "") == f"x {plain} x"
     assert shown(f"x{code(plain)}x") == f"x{plain or ' '}x"
+
+
+def test_commands_in_a_sentence() -> None:
+    """Guards advice: what stands between backticks is shown as code, whatever it is."""
+    assert rendered(prose("say `holdfast approve ID` | now")) == "<p>say <code>holdfast approve ID</code> | now</p>\n"
+    assert shown(prose("a ` b `` c")) == "a ` b `` c"
+    assert "<img" not in rendered(prose("`<img src=x>`"))
 
 
 @pytest.mark.parametrize("text", ["@octocat", "a@b.c", "#12", "GH-7", ":tada:"])

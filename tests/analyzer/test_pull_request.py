@@ -80,11 +80,13 @@ def test_what_blocks_it(check: Callable[..., Check], house: House) -> None:
 def test_new_known_and_fixed(check: Callable[..., Check], house: House) -> None:
     """Guards the three kinds of findings: what was there before, and what is mended, is folded and counted."""
     loose = DOOMED.replace("scratch", "loose")
-    told = render(check(house | {"s.yaml": DOOMED, "stray.yaml": STRAY}, house | {"s.yaml": DOOMED, "l.yaml": loose}))
+    stray, third = STRAY.replace("scratch", "stray"), STRAY.replace("scratch", "third")
+    told = render(check(house | {"s.yaml": DOOMED, "t.yaml": stray}, house | {"s.yaml": DOOMED, "l.yaml": loose}))
     found = headings(told)
-    assert "New findings" in found
-    assert "Findings from before (1)" in found
-    assert "Fixed (1)" in found
+    assert {"Remarks (1)", "Findings from before (1)"} <= set(found)
+    told = render(check(house | {"t.yaml": stray, "u.yaml": third}, house | {"t.yaml": stray}))
+    assert told.startswith("### ⛔ Holdfast: blocked by 2 findings, 1 of them new\n")
+    assert "Fixed (2)" in headings(told)
 
 
 def test_nothing_changes(check: Callable[..., Check], house: House) -> None:
@@ -117,10 +119,10 @@ def test_places_lead_to_their_lines(check: Callable[..., Check], house: House) -
 def test_it_fits(check: Callable[..., Check], house: House, count: int) -> None:
     """Guards the size of a comment: of many findings it tells as many as there is room for, and how many are left."""
     many = "---\n".join(STRAY.replace("scratch", f"{'long-' * 10}{number}") for number in range(count))
-    told = render(check(house, house | {"many.yaml": many}), Home(whole="see the summary"))
+    told = render(check(house, house | {"many.yaml": many}), Home(whole="the summary"))
     assert size(told) <= COMMENT
     shown = told.count("🔴 error")
-    assert shown == count or f"… and {count - shown:,} more, see the summary." in told
+    assert shown == count or f"… and {count - shown:,} more: see the summary." in told
     assert shown >= min(count, 100)
 
 

@@ -20,15 +20,15 @@ def test_everything_where_there_is_room() -> None:
 def test_it_never_grows_beyond_its_budget(tables: list[list[str]], budget: int) -> None:
     """Guards GitHub's limits, beyond which all of it is lost."""
     sections = [Section("T", table, ("head", "--")) for table in tables]
-    assert size(fit("lead", sections, "foot", budget, "see there")) <= budget
+    assert size(fit("lead", sections, "foot", budget, "there")) <= budget
 
 
 def test_what_is_cut_is_counted() -> None:
     """Guards against a report that looks whole: each section says how many are missing, and where they are."""
     many = [Section(name, [f"{name}{n}" for n in range(2000)]) for name in "AB"]
-    told = fit("lead", many, "foot", 3000, "see there")
+    told = fit("lead", many, "foot", 3000, "there")
     first, second = told.split("#### B")
     kept = second.count("\nB")
     assert LEAST <= kept <= LEAST + 1
-    assert f"… and {2000 - kept:,} more, see there." in second
+    assert f"… and {2000 - kept:,} more: see there." in second
     assert first.count("\nA") > 100
