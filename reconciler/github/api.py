@@ -41,6 +41,8 @@ class GitHub:
         """Every item of a list, page after page."""
         for page in range(1, MOST_PAGES + 1):
             items = self.ask("GET", path, query={**query, "per_page": 100, "page": page})
+            if not isinstance(items, list):
+                raise ApiError(f"GET {path}: the answer is no list")
             yield from (item for item in items if isinstance(item, dict))
             if len(items) < 100:
                 return
@@ -61,7 +63,7 @@ class GitHub:
             except requests.RequestException as error:
                 trouble, wait = ApiError(f"{told}: {type(error).__name__}"), 2.0**attempt
             else:
-                if answer.ok:
+                if 200 <= answer.status_code < 300:
                     return _json(answer, told)
                 trouble = ApiError(f"{told}: {answer.status_code} {_message(answer)}", answer.status_code)
                 wait = _pause(answer, attempt)

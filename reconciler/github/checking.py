@@ -46,12 +46,14 @@ def check(inputs: Inputs, run: Run) -> Exit:
         checkout = Checkout.at(inputs.working_directory)
         base = checkout.base(event, inputs.base)
         found = _checked(inputs, checkout, base)
+        sarif_file = _sarif(found, inputs)
     except CommandError as error:
         return _failed(error, inputs, run, folder)
     if not base and inputs.mode != "lint":
         say("notice", "there is no earlier revision to compare with, so only the manifests themselves were checked")
     home = Home(run.home, base, checkout.head, _whole(run))
     _write(found, home, inputs, run, folder)
+    _set_outputs(found, run, folder, sarif_file)
     if inputs.mode != "impact":
         counted = found.new if inputs.changed_only else found.report.findings
         show(github.render(replace(found.report, findings=counted)))
@@ -75,14 +77,16 @@ def _checked(inputs: Inputs, checkout: Checkout, base: str) -> Check:
 
 
 def _write(found: Check, home: Home, inputs: Inputs, run: Run, folder: Path) -> None:
-    """Reports, outputs and summary."""
+    """Reports and summary."""
     (folder / REPORT).write_text(pull_request.render(found, replace(home, whole=""), _WITHOUT_LIMIT), encoding="utf-8")
     (folder / DATA).write_text(machine.render_check(found), encoding="utf-8")
     body = pull_request.render(found, home, LARGEST - _ROOM_FOR_MARK)
     _leave_comment(body, inputs, run, folder, quiet=found.is_quiet)
     if room := room_for_summary(run):
         add_summary(run, pull_request.render(found, home, room))
-    sarif_file = _sarif(found, inputs)
+
+
+def _set_outputs(found: Check, run: Run, folder: Path, sarif_file: str) -> None:
     worst = max((finding.severity for finding in found.report.findings), default=None)
     verdict = found.impact.verdict if found.impact else None
     values = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from reconciler.github.event import Event
 
 TIMEOUT = 600.0  # seconds; a large history comes over the network
 DEEPER = ("50", "500")  # commits, before all of them are fetched
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules")
+_QUIET = {"GIT_TERMINAL_PROMPT": "0"}  # who is asked for a password answers for ever
 _NO_NAME = re.compile(r"^[-+]|[\s:*?\[\\^~]|\.\.|@\{")  # in what is fetched; a refspec could overwrite branches
 _ADVICE = "give actions/checkout `fetch-depth: 0`, so that the history is there"
 
@@ -44,11 +47,15 @@ class Checkout:
         if wanted:
             return self._departure(self._named(wanted))
         if event.head and (parents := self._parents()) and parents[1:] == (event.head,):
-            return self._present(parents[0])  # what is checked out is the merge of just that pull request
+            base = self._present(parents[0])  # what is checked out is the merge of just that pull request
+            self._shared(base, event.head)  # and who made its commits is asked, where policies want signatures
+            return base
         for candidate in event.bases:
             found = self._found(candidate)
             if found and found != self.head:
                 return self._departure(found)
+        if event.pull_request is not None and self.head in event.bases:
+            raise CommandError("what is checked out is the base of the pull request; check out the pull request itself")
         if event.pull_request is not None:
             raise CommandError(f"the base of the pull request is not here and could not be fetched; {_ADVICE}")
         return ""
@@ -71,7 +78,7 @@ class Checkout:
         wanted = revision.removeprefix("origin/")
         if commit is None and not _NO_NAME.search(wanted):
             depth = ["--depth=1"] if self._is_shallow() else []  # of a whole history none would be left
-            fetched = _git(self.folder, "fetch", "--quiet", "--no-tags", *depth, "origin", "--", wanted)
+            fetched = _git(self.folder, *_FETCH, *depth, "origin", "--", wanted)
             commit = None if fetched is None else self._resolved("FETCH_HEAD")
         return commit
 
@@ -79,17 +86,21 @@ class Checkout:
         return _git(self.folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
     def _departure(self, base: str) -> str:
-        """Where the head left the base. Of a shallow history more is fetched until that is in it."""
-        for depth in (*DEEPER, ""):
-            shared = _git(self.folder, "merge-base", base, self.head)
-            if shared or not self._is_shallow():
-                break
-            deeper = [f"--deepen={depth}"] if depth else ["--unshallow"]
-            _git(self.folder, "fetch", "--quiet", "--no-tags", *deeper, "origin", base, self.head)
-        shared = _git(self.folder, "merge-base", base, self.head)
+        """Where the head left the base. Raises CommandError when that is not here, and cannot be fetched."""
+        shared = self._shared(base, self.head)
         if shared is None and self._is_shallow():
             raise CommandError(f"where the head left {base[:12]} is not here and could not be fetched; {_ADVICE}")
         return shared if shared and shared != self.head else base
+
+    def _shared(self, one: str, other: str) -> str | None:
+        """The newest commit that both build on. Of a shallow history more is fetched until that is in it."""
+        for depth in (*DEEPER, ""):
+            shared = _git(self.folder, "merge-base", one, other)
+            if shared or not self._is_shallow():
+                return shared
+            deeper = f"--deepen={depth}" if depth else "--unshallow"
+            _git(self.folder, *_FETCH, deeper, "origin", one, other, self.head)
+        return _git(self.folder, "merge-base", one, other)
 
     def _is_shallow(self) -> bool:
         return _git(self.folder, "rev-parse", "--is-shallow-repository") == "true"
@@ -111,7 +122,14 @@ def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = ("git", "-C", str(folder), *words)
     try:
         return subprocess.run(  # noqa: S603  # no shell; words that others wrote stand behind an end of options
-            command, capture_output=True, check=False, timeout=TIMEOUT, text=True, errors="surrogateescape"
+            command,
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | _QUIET,
+            timeout=TIMEOUT,
+            text=True,
+            errors="surrogateescape",
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise CommandError(f"git {words[0]}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 from reconciler.github.api import ApiError, GitHub
 
+LONGEST_KEY = 200
 LARGEST = 65_536  # bytes; GitHub counts characters
 AUTHOR = "github-actions[bot]"  # whose token it is; others could write the mark as well
 _MARK = re.compile(r"<!-- holdfast-check: (?P<key>\S*) run=(?P<run>\d+)\.(?P<attempt>\d+) -->\n")
@@ -36,7 +38,8 @@ class Mark:
 
 def key_of(*words: str) -> str:
     """What tells one check of a repository from another one, as a single word."""
-    return quote(":".join(words), safe="/:._-").replace("--", "-%2D") or ":"
+    key = quote(":".join(words), safe="/:._-", errors="replace").replace("--", "-%2D")
+    return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode()).hexdigest()
 
 
 def without_mark(body: str) -> tuple[Mark | None, str]:

@@ -191,6 +191,10 @@ def test_a_shallow_checkout(pull_request: PullRequest) -> None:
     ran = pull_request.act()
     assert ran.code == 0, ran.log
     assert "Changes: 1 safe" in pull_request.comments[0]
+    head = pull_request.event["pull_request"]["head"]["sha"]
+    workspace = pull_request.runner.workspace
+    assert git(workspace, "rev-parse", "HEAD^2") == head  # whose signature may be asked for
+    assert git(workspace, "merge-base", "HEAD^1", head)
 
 
 def test_a_shallow_checkout_of_the_branch(pull_request: PullRequest) -> None:
@@ -234,6 +238,33 @@ def test_pushes(pull_request: PullRequest) -> None:
         assert ran.code == 0, ran.log
         assert "Changes: 1 safe" in ran.summary
     assert pull_request.comments == []
+
+
+def test_a_merge_queue(pull_request: PullRequest) -> None:
+    """Guards merge queues: what is about to be merged is compared with what it goes onto."""
+    pull_request.push(faster(pull_request))
+    pull_request.event = {"merge_group": {"base_sha": git(pull_request.upstream, "rev-parse", "main")}}
+    ran = pull_request.act("merge_group")
+    assert ran.code == 0, ran.log
+    assert "Changes: 1 safe" in ran.summary
+
+
+def test_the_base_itself_is_checked_out(pull_request: PullRequest) -> None:
+    """Guards `pull_request_target`, whose checkout is the base: nothing is compared with itself and called fine."""
+    pull_request.push(broken(pull_request))
+    pull_request.check_out("refs/heads/main")
+    ran = pull_request.act("pull_request_target")
+    assert ran.code == 3
+    assert "check out the pull request itself" in ran.annotations("error")[0]
+
+
+def test_other_machines(pull_request: PullRequest) -> None:
+    """Guards runners that cannot do it: one message, and nothing is installed."""
+    pull_request.push(broken(pull_request))
+    pull_request.runner.environment["RUNNER_OS"] = "Windows"
+    ran = pull_request.act()
+    assert ran.code == 3
+    assert "Linux and macOS" in ran.annotations("error")[0]
 
 
 def test_without_a_base(pull_request: PullRequest) -> None:
@@ -323,7 +354,11 @@ def test_code_scanning(pull_request: PullRequest) -> None:
     pull_request.push(broken(pull_request))
     ran = pull_request.act(sarif_file="out/holdfast.sarif")
     assert ran.outputs["sarif-path"] == str(pull_request.runner.workspace / "out/holdfast.sarif")
-    (result,) = json.loads(Path(ran.outputs["sarif-path"]).read_text())["runs"][0]["results"]
+    (result,) = [
+        one
+        for one in json.loads(Path(ran.outputs["sarif-path"]).read_text())["runs"][0]["results"]
+        if one["level"] == "error"
+    ]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "site/stray.yaml"
 
 
