@@ -139,7 +139,7 @@ class Source:
         """A line as it may be shown: of one that holds a secret, its key."""
         lines = self.lines
         line = lines[number - 1] if 0 < number <= len(lines) else ""
-        return masked(line) if number in self._hidden else line
+        return masked(line) if number in self.hidden else line
 
     @functools.cached_property
     def text(self) -> str:
@@ -161,7 +161,8 @@ class Source:
         return _NEW_LINE.split(self.data.decode("utf-8-sig", "replace"))
 
     @functools.cached_property
-    def _hidden(self) -> frozenset[int]:
+    def hidden(self) -> frozenset[int]:
+        """The lines of which no more than their key may be shown."""
         return hidden_lines(self.text)
 
     @functools.cached_property
@@ -192,7 +193,15 @@ def parse(data: bytes, source: Source | None = None) -> Parsed:
         builder = _build(data, record=True)  # knows where a duplicate key was given first
     whole = (Document(root.value, source, n, n in builder.broken) for n, root in enumerate(builder.roots))
     documents = tuple(item for document in whole if document.value is not None for item in _unfold(document))
-    return Parsed(source, documents, tuple(sorted(builder.defects)))
+    hidden = Source(data).hidden if builder.defects else frozenset()
+    return Parsed(source, documents, tuple(sorted(_discreet(defect, hidden) for defect in builder.defects)))
+
+
+def _discreet(defect: Defect, hidden: frozenset[int]) -> Defect:
+    """Without the words of the file, where those may be a secret."""
+    if defect.rule == "duplicate-key" or defect.place.line not in hidden:
+        return defect
+    return replace(defect, message="not sound YAML; what stands here may be secret, and is not shown")
 
 
 def _unfold(document: Document) -> Iterator[Document]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -90,14 +90,13 @@ def decoded(value: str) -> str:
 
 # --- lines that are not shown
 
-_SECRETIVE = re.compile(
-    r"^\s*(?:-\s+)?[\"']?kind[\"']?\s*:\s*[\"']?(Secret|ManagedApplication|AccessControlPolicy)\b",
-    re.MULTILINE,
+_KIND = re.compile(
+    r"(?P<before>.*?)[\"']?kind[\"']?\s*:\s*[\"']?(?P<kind>Secret|ManagedApplication|AccessControlPolicy)\b"
 )
-_GENERATOR = re.compile(r"^\s*secretGenerator\s*:", re.MULTILINE)
-_BLOCK = re.compile(
-    r"^(?P<indent>\s*(?:-\s+)?)[\"']?(?:data|stringData|apiKeys|signingSecret|literals)[\"']?\s*:(?P<rest>.*)$"
-)
+_GENERATOR = re.compile(r"[\"']?secretGenerator[\"']?\s*:")
+_SECRET_FIELD = re.compile(r"(?:^|[\s{,])[\"']?(?:data|stringData|apiKeys|signingSecret|literals)[\"']?\s*:")
+_KEY = re.compile(r"^(?P<indent>\s*(?:- +)*)[\"']?(?P<key>[^\s\"':{\[]+)[\"']?\s*:")
+_OPEN_FIELDS = frozenset(("apiVersion", "kind", "metadata", "type", "immutable"))  # of a Secret; all others are hidden
 _KEPT = re.compile(r"^(?P<kept>\s*(?:-\s+)?(?:[\"']?[\w./-]+[\"']?\s*:(?:\s|$))?)")
 _DIVIDER = re.compile(r"^---(?:\s|$)", re.MULTILINE)
 
@@ -107,10 +106,9 @@ def hidden_lines(text: str) -> frozenset[int]:
     found = {number for shape in shapes_in(text) for number in _lines_of(text, shape)}
     start = 0
     for end in (*(divider.start() for divider in _DIVIDER.finditer(text)), len(text)):
-        document = text[start:end]
-        if _SECRETIVE.search(document) or _GENERATOR.search(document):
-            before = text.count("\n", 0, start)
-            found |= {before + number for number in _secret_blocks(document)}
+        lines = text[start:end].split("\n")
+        before = text.count("\n", 0, start)
+        found |= {before + number for number in _secret_blocks(lines)}
         start = end
     return frozenset(found)
 
@@ -127,20 +125,22 @@ def _lines_of(text: str, shape: Shape) -> range:
     return range(first, (text.count("\n", 0, end) if end >= 0 else first - 1 + shape.text.count("\n")) + 2)
 
 
-def _secret_blocks(document: str) -> Iterator[int]:
+def _secret_blocks(lines: Sequence[str]) -> Iterator[int]:
+    """The lines of a document, by number, that belong to a field which is secret, whatever else is wrong there."""
+    kinds = [found for line in lines if (found := _KIND.match(line))]
+    if not kinds and not any(map(_GENERATOR.search, lines)):
+        return
+    columns = {len(found["before"]) for found in kinds if found["kind"] == "Secret"}
     inside = -1  # how far the block is indented that is secret
-    for number, line in enumerate(document.split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         width = len(line) - len(line.lstrip())
-        if (
-            inside >= 0
-            and line.strip()
-            and width <= inside
-            and not (width == inside and line.lstrip().startswith("- "))
-        ):
+        if line.strip() and (width < inside or (width == inside and not line.lstrip().startswith("- "))):
             inside = -1
+        key = _KEY.match(line)
+        unknown = key and len(key["indent"]) in columns and key["key"] not in _OPEN_FIELDS
         if inside >= 0:
             yield number
-        elif block := _BLOCK.match(line):
-            inside = len(block["indent"])
-            if block["rest"].strip():
+        elif unknown or _SECRET_FIELD.search(line):
+            inside = len(key["indent"]) if key else width
+            if line.partition(":")[2].strip():
                 yield number

@@ -110,7 +110,17 @@ class Validator:
                     (*path, name), "unknown-field", f"unknown field {quoted(name)}{did_you_mean(name, known)}"
                 )
             return
-        yield Problem(path, "invalid-resource", _sentence(error, schema))
+        words = "the secret here is not as its schema says" if self._is_secret(error.schema_path) else None
+        yield Problem(path, "invalid-resource", words or _sentence(error, schema))
+
+    def _is_secret(self, schema_path: Iterable[str | int]) -> bool:
+        """Whether what failed is a secret, or holds nothing else."""
+        here: Any = self._schema
+        for step in schema_path:
+            if isinstance(here, Mapping) and here.get("x-secret"):
+                return True
+            here = here[step]
+        return False
 
     def _fragment(self, schema_path: Iterable[str | int]) -> Mapping[str, Any]:
         """The subschema that holds the keyword which failed."""

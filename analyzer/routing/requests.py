@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from analyzer.routing import language
 from analyzer.routing.language import Language, Unknown, witness
-from analyzer.routing.traefik_rule import And, Matcher, Not, Or, Rule
+from analyzer.routing.traefik_rule import VARIABLE, And, Matcher, Not, Or, Rule
 
 MAX_COMBINATIONS = 64
 
@@ -165,12 +165,9 @@ def _paths(name: str, values: tuple[str, ...]) -> Language:
     return language.exactly(*values) if name == "Path" else language.beginning_with(*values)
 
 
-_VARIABLE = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(:|\})")
-
-
 def _host_expression(value: str) -> str:
     """An expression of v3 as it is; a template of v2, in which only what stands in braces is one."""
-    return f"^{_from_template(value, '[^.]+')}$" if _VARIABLE.search(value) else value
+    return f"^{_from_template(value, '[^.]+')}$" if VARIABLE.search(value) else value
 
 
 def _from_template(value: str, plain: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ MATCHERS: Mapping[str, tuple[int, int | None]] = {
     "Query": (1, None),
     "QueryRegexp": (1, 2),
 }
+VARIABLE = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(:|\})")  # in the templates of v2
 _SPELT = {name.casefold(): name for name in MATCHERS}
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|`(?P<raw>[^`]*)`|\"(?P<text>(?:[^\"\\\n]|\\.)*)\"|(?P<sign>&&|\|\||[!(),]))"
@@ -87,6 +89,22 @@ def matchers(rule: Rule) -> Iterator[Matcher]:
         case And(operands) | Or(operands):
             for operand in operands:
                 yield from matchers(operand)
+
+
+def only_in_v2(matcher: Matcher) -> str:
+    """What is of the form of version 2 in a condition, and how version 3 has it; empty when nothing is."""
+    name = matcher.name
+    if newer := {"Headers": "Header", "HeadersRegexp": "HeaderRegexp", "HostHeader": "Host"}.get(name):
+        return f"{name} is {newer} there"
+    if name == "Query":
+        return "Query has the name and the value apart there" if "=" in matcher.values[0] else ""
+    if len(matcher.values) > 1 and MATCHERS[name] == (1, None):
+        return f"{name} takes one value there, others are joined with ||"
+    if name in ("Path", "PathPrefix") and any("{" in value for value in matcher.values):
+        return f"{name} has no variables there; use PathRegexp"
+    if name == "HostRegexp" and any(VARIABLE.search(value) for value in matcher.values):
+        return f"{name} is one regular expression there, without braces around a part"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +189,8 @@ class _Parser:
         if len(values) < least or (most is not None and len(values) > most):
             wanted = "a value" if least == 1 else f"{least} values"
             self._refuse(f"{name} needs {wanted} and has {len(values)}", start.at)
+        if fault := next(filter(None, (_fault(name, value) for value in values)), ""):
+            self._refuse(fault, start.at)
         return Matcher(name, tuple(values), start.at)
 
     def _values(self, name: str) -> Iterator[str]:
@@ -181,6 +201,22 @@ class _Parser:
                 return
         if self._here.kind == "name":
             self._refuse(f"put the values of {name} in backquotes: `{self._here.text}…`")
+
+
+def _fault(name: str, value: str) -> str:
+    """Why Traefik, in both forms, would not take a value."""
+    if not value:
+        return f"{name} has an empty value"
+    if name in ("Path", "PathPrefix") and not value.startswith("/"):
+        return f"a path begins with /, and {value} does not"
+    if name.startswith("Host") and not value.isascii():
+        return f"{value} is not ASCII; write the host in its encoded form (xn--…)"
+    if name == "ClientIP":
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            return f"{value} is no address and no network"
+    return ""
 
 
 def _tokens(text: str) -> Iterator[_Token]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from analyzer.document import Place
 from analyzer.finding import Severity
@@ -21,15 +21,23 @@ NOT_SECRET = frozenset(
 HASH_LENGTH = 128  # hexadecimal digits of a key's SHAKE-256 hash
 
 
+class Found(NamedTuple):
+    """Where a secret is, what it is, and how bad that is if worse than usual."""
+
+    path: Path
+    what: str
+    severity: Severity | None = None
+
+
 def check(file: File) -> Iterator[Hit]:
     shaped = {place.line: (place, what) for place, what in _shaped(file)}
     for place, what in shaped.values():
         yield Hit(file.at(place), f"{what} in plain text", help=ADVICE, severity=Severity.ERROR)
     for declaration in file.declarations:
-        for path, what in _declared(declaration):
+        for path, what, severity in _declared(declaration):
             location = declaration.position_of(path)
             if location.line not in shaped:
-                yield Hit(location, what, declaration.subject, path, help=ADVICE)
+                yield Hit(location, what, declaration.subject, path, help=ADVICE, severity=severity)
 
 
 def _shaped(file: File) -> Iterator[tuple[Place, str]]:
@@ -44,7 +52,7 @@ def _place(text: str, shape: Shape) -> Place:
     return Place(before.count("\n") + 1, shape.start - (before.rfind("\n") + 1) + 1)
 
 
-def _declared(declaration: Declaration) -> Iterator[tuple[Path, str]]:
+def _declared(declaration: Declaration) -> Iterator[Found]:
     """Where a manifest of a kind that holds secrets has one in plain text, and what that is."""
     value: Any = declaration.document.value
     if not isinstance(value, dict) or "sops" in value:
@@ -61,17 +69,22 @@ def _declared(declaration: Declaration) -> Iterator[tuple[Path, str]]:
             yield from _of_generators(value)
 
 
-def _of_secret(secret: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    found = [
-        (block, key)
+def _of_secret(secret: Mapping[str, Any]) -> Iterator[Found]:
+    values = [
+        (block, key, decode(value))
         for block, decode in (("data", decoded), ("stringData", str))
         for key, value in _mapping(secret.get(block)).items()
         if isinstance(value, str) and _is_secret(key, decode(value))
     ]
-    if found:
-        keys = ", ".join(key for _, key in found)
-        also = ", in base64, which hides nothing" if all(block == "data" for block, _ in found) else ""
-        yield found[0], f"{keys}: in plain text{also}"
+    encoded = ", in base64, which hides nothing"
+    for block, key, text in values:
+        if block == "data" and (shape := next(shapes_in(text), None)):
+            yield Found((block, key), f"{shape.what} in plain text{encoded}", Severity.ERROR)
+            return
+    if values:
+        keys = ", ".join(key for _, key, _ in values)
+        hidden = encoded if all(block == "data" for block, *_ in values) else ""
+        yield Found(values[0][:2], f"{keys}: in plain text{hidden}")
 
 
 def _is_secret(key: str, text: str) -> bool:
@@ -79,28 +92,29 @@ def _is_secret(key: str, text: str) -> bool:
     return not (public or is_placeholder(text))
 
 
-def _of_application(application: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _of_application(application: Mapping[str, Any]) -> Iterator[Found]:
     keys = _mapping(application.get("spec")).get("apiKeys")
     for index, key in enumerate(keys if isinstance(keys, list) else ()):
         value = _mapping(key).get("value")
         if isinstance(value, str) and not (is_placeholder(value) or _is_hash(value)):
-            yield ("spec", "apiKeys", index, "value"), "an API key in plain text; name a Secret in secretName instead"
+            path = ("spec", "apiKeys", index, "value")
+            yield Found(path, "an API key in plain text; name a Secret in secretName instead")
 
 
-def _of_policy(policy: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _of_policy(policy: Mapping[str, Any]) -> Iterator[Found]:
     secret = _mapping(_mapping(policy.get("spec")).get("jwt")).get("signingSecret")
     if isinstance(secret, str) and not is_placeholder(secret):
-        yield ("spec", "jwt", "signingSecret"), "the key that signs tokens in plain text: who has it makes tokens"
+        yield Found(("spec", "jwt", "signingSecret"), "the key that signs tokens, in plain text")
 
 
-def _of_generators(kustomization: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _of_generators(kustomization: Mapping[str, Any]) -> Iterator[Found]:
     generators = kustomization.get("secretGenerator")
     for index, generator in enumerate(generators if isinstance(generators, list) else ()):
         literals = _mapping(generator).get("literals")
         for at, literal in enumerate(literals if isinstance(literals, list) else ()):
             key, _, value = str(literal).partition("=")
             if _is_secret(key, value):
-                yield ("secretGenerator", index, "literals", at), f"{key}: in plain text"
+                yield Found(("secretGenerator", index, "literals", at), f"{key}: in plain text")
 
 
 def _is_hash(value: str) -> bool:

@@ -90,6 +90,8 @@ data:
 items:
 - kind: Secret
   stringData: {password: hunter4}
+---
+items:
 - kind: ManagedApplication
   spec:
     apiKeys:

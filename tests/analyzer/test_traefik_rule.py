@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.routing.requests import Requests, in_words, meeting_points, requests_of, shared, ways_to, within
-from analyzer.routing.traefik_rule import And, Matcher, Not, Or, Rule, RuleError, matchers, parse
+from analyzer.routing.traefik_rule import And, Matcher, Not, Or, Rule, RuleError, matchers, only_in_v2, parse
 
 NAMES = ["a.example", "b.example"]
 PATHS = ["/", "/v1", "/v1/x", "/v2"]
@@ -139,6 +139,10 @@ def test_rules_that_share_nothing(one: str, other: str) -> None:
         ("Host()", "Host needs a value and has 0", 0),
         ("Header(`a`)", "Header needs 2 values and has 1", 0),
         ("", "a condition is missing", 0),
+        ("Path(`v1`)", "a path begins with /", 0),
+        ("Path(`/`) && Host(``)", "Host has an empty value", 13),
+        ("Host(`lócal`)", "is not ASCII", 0),
+        ("ClientIP(`10.0.0.0/8`, `ten`)", "ten is no address", 0),
         ("(" * 100 + "Host(`a`)", "nested more than", 50),
     ],
 )
@@ -148,6 +152,22 @@ def test_what_traefik_would_not_take(text: str, because: str, at: int) -> None:
         parse(text)
     assert because in str(refused.value)
     assert refused.value.at == at
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ("Host(`a`, `b`)", "joined with ||"),
+        ("Headers(`a`, `b`)", "Header there"),
+        ("Path(`/users/{id}`)", "use PathRegexp"),
+        ("HostRegexp(`{sub:[a-z]+}.example.com`)", "without braces"),
+        ("PathRegexp(`^/users/[0-9]{2}$`) && HostRegexp(`^[a-z]{2}$`) && Query(`a`, `b`)", ""),
+    ],
+)
+def test_what_only_version_2_takes(text: str, because: str) -> None:
+    """Rules of the older form are understood, and told from those of the newer one."""
+    found = [only_in_v2(matcher) for matcher in matchers(parse(text))]
+    assert [because in each and bool(each) == bool(because) for each in found] == [True] * len(found)
 
 
 def test_how_tightly_operators_bind() -> None:
