@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from analyzer.document import Document
+from analyzer.roots.config import plain
 from analyzer.roots.files import Files
 from analyzer.roots.flux import FluxKustomization
 
@@ -46,7 +47,7 @@ def sources_of(documents: Iterable[Document]) -> Sources:
         value: Any = document.value
         version = str(value.get("apiVersion")) if isinstance(value, dict) else ""
         if version.startswith((_SOURCES, _GENERATORS)) and isinstance(value.get("spec"), dict):
-            name = str((value.get("metadata") or {}).get("name"))
+            name = str(plain(value.get("metadata")).get("name"))
             urls[str(value.get("kind")), name] = str(value["spec"].get("url"))
             if value.get("kind") == "ArtifactGenerator":
                 for artifact, copied in _artifacts(value["spec"]):
@@ -55,19 +56,22 @@ def sources_of(documents: Iterable[Document]) -> Sources:
 
 
 def _artifacts(spec: Mapping[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str, SourceName], ...]]]:
-    listed = [each for each in spec.get("sources") or () if isinstance(each, dict)]
-    sources = {str(each.get("alias")): (str(each.get("kind")), str(each.get("name"))) for each in listed}
-    for artifact in spec.get("artifacts") or ():
-        if isinstance(artifact, dict):
-            yield str(artifact.get("name")), tuple(_copies(artifact.get("copy"), sources))
+    known = [plain(each) for each in _list(spec.get("sources"))]
+    sources = {str(each.get("alias")): (str(each.get("kind")), str(each.get("name"))) for each in known}
+    for artifact in map(plain, _list(spec.get("artifacts"))):
+        yield str(artifact.get("name")), tuple(_copies(_list(artifact.get("copy")), sources))
 
 
-def _copies(entries: Any, sources: Mapping[str, SourceName]) -> Iterator[tuple[str, str, SourceName]]:  # noqa: ANN401
-    for entry in entries if isinstance(entries, list) else ():
-        start, _, path = str(entry.get("from") if isinstance(entry, dict) else "").lstrip("@").partition("/")
-        _, _, into = str(entry.get("to") if isinstance(entry, dict) else "").partition("/")
+def _copies(entries: list[Any], sources: Mapping[str, SourceName]) -> Iterator[tuple[str, str, SourceName]]:
+    for entry in map(plain, entries):
+        start, _, path = str(entry.get("from")).lstrip("@").partition("/")
+        _, _, into = str(entry.get("to")).partition("/")
         if start in sources and path.endswith("**"):
             yield _folder(into), _folder(path.removesuffix("**")), sources[start]
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _folder(path: str) -> str:

@@ -64,10 +64,7 @@ class Kustomization:
 
     def entries(self, name: str) -> Iterator[Origin]:
         """The items of a field that is a list."""
-        value = self.value(name)
-        if value is not None and not isinstance(value, list):
-            raise broken(self.at(name), f"{name} is not a list")
-        return (self.at(name).at(index) for index in range(len(value or ())))
+        return items_at(self.at(name)) if self.value(name) is not None else iter(())
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         return mapping_at(self.at(name)) if self.value(name) is not None else {}
@@ -112,6 +109,28 @@ def mapping_at(origin: Origin) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise broken(origin, f"{quoted(value)} is not a mapping")
     return value
+
+
+def items_at(origin: Origin) -> Iterator[Origin]:
+    value = origin.value
+    if not isinstance(value, list):
+        raise broken(origin, f"{quoted(value)} is not a list")
+    return (origin.at(index) for index in range(len(value)))
+
+
+def inside(origin: Origin, name: str) -> Mapping[str, Any]:
+    """A field of an entry that is a mapping; empty when it is not given."""
+    return mapping_at(origin.at(name)) if mapping_at(origin).get(name) is not None else {}
+
+
+def listed(origin: Origin, name: str) -> Iterator[Origin]:
+    """The items of a field of an entry that is a list."""
+    return items_at(origin.at(name)) if mapping_at(origin).get(name) is not None else iter(())
+
+
+def plain(value: object) -> Mapping[str, Any]:
+    """A value as a mapping; empty where it is none, and nobody is to be told."""
+    return value if isinstance(value, dict) else {}
 
 
 def given(origin: Origin, name: str) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analyzer.document import Document
-from analyzer.roots.config import Kustomization, mapping_at
+from analyzer.roots.config import Kustomization, inside, plain
 from analyzer.roots.files import Files
 from analyzer.roots.item import Item
 from analyzer.roots.kustomize import Layer, Renderer
-from analyzer.roots.problem import Problem, Unrenderable, place_of
+from analyzer.roots.problem import Problem, Unrenderable, place_of, problem_of
 from analyzer.roots.substitute import Values, substitute
-from analyzer.roots.tree import Origin, Part
+from analyzer.roots.tree import Misfit, Origin, Part
 
 GROUP: Final = "kustomize.toolkit.fluxcd.io"
 SOURCES: Final = "source.toolkit.fluxcd.io"
@@ -32,12 +32,11 @@ class FluxKustomization:
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        value = self.origin.value.get("spec")
-        return value if isinstance(value, dict) else {}
+        return plain(self.origin.value.get("spec"))
 
     @property
     def name(self) -> str:
-        return str((self.origin.value.get("metadata") or {}).get("name"))
+        return str(plain(self.origin.value.get("metadata")).get("name"))
 
     @property
     def path(self) -> str | None:
@@ -87,8 +86,8 @@ def render_flux(flux: FluxKustomization, files: Files, renderer: Renderer) -> La
         changes = Kustomization(folder, spec, _MADE_BY_FLUX)
         renderer.change(changes, layer)
         _common_metadata(spec, layer.items)
-    except Unrenderable as found:
-        layer.problems.append(found.problem)
+    except (Unrenderable, Misfit) as found:
+        layer.problems.append(problem_of(found))
     layer.sure = layer.sure and not layer.problems
     return renderer.finish(layer)
 
@@ -113,9 +112,9 @@ def _below(path: str, folder: str) -> bool:
 
 
 def _common_metadata(spec: Origin, items: Iterable[Item]) -> None:
-    common = mapping_at(spec).get("commonMetadata")
+    common = inside(spec, "commonMetadata")
     for name in ("labels", "annotations"):
-        for key in common.get(name) or () if isinstance(common, dict) else ():
+        for key in plain(common.get(name)):
             origin = spec.at("commonMetadata", name, key)
             for item in items:
                 item.tree.create(("metadata", name, key), Part(origin.value, origin))
@@ -137,11 +136,12 @@ def _values(
     """The variables with their places, and whether those are all that there are."""
     values: dict[str, Part] = {}
     complete = True
-    for source in post_build.get("substituteFrom") or ():
-        item = known.get((str(source.get("kind")), str(source.get("name")))) if isinstance(source, dict) else None
+    froms = post_build.get("substituteFrom")
+    for source in map(plain, froms if isinstance(froms, list) else ()):
+        item = known.get((str(source.get("kind")), str(source.get("name"))))
         complete = complete and item is not None
-        for key in (item.tree.get(("data",)) or {}) if item else ():
-            values[key] = item.tree.part(("data", key)) if item else values[key]
+        if item:
+            values.update({key: item.tree.part(("data", key)) for key in plain(item.tree.get(("data",)))})
     for key, value in _own_values(post_build):
         values[key] = Part(value, flux.origin.at("spec", "postBuild", "substitute", key))
     return values, complete

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from analyzer.roots.config import Kustomization, given, mapping_at, text_at
+from analyzer.roots.config import Kustomization, given, inside, listed, mapping_at, text_at
 from analyzer.roots.item import Item
 from analyzer.roots.problem import broken
 from analyzer.roots.tree import Origin, Part, Tree
@@ -89,7 +89,7 @@ def _pairs(entry: Origin, read: Read) -> Iterator[tuple[str, bytes | None, Origi
 
 
 def _from_literals(entry: Origin) -> Iterator[tuple[str, bytes, Origin]]:
-    for origin in _list(entry, "literals"):
+    for origin in listed(entry, "literals"):
         key, equals, value = text_at(origin).partition("=")
         if not equals or not key:
             raise broken(origin, "a literal is written key=value")
@@ -99,7 +99,7 @@ def _from_literals(entry: Origin) -> Iterator[tuple[str, bytes, Origin]]:
 
 
 def _from_files(entry: Origin, read: Read) -> Iterator[tuple[str, bytes | None, Origin]]:
-    for origin in _list(entry, "files"):
+    for origin in listed(entry, "files"):
         key, equals, path = text_at(origin).partition("=")
         path = path if equals else key
         name = key if equals else path.rpartition("/")[2]
@@ -110,7 +110,7 @@ def _from_files(entry: Origin, read: Read) -> Iterator[tuple[str, bytes | None, 
 
 def _from_envs(entry: Origin, read: Read) -> Iterator[tuple[str, bytes | None, Origin]]:
     single = [entry.at("env")] if given(entry, "env") else []
-    for origin in (*_list(entry, "envs"), *single):
+    for origin in (*listed(entry, "envs"), *single):
         content = read(origin, text_at(origin))
         if content is None:
             yield f"?{text_at(origin)}", None, origin  # which keys it has, nobody knows here
@@ -122,13 +122,6 @@ def _from_envs(entry: Origin, read: Read) -> Iterator[tuple[str, bytes | None, O
                 yield key, value.encode(), origin
 
 
-def _list(entry: Origin, name: str) -> Iterator[Origin]:
-    value = mapping_at(entry).get(name)
-    if value is not None and not isinstance(value, list):
-        raise broken(entry.at(name), f"{name} is not a list")
-    return (entry.at(name, index) for index in range(len(value or ())))
-
-
 def _apply_options(kustomization: Kustomization, entry: Origin, tree: Tree) -> bool:
     """Labels, annotations and immutability; whether the name is to tell the content."""
     hashed = True
@@ -137,7 +130,7 @@ def _apply_options(kustomization: Kustomization, entry: Origin, tree: Tree) -> b
         value = mapping_at(options)
         hashed = hashed and not value.get("disableNameSuffixHash", False)
         for name in ("labels", "annotations"):
-            for key in value.get(name) or {}:
+            for key in inside(options, name):
                 tree.create(("metadata", name, key), _copy(options.at(name, key)))
         if value.get("immutable"):
             tree.set(("immutable",), Part(True, options.at("immutable")))  # noqa: FBT003  # a value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from analyzer.roots.config import items_at, mapping_at
 from analyzer.roots.problem import broken
 from analyzer.roots.tree import Origin, Part, Tree, holds
 from schemas.validation import Path
@@ -14,8 +15,8 @@ _NEEDS = {"add": "value", "replace": "value", "test": "value", "move": "from", "
 
 def apply_operations(tree: Tree, operations: Part) -> None:
     """Carry out every operation in turn."""
-    for index, operation in enumerate(operations.value):
-        _apply(tree, operation, operations.origin.at(index))
+    for origin in items_at(operations.origin):
+        _apply(tree, mapping_at(origin), origin)
 
 
 def is_json_patch(value: Any) -> bool:  # noqa: ANN401  # JSON

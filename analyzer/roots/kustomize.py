@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer.document import Document, Parsed, Source, load
-from analyzer.roots.config import Kustomization, read_kustomization, text_at
+from analyzer.roots.config import Kustomization, plain, read_kustomization, text_at
 from analyzer.roots.files import Files, is_remote, joined
 from analyzer.roots.generators import Generated, content_hash, generate
 from analyzer.roots.item import Item, identity_of
 from analyzer.roots.names import follow
-from analyzer.roots.problem import Problem, Unrenderable, broken, place_of
+from analyzer.roots.problem import Problem, Unrenderable, broken, place_of, problem_of
 from analyzer.roots.transform import Patch, Transformation, patch_of
-from analyzer.roots.tree import Origin, Tree
+from analyzer.roots.tree import Misfit, Origin, Tree
 from analyzer.snapshot import Blob
 from schemas.validation import Path, did_you_mean
 
 MAX_DEPTH = 50  # kustomizations within kustomizations
-MAX_RESOURCES = 200_000  # of one root, also where bases are taken in again and again
+MAX_RESOURCES = 20_000  # of one root, also where bases are taken in again and again
 
 _LOCAL = ("metadata", "annotations", "config.kubernetes.io/local-config")
 
@@ -43,11 +43,13 @@ class Layer:
     def include(self, other: Layer) -> None:
         """Take in a base."""
         self.items += (item.fork() for item in other.items)
-        self.odd += other.odd
+        known = set(map(id, self.odd))
+        self.odd += (origin for origin in other.odd if id(origin) not in known)
         self.learn(other)
 
     def learn(self, other: Layer) -> None:
-        self.problems += other.problems
+        known = set(self.problems)
+        self.problems += (problem for problem in other.problems if problem not in known)
         self.reads |= other.reads
         self.taken |= other.taken
         self.served |= other.served
@@ -101,8 +103,8 @@ class Renderer:
             _check_alone(kustomization, self._files.kustomizations[folder])
             layer.problems += kustomization.problems()
             _Step(self, self._files, kustomization, layer, (*chain, folder)).run()
-        except Unrenderable as found:
-            layer.problems.append(found.problem)
+        except (Unrenderable, Misfit) as found:
+            layer.problems.append(problem_of(found))
         if layer.problems:
             layer.served |= _named(blob, folder, self._files)
         layer.sure = layer.sure and not layer.problems
@@ -173,8 +175,8 @@ class _Step:
         """Of several entries that are broken each is told."""
         try:
             yield
-        except Unrenderable as found:
-            self._layer.problems.append(found.problem)
+        except (Unrenderable, Misfit) as found:
+            self._layer.problems.append(problem_of(found))
 
     def _resource(self, entry: Origin) -> None:
         reference = text_at(entry)
@@ -202,9 +204,12 @@ class _Step:
             shown = folder or "the root of the repository"
             raise broken(entry, f"{shown} has no kustomization.yaml", "name the files, or put one there")
         self._check_way(entry, folder)
-        self._layer.include(self._renderer.base(folder, self._chain))
-        if len(self._layer.items) > MAX_RESOURCES:
+        base = self._renderer.base(folder, self._chain)
+        if len(self._layer.items) + len(base.items) > MAX_RESOURCES:
+            self._layer.learn(base)
+            self._layer.items.clear()  # so that what takes this in has little to do
             raise broken(entry, f"more than {MAX_RESOURCES:,} resources in one root")
+        self._layer.include(base)
 
     def _check_way(self, entry: Origin, folder: str) -> None:
         if folder in self._chain:
@@ -299,7 +304,7 @@ def _merged(old: Item, made: Generated) -> Item:
     fields: list[Path] = [("metadata", "labels"), ("metadata", "annotations")]
     fields += [("data",), ("binaryData",)] if made.behavior == "merge" else []
     for path in fields:
-        for key in old.tree.get(path) or {}:
+        for key in plain(old.tree.get(path)):
             if not fresh.tree.has((*path, key)):
                 fresh.tree.create((*path, key), old.tree.part((*path, key)))
     return fresh

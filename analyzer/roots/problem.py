@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analyzer.finding import Location
-from analyzer.roots.tree import Origin
+from analyzer.roots.tree import Misfit, Origin
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -31,6 +31,13 @@ def place_of(origin: Origin, *, key: bool = False) -> Location:
     """Where that is, with the line itself."""
     written = origin.document.written(origin.path, key=key)
     return Location(written.file or origin.file, written.place.line, written.place.column, text=written.text)
+
+
+def problem_of(error: Unrenderable | Misfit) -> Problem:
+    if isinstance(error, Unrenderable):
+        return error.problem
+    message = "this should be a mapping or a list: a kustomization puts something into it"
+    return Problem(place_of(error.origin), message, broken=True)
 
 
 def broken(origin: Origin, message: str, advice: str = "") -> Unrenderable:

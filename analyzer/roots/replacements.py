@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from analyzer.roots.config import given, mapping_at, text_at
+from analyzer.roots.config import given, inside, listed, mapping_at, text_at
 from analyzer.roots.item import Identity, Item, matches_selector
 from analyzer.roots.problem import broken
 from analyzer.roots.targets import fits, target_of
@@ -19,11 +19,11 @@ _WHERE = "metadata.name"
 def replace(items: Sequence[Item], entry: Origin) -> None:
     """Carry out one replacement."""
     part = _source(items, entry)
-    targets = mapping_at(entry).get("targets")
-    if not isinstance(targets, list):
+    targets = list(listed(entry, "targets"))
+    if not targets:
         raise broken(entry, "a replacement needs targets")
-    for index in range(len(targets)):
-        _into(items, entry.at("targets", index), part)
+    for target in targets:
+        _into(items, target, part)
 
 
 def _source(items: Sequence[Item], entry: Origin) -> Part:
@@ -42,7 +42,7 @@ def _source(items: Sequence[Item], entry: Origin) -> Part:
     if path is None:
         raise broken(source, f"{matching[0].kind} {matching[0].name} has no {field}")
     part = tree.part(path)
-    options = mapping_at(source).get("options") or {}
+    options = inside(source, "options")
     return Part(_piece(part.value, options, source), part.origin) if options.get("delimiter") else part
 
 
@@ -61,12 +61,12 @@ def _piece(value: Any, options: Any, origin: Origin) -> str:  # noqa: ANN401  # 
 def _into(items: Sequence[Item], target: Origin, part: Part) -> None:
     if not isinstance(mapping_at(target).get("select"), dict):
         raise broken(target, "a target needs `select`")
-    options = mapping_at(target).get("options") or {}
-    rejects = [target.at("reject", n) for n in range(len(mapping_at(target).get("reject") or ()))]
+    options = inside(target, "options")
+    rejects = list(listed(target, "reject"))
     for item in items:
         chosen = _selected(item, target.at("select")) and not any(_selected(item, reject) for reject in rejects)
-        for field in mapping_at(target).get("fieldPaths") or [_WHERE] if chosen else ():
-            _set(item, str(field), part, options, target)
+        for field in [text_at(each) for each in listed(target, "fieldPaths")] or [_WHERE] if chosen else ():
+            _set(item, field, part, options, target)
 
 
 def _selected(item: Item, selector: Origin) -> bool:

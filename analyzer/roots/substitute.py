@@ -20,8 +20,7 @@ _SWITCH: Final = "kustomize.toolkit.fluxcd.io/substitute"
 
 def substitute(item: Item, values: Values, *, complete: bool) -> None:
     """Put values into every text of a resource. A variable that nobody knows is empty where all of them are known."""
-    metadata = item.tree.get(("metadata",)) or {}
-    if any((metadata.get(name) or {}).get(_SWITCH) == "disabled" for name in ("labels", "annotations")):
+    if any(item.tree.get(("metadata", name, _SWITCH)) == "disabled" for name in ("labels", "annotations")):
         return
     for path, text in list(_texts(item.tree.value, ())):
         new = _put_in(text, values, complete=complete)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from analyzer.document import Document
 from analyzer.roots import field_specs
-from analyzer.roots.config import Kustomization, given, mapping_at, text_at
+from analyzer.roots.config import Kustomization, given, inside, listed, mapping_at, text_at
 from analyzer.roots.embedded import parse_embedded
 from analyzer.roots.field_specs import FieldSpec, set_fields
 from analyzer.roots.item import Item, identity_of
@@ -58,17 +58,15 @@ class Transformation:
             if not patch:
                 continue
             operations = is_json_patch(patch[0].value)
-            if mapping_at(entry).get("target") is None:
-                if operations:
-                    raise broken(entry, "a JSON patch needs a target")
+            if operations:
+                self._operate(entry, patch[0])
+            elif mapping_at(entry).get("target") is None:
                 for part in patch:
                     self._merge_by_name(part, entry)
-            elif operations:
-                self._operate(entry, patch[0])
             elif len(patch) > 1:
                 raise broken(entry, "of several patches in one entry each says itself what it is for; leave out target")
             else:
-                self._merge(self._picked(entry), patch[0], mapping_at(entry).get("options") or {})
+                self._merge(self._picked(entry), patch[0], inside(entry, "options"))
 
     def _json_patches(self) -> None:
         for entry in self._file.entries("patchesJson6902"):
@@ -84,6 +82,8 @@ class Transformation:
         return _inline(entry.at("patch")) if inline else self._read(entry.at("path"), path)
 
     def _picked(self, entry: Origin) -> list[Item]:
+        if not inside(entry, "target"):
+            raise broken(entry, "a JSON patch needs a target")
         target = target_of(entry.at("target"))
         return [item for item in self._items if picks(target, item)]
 
@@ -103,7 +103,7 @@ class Transformation:
             count = "several resources are" if meant else "there is no"
             name = f"{wanted.kind} {wanted.name} in namespace {wanted.namespace}" if wanted.namespace else wanted.name
             raise broken(patch.origin, f"{count} {name} that this could patch")
-        self._merge(meant, patch, mapping_at(entry).get("options") or {} if isinstance(entry.value, dict) else {})
+        self._merge(meant, patch, inside(entry, "options") if isinstance(entry.value, dict) else {})
 
     def _merge(self, items: Sequence[Item], patch: Part, options: Any) -> None:  # noqa: ANN401  # JSON
         if not isinstance(patch.value, dict):
@@ -144,7 +144,7 @@ class Transformation:
     def _labels(self) -> None:
         for entry in self._file.entries("labels"):
             specs = list(_label_specs(entry))
-            for key in mapping_at(entry).get("pairs") or {}:
+            for key in inside(entry, "pairs"):
                 self._set(specs, key, entry.at("pairs", key))
         for key in self._file.mapping("commonLabels"):
             self._set(_EVERY_LABEL, key, self._file.at("commonLabels").at(key))
@@ -216,8 +216,7 @@ def _label_specs(entry: Origin) -> Iterator[FieldSpec]:
         yield field_specs.OWN_LABELS
         yield from field_specs.TEMPLATE_LABELS if value.get("includeTemplates") else ()
         yield from [field_specs.CLAIM_LABELS] if value.get("includeVolumeClaimTemplates") else ()
-    for index in range(len(value.get("fields") or ())):
-        field = entry.at("fields", index)
+    for field in listed(entry, "fields"):
         create = bool(mapping_at(field).get("create"))
         names = (given(field, name) for name in ("path", "kind", "group", "version"))
         yield field_specs.spec_of(*names, create=create)

@@ -54,6 +54,14 @@ class _Moved:
     origins: dict[Step, Origin] = field(default_factory=dict)
 
 
+class Misfit(Exception):
+    """Something was to be put into a value that holds nothing, such as a text."""
+
+    def __init__(self, origin: Origin) -> None:
+        super().__init__(f"{origin.file}: what should hold something is a single value")
+        self.origin = origin
+
+
 class Tree:
     """A value that can be changed part by part."""
 
@@ -165,17 +173,17 @@ class Tree:
 
     def _writable(self, path: Path) -> Any:  # noqa: ANN401  # JSON
         """The container at `path`, every one on the way copied unless it is ours alone."""
-        self.value = here = self._owned(self.value)
-        for step in path:
-            here[step] = self._owned(here[step])
+        self.value = here = self._owned(self.value, ())
+        for depth, step in enumerate(path, 1):
+            here[step] = self._owned(here[step], path[:depth])
             here = here[step]
         return here
 
-    def _owned(self, container: Any) -> Any:  # noqa: ANN401  # JSON
+    def _owned(self, container: Any, path: Path) -> Any:  # noqa: ANN401  # JSON
         if id(container) in self._own:
             return container
         if not isinstance(container, (dict, list)):
-            raise TypeError(f"{container!r} holds nothing")
+            raise Misfit(self.written(path))
         copy = container.copy()
         self._own[id(copy)] = copy
         moved = self._moved.get(id(container))

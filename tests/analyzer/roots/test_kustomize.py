@@ -196,7 +196,7 @@ BROKEN = [
     ("resources: [.]", "kustomizations take each other in: . → ."),
     ("resources: [empty]", "empty has no kustomization.yaml"),
     ("resource: [web.yaml]", 'a kustomization has no field "resource"; did you mean "resources"?'),
-    ("resources: web.yaml", "resources is not a list"),
+    ("resources: web.yaml", '"web.yaml" is not a list'),
     ("patches: [{patch: '{kind: Deployment, metadata: {name: x}}'}]", "there is no Deployment x in namespace default"),
     ("patches: [{path: web.yaml, patch: 'a: 1'}]", "an entry has either `patch` or `path`"),
     ("patches: [{target: {name: '('}, patch: 'a: 1'}]", '"^(?:()$" is not a regular expression'),
