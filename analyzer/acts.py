@@ -26,14 +26,14 @@ NO_GRAPH = ResourceGraph({}, (), {}, {})
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What one revision says: its resources site by site, and the ids of its policy's files."""
+    """What one revision says: its resources site by site, and the ids of its files by path."""
 
     graphs: Mapping[str, ResourceGraph]
-    settings: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def opaque(self) -> tuple[Note, ...]:
-        """What may hide something."""
+    def gaps(self) -> tuple[Note, ...]:
+        """Where something may be hidden."""
         graphs = {id(graph): graph for graph in self.graphs.values()}.values()
         twice = ((m.location, f"{m.key} is declared twice") for graph in graphs for m in graph.duplicates)
         return (*(note for graph in graphs for note in graph.unread), *twice)
@@ -56,6 +56,20 @@ def acts_of(after: State, sides: Sequence[State], ancestor: State | None, commit
         for act in _between(before, after.site(name), graphs, commit):
             found.setdefault((act.key, act.action), act)
     return tuple(found[order] for order in sorted(found))
+
+
+def opaque(states: Sequence[State]) -> tuple[Note, ...]:
+    """What may hide something that differs between these states: a gap that is not the same in all of them, in a file
+    that is the same.
+    """
+    known = [{(place.path, because) for place, because in state.gaps} for state in states]
+    found = {note: None for state in states for note in state.gaps}
+    return tuple(
+        (place, because)
+        for place, because in found
+        if not all((place.path, because) in gaps for gaps in known)
+        or len({state.files.get(place.path) for state in states}) > 1
+    )
 
 
 def _merged(
@@ -93,8 +107,8 @@ def _policy(sides: Sequence[State], ancestor: State | None, after: State, commit
     """Which files of the policy a commit changes; by the same reasoning."""
     unclear = len(sides) > 1 and ancestor is None
     for path in sorted(SETTINGS):
-        values, now = [side.settings.get(path) for side in sides], after.settings.get(path)
-        common = (ancestor or sides[0]).settings.get(path)
+        values, now = [side.files.get(path) for side in sides], after.files.get(path)
+        common = (ancestor or sides[0]).files.get(path)
         before = _contested(values, now) if unclear else _due(values, common, now)
         if before != now:
             action: Action = "delete" if now is None else "update" if before else "create"

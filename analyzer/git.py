@@ -179,12 +179,12 @@ def tree_of(repository: Path, rev: str, root: str = "") -> str:
 
 def trailers(repository: Path, rev: str) -> tuple[tuple[str, str], ...]:
     """The trailers of a commit message, such as Holdfast-Approve, in order."""
-    return parse_trailers(_commit(repository, rev)[1].message)
+    return parse_trailers(_message(_commit(repository, rev)[1]))
 
 
 def subject(repository: Path, rev: str) -> str:
     """The first line of the commit message."""
-    return _commit(repository, rev)[1].message.strip().partition("\n")[0].strip()
+    return _message(_commit(repository, rev)[1]).strip().partition("\n")[0].strip()
 
 
 def find_repository(path: Path) -> tuple[Path, str]:
@@ -214,10 +214,18 @@ def parse_trailers(message: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def _message(commit: pygit2.Commit) -> str:
+    """The message, also of a commit that claims an encoding which there is not, or which its text does not have."""
+    try:
+        return commit.message
+    except (LookupError, ValueError):
+        return commit.raw_message.decode("utf-8", "replace")
+
+
 def _object(commit: pygit2.Commit) -> CommitObject:
     signature, signed = commit.gpg_signature
     parents = tuple(map(str, commit.parent_ids))
-    return CommitObject(str(commit.id), parents, commit.message, signature or b"", signed or b"")
+    return CommitObject(str(commit.id), parents, _message(commit), signature or b"", signed or b"")
 
 
 def _side(repo: pygit2.Repository, tip: pygit2.Oid, shared: pygit2.Oid) -> set[pygit2.Oid]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analyzer import git
-from analyzer.acts import NOTHING, State, acts_of
+from analyzer.acts import NOTHING, State, acts_of, opaque
 from analyzer.analyze import graphs_of
 from analyzer.finding import Location, Note
 from analyzer.git import CommitObject
@@ -18,16 +18,17 @@ from analyzer.graph import ResourceGraph
 from analyzer.history import APPROVAL, MAIN, Act, Commit, History
 from analyzer.manifest import Manifest
 from analyzer.rights import KIND, Subject, subjects
-from analyzer.snapshot import POLICY_FILE, SETTINGS
+from analyzer.snapshot import POLICY_FILE
 from reconciler.signatures import verify
 from schemas.resources import ResourceKey
 
 APPROVAL_TRAILER = "Holdfast-Approve"
+KEPT = 8  # states: a commit, its parents, what they began as, and some to come
 
 
 @dataclass
 class _Reader:
-    """Reads revisions of one repository, each state of its files once."""
+    """Reads revisions of one repository; the states that were asked for last are kept."""
 
     repository: Path
     root: str
@@ -41,9 +42,11 @@ class _Reader:
         if not tree:
             return NOTHING
         if tree not in self._states:
+            while len(self._states) >= KEPT:
+                self._states.pop(next(iter(self._states)))
             snapshot = git.read_snapshot(self.repository, rev, self.root)
-            settings = {path: snapshot.blobs[path].id for path in SETTINGS if path in snapshot.blobs}
-            self._states[tree] = State(graphs_of(snapshot), settings)
+            files = {path: blob.id for path, blob in snapshot.blobs.items()}
+            self._states[tree] = State(graphs_of(snapshot), files)
         return self._states[tree]
 
 
@@ -77,13 +80,13 @@ def _commits(repository: Path, base: str, head: str, root: str, policies: tuple[
 
 
 def _commit(reader: _Reader, commit: CommitObject, known: tuple[Subject, ...]) -> Commit:
-    acts, opaque = _acts(reader, commit)
+    acts, hidden = _acts(reader, commit)
     acts = (*acts, *_approvals(commit))
     subject = commit.message.strip().partition("\n")[0].strip()
-    if not acts and not opaque:
+    if not acts and not hidden:
         return Commit(commit.id, subject)
     verdict = verify(commit, known)
-    return Commit(commit.id, subject, acts, verdict.signer, verdict.because, opaque)
+    return Commit(commit.id, subject, acts, verdict.signer, verdict.because, hidden)
 
 
 def _approvals(commit: CommitObject) -> Iterator[Act]:
@@ -100,8 +103,7 @@ def _acts(reader: _Reader, commit: CommitObject) -> tuple[tuple[Act, ...], tuple
     sides = [reader.state(parent) for parent in commit.parents] or [NOTHING]
     ancestor = _ancestor(reader, commit.parents)
     seen = (after, *sides, *([ancestor] if ancestor else []))
-    opaque = {note: None for state in seen for note in state.opaque}
-    return acts_of(after, sides, ancestor, commit.id), tuple(opaque)
+    return acts_of(after, sides, ancestor, commit.id), opaque(seen)
 
 
 def _ancestor(reader: _Reader, parents: tuple[str, ...]) -> State | None:

@@ -40,6 +40,7 @@ from analyzer.rules import (
     foreign_namespace_reference,
     history_rewritten,
     immutable_field_change,
+    ineffective_right,
     invalid_nqn,
     invalid_policy,
     invalid_regex,
@@ -205,6 +206,7 @@ RULES: tuple[AnyRule, ...] = (
     unsigned_change.RULE,
     access_denied.RULE,
     access_lockout.RULE,
+    ineffective_right.RULE,
     # what people allow
     invalid_suppression.RULE,
     expired_suppression.RULE,

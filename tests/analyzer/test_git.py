@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pygit2
 import pytest
-from pygit2.enums import FileMode
+from pygit2.enums import FileMode, ObjectType
 
 from analyzer import git, snapshot
 from analyzer.git import GitError
@@ -267,3 +267,16 @@ def test_what_cannot_be_reverted(path: Path, commit: Commit) -> None:
         git.read_reverted(path, "nope", "main")
     with pytest.raises(GitError, match="main has no folder sub"):
         git.read_reverted(path, second, "main", "sub")
+
+
+@pytest.mark.parametrize("header", [b"encoding nonsense", b"encoding UTF-16"])
+def test_messages_in_no_encoding(repo: pygit2.Repository, path: Path, commit: Commit, header: bytes) -> None:
+    """Guards against a commit that claims an encoding which its text is not in: it is read all the same."""
+    first = commit({"a.yaml": b"a: b"})
+    text = bytes(repo.odb.read(pygit2.Oid(hex=first))[1]).replace(
+        b"\n\nsubject", b"\n" + header + b"\n\nsubject\xd8", 1
+    )
+    made = str(repo.odb.write(ObjectType.COMMIT, text.replace(b"\nauthor", f"\nparent {first}\nauthor".encode(), 1)))
+    assert git.subject(path, made) == "subject\ufffd"
+    assert git.trailers(path, made) == ()
+    assert [found.id for found in git.commits_between(path, first, made)] == [made]

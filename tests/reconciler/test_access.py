@@ -359,6 +359,19 @@ def test_a_broken_revision_in_between(here: Repository) -> None:
     assert here.judged(base, signed(here.forge, here.files(quota(2)), here.operator, "Mended")) == []
 
 
+def test_what_was_broken_before_is_nobodys_fault(here: Repository) -> None:
+    """Guards repositories with something unreadable in them: a commit that leaves it alone answers for its own."""
+    broken = {"b.yaml": "kind: [unclosed"}
+    base = signed(here.forge, here.files(quota(1)) | broken, here.operator, parents=[])
+    head = signed(here.forge, here.files(quota(2)) | broken, here.tenant)
+    before = analyze(read_snapshot(here.forge.path, base), as_of=AS_OF)
+    [commit] = history_of(here.forge.path, base, head, "", before.graph).commits
+    assert (len(commit.acts), commit.opaque) == (1, ())
+    worse = signed(here.forge, here.files(quota(2)) | {"b.yaml": "kind: [unclosed, too"}, here.tenant)
+    [_, commit] = history_of(here.forge.path, base, worse, "", before.graph).commits
+    assert (commit.acts, len(commit.opaque)) == ((), 1)
+
+
 def test_declared_twice_in_between(here: Repository) -> None:
     """Guards against a second manifest that waits behind the first: it takes the right to all, too."""
     base = here.begin(quota(1), quota(1, "team-b"))
