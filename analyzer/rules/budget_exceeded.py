@@ -7,9 +7,10 @@ from dataclasses import replace
 from analyzer.budget import Budget, Cost, budget_of
 from analyzer.finding import Note, Severity
 from analyzer.graph import ResourceGraph
-from analyzer.hazards import Pair, removal_ref
+from analyzer.hazards import Pair, changes, removal_ref
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, ChangeRule, Hit
+from analyzer.volumes import resolved
 from schemas.resources import ResourceKey
 
 SHOWN = 10  # resources that a finding names
@@ -18,8 +19,14 @@ FELT = ("disruptive", "data-loss")
 
 def check(case: Case, before: Manifest | None, after: Manifest | None) -> Iterator[Hit]:
     """Asked of each change, answered by the first of those that cost something."""
+    if (
+        case.base is None
+        or case.base_settings is None
+        or not all(side is None or side.sound for side in (before, after))
+    ):
+        return
     pair = Pair(before.resource if before else None, after.resource if after else None)
-    if case.base is None or case.base_settings is None or case.graph.unread or case.base.unread:
+    if not _may_cost(case.base, pair):
         return
     first, costs = _costs(case.base, case.graph)
     if first != pair.key:
@@ -50,6 +57,14 @@ def _notes(case: Case, keys: tuple[ResourceKey, ...]) -> Iterator[Note]:
         before = case.base.get(key) if case.base else None
         if before:
             yield case.was(before, ("metadata", "name")), str(key)
+
+
+def _may_cost(base: ResourceGraph, pair: Pair) -> bool:
+    """Whether it is worth while to ask what everything costs together. A host may be felt through selectors."""
+    if pair.key.kind_name == "Host":
+        return True
+    before = resolved(base, pair.before) if pair.before and not pair.after else pair.before
+    return any(change.hazard in FELT for change in changes(before, pair.after))
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,12 +9,14 @@ from analyzer.rule import Case, Hit, ResourceRule, hit
 from analyzer.volumes import full_spec, origin_of
 
 DEEPEST = 8  # layers
+FATHOMED = 64  # layers that are counted
 
 
 def check(case: Case, volume: Manifest) -> Iterator[Hit]:
     depth = len(_below(case.graph, volume))
     if depth > DEEPEST:
-        message = f"{volume.key} is a clone of a clone, {depth} deep: a read may have to look through each of them"
+        count = f"{depth}{' or more' * (depth == FATHOMED)}"
+        message = f"{volume.key} is a clone of a clone, {count} deep: a read may have to look through each of them"
         advice = "let one of them stand alone: source.detach: true, or thin: false"
         yield hit(volume, ("spec", "source"), message, advice)
 
@@ -23,7 +25,7 @@ def _below(graph: ResourceGraph, volume: Manifest) -> tuple[Manifest, ...]:
     """What a volume lies on, nearest first, down to one that stands alone."""
     found: list[Manifest] = []
     here: Manifest | None = volume
-    while here and here.sound and here not in found and not _stands_alone(graph, here):
+    while len(found) < FATHOMED and here and here.sound and here not in found and not _stands_alone(graph, here):
         found.append(here)
         here = origin_of(graph, here)
     return tuple(found)

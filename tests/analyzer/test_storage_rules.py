@@ -361,3 +361,25 @@ def test_targets_that_say_no_version() -> None:
     assert rules(judged(*node(spdkVersion="24.01"), *rest)) == ["unsupported-by-target"] * 2
     assert rules(judged(*node(spdkVersion="24.05.1"), *rest)) == ["unsupported-by-target"]
     assert rules(judged(*node(spdkVersion="25.01"), *rest)) == []
+
+
+def test_a_very_long_chain() -> None:
+    """Guards lint's time: a chain of clones without end is followed so far and no further."""
+    chain = [
+        volume("c0", "1Mi", thin=True),
+        *(volume(f"c{n}", "1Mi", source={"volumeRef": f"c{n - 1}"}) for n in range(1, 300)),
+    ]
+    report = judged(*node(), *chain)
+    deep = [f for f in report.findings if f.rule == "clone-depth"]
+    assert len(deep) == 291
+    assert "64 or more deep" in deep[-1].message
+
+
+def test_budgets_of_the_base() -> None:
+    """Guards the limit: that of the revision before counts, and what nobody notices costs nothing."""
+    rest = [*node(), volume("a"), volume("b"), subsystem("x", "a"), subsystem("y", "b")]
+    wider = [*rest[:5], subsystem("x", "a", maxNamespaces=64), subsystem("y", "b", maxNamespaces=64)]
+    assert rules(judged(*wider, base=rest)).count("budget-exceeded") == 1
+    assert "budget-exceeded" not in rules(judged(*rest[:5], wider[5], rest[6], base=rest))
+    grown = [*node(), volume("a", "2Gi"), volume("b", "2Gi"), *rest[5:]]
+    assert rules(judged(*grown, base=rest)) == []
