@@ -39,7 +39,7 @@ def analyze(
     config, problems = read_config(snapshot)
     scope = scope_of(snapshot, config, problems)
     standing = base.config.settings if isinstance(base, Report) else None
-    run = _Run(snapshot.revision, scope, config, as_of, problems, history, standing, keep=keep)
+    run = _Run(snapshot.revision, scope, config, as_of, (*problems, *scope.odd), history, standing, keep=keep)
     before, gone = _bases(scope, base)
     known = base.states if isinstance(base, Report) else {}
     judged = {s.name: run.judged(s, before.get(s.name), known.get(s.name)) for s in scope.sites}
@@ -62,7 +62,7 @@ def advance(  # noqa: PLR0913  # a state, what differs, and what both are judged
     """
     config, problems = read_config(settings)
     files = changed_files(changed, config)
-    if files is None or config.roots or known.around.config != config:
+    if files is None or config.roots or config.schemas or known.around.config != config:
         return None
     unread = tuple(gap for gap in settings.problems if not config.ignores(gap.path))
     gaps = gaps_of(problems, unread)

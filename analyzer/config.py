@@ -34,6 +34,7 @@ class AnalyzerConfig:
     off: frozenset[str] = frozenset()  # rules whose findings nobody wants to hear of
     suppressions: tuple[Suppression, ...] = ()
     baseline: Baseline = field(default_factory=dict)
+    schemas: tuple[str, ...] = ()  # files and folders with schemas of kinds that only this repository knows
     roots: tuple[RootSetting, ...] = ()  # none: they are found
     settings: JsonObject = field(default_factory=lambda: NOTHING)
 
@@ -90,6 +91,7 @@ def _config(document: Document) -> AnalyzerConfig:
         secret_dirs=_texts(_mapping(value.get("secrets")).get("dirs")),
         secret_env=_texts(_mapping(value.get("secrets")).get("env")),
         suppressions=tuple(suppressions_of(_entries(document))),
+        schemas=tuple(map(posixpath.normpath, _texts(value.get("schemas")) or ())),
         roots=tuple(_roots(value.get("roots"))),
         settings=value,
     )

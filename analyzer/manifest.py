@@ -102,7 +102,7 @@ def decode(document: Document, path: str, vocabulary: Kinds | None = None) -> De
         return Declaration(path, document, "", "", None, () if document.broken else (because,))
     assert isinstance(value, dict)  # noqa: S101  # _in_kubernetes_form said so
     api_version, name = str(value["apiVersion"]), str(value["kind"])
-    kind = (vocabulary or kinds()).get((api_version, name))
+    kind = (vocabulary or kinds()).find(api_version, name)
     problems = kind.problems(value) if kind and not document.broken else ()
     resource = _resource(value, kind)
     if resource is None:

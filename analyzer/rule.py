@@ -38,6 +38,7 @@ class File:
     defects: tuple[Defect, ...]
     suppressions: tuple[Suppression, ...] = ()
     deploys: bool = False  # whether it says how others are deployed
+    defines: bool = False  # whether it defines kinds
 
     def at(self, place: Place) -> Location:
         return Location(self.path, place.line, place.column, text=self.source.line(place.line))

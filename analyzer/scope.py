@@ -22,6 +22,7 @@ from analyzer.roots.rendered import declared
 from analyzer.rule import File
 from analyzer.snapshot import SETTINGS, Blob, Snapshot, Unread
 from analyzer.suppression import Suppression, suppressions_in
+from analyzer.vocabulary import Vocabulary, defines, vocabulary_of
 from schemas.resources import OUR_GROUP, ResourceKey
 
 Gaps: TypeAlias = tuple[tuple[Location, str], ...]
@@ -73,6 +74,7 @@ class Scope:
     unread: tuple[Unread, ...]
     comments: tuple[Suppression, ...]  # what people allow, beside it
     plain: bool = False  # whether every file stands for itself
+    odd: tuple[PolicyProblem, ...] = ()  # what is wrong with the schemas that the policy names
 
     @functools.cached_property
     def main(self) -> Site:
@@ -85,24 +87,28 @@ class Scope:
 def scope_of(snapshot: Snapshot, config: AnalyzerConfig, problems: Iterable[PolicyProblem]) -> Scope:
     """What there is to judge."""
     paths = [path for path in sorted(snapshot.blobs) if path not in SETTINGS and not config.ignores(path)]
-    files = {path: _file(snapshot.blobs[path]) for path in paths}
+    read = {path: _file(snapshot.blobs[path]) for path in paths}
+    vocabulary = vocabulary_of(snapshot, config.schemas, (path for path, file in read.items() if file.defines))
+    files = {path: _learned(file, vocabulary) for path, file in read.items() if path not in vocabulary.files}
+    odd, problems = vocabulary.problems, (*problems, *vocabulary.problems)
     unread = tuple(gap for gap in snapshot.problems if not config.ignores(gap.path))
     gaps = gaps_of(problems, unread)
     comments = tuple(chain.from_iterable(file.suppressions for file in files.values()))
     if not (config.roots or any(file.deploys for file in files.values())):
         site = Site(RAW, (_AS_IT_IS,), tuple(files.values()), gaps)
-        return Scope((site,), (), len(files), unread, comments, plain=True)
-    deployment = deployment_of(files_of(snapshot), paths, config.roots)
+        plain = not (config.schemas or any(file.defines for file in files.values()))
+        return Scope((site,), (), len(files), unread, comments, plain=plain, odd=odd)
+    deployment = _all_learned(deployment_of(files_of(snapshot), [*files], config.roots), vocabulary)
     rest = _rest(deployment, files)
     gaps = (*gaps, *chain.from_iterable(file.unread for file in rest))
-    return Scope(tuple(_sites(deployment, files, gaps)), rest, len(files), unread, comments)
+    return Scope(tuple(_sites(deployment, files, gaps)), rest, len(files), unread, comments, odd=odd)
 
 
 def changed_files(changed: Mapping[str, Blob | None], config: AnalyzerConfig) -> dict[str, File | None] | None:
-    """The files of which others are read now (None: that are gone); None where they say how others are deployed."""
+    """The files of which others are read now (None: that are gone); None where others follow from them."""
     counted = {path: blob for path, blob in changed.items() if path not in SETTINGS and not config.ignores(path)}
     files = {path: _file(blob) if blob else None for path, blob in counted.items()}
-    return None if any(file.deploys for file in files.values() if file) else files
+    return None if any(file.deploys or file.defines for file in files.values() if file) else files
 
 
 def raw_scope(files: int, unread: Iterable[Unread], gaps: Gaps, comments: tuple[Suppression, ...]) -> Scope:
@@ -121,7 +127,31 @@ def _file(blob: Blob) -> File:
     declarations = tuple(declared(document, blob.path) for document in parsed.documents)
     comments = suppressions_in(blob.path, parsed.source)
     deploys = is_kustomization(blob.path) or is_chart(blob.path) or holds_flux(parsed.documents)
-    return File(blob.path, parsed.source, declarations, parsed.defects, comments, deploys)
+    return File(blob.path, parsed.source, declarations, parsed.defects, comments, deploys, defines(parsed))
+
+
+def _learned(file: File, vocabulary: Vocabulary) -> File:
+    """A file whose declarations have the kinds that the repository defines; the same file where it needs none."""
+    learned = tuple(map(vocabulary.learned, file.declarations))
+    same = all(one is other for one, other in zip(learned, file.declarations, strict=True))
+    return file if same else _with_declarations(file, learned)
+
+
+@functools.lru_cache(maxsize=MAX_REMEMBERED)
+def _with_declarations(file: File, declarations: tuple[Declaration, ...]) -> File:
+    return replace(file, declarations=declarations)
+
+
+def _all_learned(deployment: Deployment, vocabulary: Vocabulary) -> Deployment:
+    if vocabulary.more is None:
+        return deployment
+    clusters = (
+        replace(
+            c, roots=tuple(replace(r, declarations=tuple(map(vocabulary.learned, r.declarations))) for r in c.roots)
+        )
+        for c in deployment.clusters
+    )
+    return replace(deployment, clusters=tuple(clusters))
 
 
 def _rest(deployment: Deployment, files: Mapping[str, File]) -> tuple[File, ...]:

@@ -100,7 +100,9 @@ class Collector:
             self.others[path] = None
 
     def named(self) -> Iterator[str]:
-        """The files among them that a kustomization may mean by a word in it: a generator puts such into ConfigMaps."""
+        """The files among them that are read after all: schemas, and those that a kustomization may mean by a word in
+        it, for a generator puts such into ConfigMaps.
+        """
         for path, blob in list(self.blobs.items()):
             folder, _, name = path.rpartition("/")
             if name in KUSTOMIZATION_FILES:
@@ -108,6 +110,19 @@ class Collector:
                     other = posixpath.normpath(posixpath.join(folder, word.decode(errors="replace")))
                     if self.others.get(other, blob) is None:
                         yield other
+        yield from self._schemas()
+
+    def _schemas(self) -> Iterator[str]:
+        """The JSON files that the policy may mean by a word in it, or that are in a folder which it means."""
+        policy = self.blobs.get(POLICY_FILE)
+        if policy is None or b"schemas" not in policy.data:
+            return
+        words = {posixpath.normpath(word.decode(errors="replace")) for word in _WORD.findall(policy.data[:_MAX_WORDS])}
+        for path, blob in self.others.items():
+            if blob is None and path.endswith(".json"):
+                folders = (path[:at] for at, sign in enumerate(path) if sign == "/")
+                if not words.isdisjoint((path, *folders)):
+                    yield path
 
     def add(self, blob: Blob) -> None:
         self.blobs[blob.path] = blob

@@ -135,6 +135,8 @@ def _fields(schema: Mapping[str, Any], path: FieldPath, *, required: bool) -> It
     if path:
         yield Field(path, schema, required)
     for name, child in schema.get("properties", {}).items():
+        if not isinstance(child, Mapping):
+            continue  # true or false, in schemas of others
         yield from _fields(child, (*path, name), required=name in schema.get("required", ()))
     if isinstance(schema.get("items"), Mapping):
         yield from _fields(schema["items"], (*path, ITEM), required=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from schemas.fields import ITEM, Field, FieldPath, Transition
-from schemas.resources import Json, JsonObject, qualified
+from schemas.resources import OUR_GROUP, Json, JsonObject, qualified
 from schemas.validation import Problem, Validator
 
 Scope: TypeAlias = Literal["Cluster", "Namespaced", "Either"]
@@ -60,6 +60,11 @@ class Kind:
         return str(self.schema["x-kind"].get("edition", ""))
 
     @property
+    def is_custom(self) -> bool:
+        """Whether the repository itself defines it."""
+        return self.group != OUR_GROUP and not self.edition
+
+    @property
     def qualified(self) -> str:
         """What it is called among the kinds of all groups."""
         return qualified(self.group, self.name)
@@ -87,7 +92,7 @@ class Kind:
 
     @property
     def description(self) -> str:
-        return str(self.schema["description"])
+        return str(self.schema.get("description", ""))
 
     @property
     def example(self) -> dict[str, Json]:
@@ -243,7 +248,7 @@ def without_secrets(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN4
 
 def _filled(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
     if isinstance(value, Mapping) and "properties" in schema:
-        children = schema["properties"].items()
+        children = [(name, child) for name, child in schema["properties"].items() if isinstance(child, Mapping)]
         full = {name: _default(child, value) for name, child in children if "default" in child} | dict(value)
         return {name: _filled(schema["properties"].get(name, {}), child) for name, child in full.items()}
     if isinstance(value, list) and isinstance(schema.get("items"), Mapping):

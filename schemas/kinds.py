@@ -65,7 +65,7 @@ from schemas.validation import Validator
 
 __all__ = [
     "ITEM", "Direction", "Field", "FieldPath", "Kind", "Kinds", "Reference", "Scope", "Settings", "Transition",
-    "config_validator", "item_name", "kinds", "our_kinds", "settings",
+    "config_validator", "item_name", "kind_of_schema", "kinds", "our_kinds", "settings", "shared",
 ]  # fmt: skip
 
 HERE = Path(__file__).parent
@@ -75,7 +75,10 @@ Loader: TypeAlias = Callable[[], Kind]
 
 
 class Kinds(Mapping[tuple[str, str], Kind]):
-    """Kinds by (apiVersion, kind)."""
+    """Kinds by (apiVersion, kind). Each set of them is itself, whatever another holds."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
 
     def __init__(self, loaders: Mapping[tuple[str, str], Loader]) -> None:
         self._loaders = loaders
@@ -88,6 +91,15 @@ class Kinds(Mapping[tuple[str, str], Kind]):
 
     def __len__(self) -> int:
         return len(self._loaders)
+
+    def find(self, api_version: str, kind: str) -> Kind | None:
+        """The kind of a manifest. Catalogues of schemas write the names of kinds in small letters."""
+        found = self._loaders.get((api_version, kind)) or self._loaders.get((api_version, kind.lower()))
+        return found() if found else None
+
+    def with_more(self, more: Mapping[tuple[str, str], Kind]) -> Kinds:
+        """These kinds and others."""
+        return Kinds({**{key: functools.partial(more.__getitem__, key) for key in more}, **self._loaders})
 
     @property
     def names(self) -> Iterable[str]:
@@ -168,6 +180,12 @@ def kind_of_schema(schema: Mapping[str, Any], namespaced: Callable[[str], bool])
         validator=Validator(schema),
         namespaced=namespaced,
     )
+
+
+def shared(file: str, name: str) -> Mapping[str, Any]:
+    """A piece that the schemas share."""
+    piece: Mapping[str, Any] = _inline({"$ref": f"{file}#/$defs/{name}"}, HERE)
+    return piece
 
 
 @functools.cache

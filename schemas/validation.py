@@ -86,9 +86,7 @@ class Validator:
     def problems(self, value: object) -> tuple[Problem, ...]:
         """Everything wrong with `value`, in order of position; empty when valid."""
         if self._compiled is None:
-            import jsonschema_rs  # noqa: PLC0415  # 20 ms that `--help` need not pay
-
-            self._compiled = jsonschema_rs.Draft202012Validator(dict(self._schema))
+            self._compiled = self._compile()
         if self._compiled.is_valid(value):
             found: Iterable[Problem] = ()
         else:
@@ -99,6 +97,19 @@ class Validator:
                 key=lambda p: (tuple(map(str, p.path)), p.message),
             )
         )
+
+    def flaw(self) -> str:
+        """Why this is no schema at all; empty when it is one."""
+        try:
+            self._compile()
+        except ValueError as error:
+            return str(error).strip().partition("\n")[0]
+        return ""
+
+    def _compile(self) -> jsonschema_rs.Validator:
+        import jsonschema_rs  # noqa: PLC0415  # 20 ms that `--help` need not pay
+
+        return jsonschema_rs.Draft202012Validator(dict(self._schema))
 
     def _explain(self, error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
         path: Path = tuple(error.instance_path)
@@ -111,7 +122,8 @@ class Validator:
                 )
             return
         words = "the secret here is not as its schema says" if self._is_secret(error.schema_path) else None
-        yield Problem(path, "invalid-resource", words or _sentence(error, schema))
+        said = _sentence(error, schema) if schema else str(error.message)
+        yield Problem(path, "invalid-resource", words or said)
 
     def _is_secret(self, schema_path: Iterable[str | int]) -> bool:
         """Whether what failed is a secret, or holds nothing else."""
@@ -119,6 +131,8 @@ class Validator:
         for step in schema_path:
             if isinstance(here, Mapping) and here.get("x-secret"):
                 return True
+            if isinstance(here, Mapping) and step not in here:
+                return False  # behind a $ref
             here = here[step]
         return False
 
@@ -127,6 +141,8 @@ class Validator:
         *parents, _keyword = schema_path
         here: Any = self._schema
         for step in parents:
+            if isinstance(here, Mapping) and step not in here:
+                return {}  # behind a $ref
             here = here[step]
         return here if isinstance(here, Mapping) else {}
 
@@ -179,7 +195,8 @@ def _saying(
     if keyword in schema:
         yield path, schema
     for name, child in schema.get("properties", {}).items():
-        yield from _saying(keyword, child, (*path, name))
+        if isinstance(child, Mapping):
+            yield from _saying(keyword, child, (*path, name))
     if isinstance(schema.get("items"), Mapping):
         yield from _saying(keyword, schema["items"], (*path, None))
 
@@ -215,6 +232,9 @@ def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -
         case "minimum" | "maximum":
             bound = "smaller" if kind.name == "minimum" else "larger"
             return f"{quoted(value)} is {bound} than {schema[kind.name]}, the {kind.name} here"
+        case "exclusiveMinimum" | "exclusiveMaximum":
+            bound = "larger" if kind.name == "exclusiveMinimum" else "smaller"
+            return f"{quoted(value)} is not {bound} than {schema[kind.name]}"
         case "minLength" | "maxLength":
             side = "shorter" if kind.name == "minLength" else "longer"
             return f"{quoted(value)} is {side} than {schema[kind.name]} characters"

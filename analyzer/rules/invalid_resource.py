@@ -7,6 +7,7 @@ from typing import Any
 from analyzer.finding import Confidence, Severity
 from analyzer.manifest import Declaration
 from analyzer.rule import File, FileRule, Hit
+from schemas.custom import definition_of_crd, is_crd
 from schemas.resources import OUR_GROUP
 from schemas.validation import Path, Problem
 
@@ -16,24 +17,35 @@ def check(file: File) -> Iterator[Hit]:
         for problem in declaration.problems:
             if problem.rule == "invalid-resource":
                 yield _hit(declaration, problem)
+        value = declaration.document.value
+        if isinstance(value, dict) and is_crd(value):
+            for flaw in definition_of_crd(value).flaws:
+                yield _hit(declaration, Problem(flaw.path, "invalid-resource", flaw.message))
 
 
 def _hit(declaration: Declaration, problem: Problem) -> Hit:
     place = declaration.position_of(problem.path)
     found = Hit(place, problem.message, declaration.subject, problem.path, help=_advice(declaration))
-    if (
-        declaration.kind
-        and declaration.kind.group != OUR_GROUP
-        and "${" in str(_value(declaration.document.value, problem.path))
-    ):
+    if declaration.kind is None:
+        return found if _resembles_a_manifest(declaration) else replace(found, confidence=Confidence.LOW)
+    if declaration.kind.group != OUR_GROUP and "${" in str(_value(declaration.document.value, problem.path)):
         advice = "a variable stands here, which is filled in later; nobody can tell what it becomes"
         return replace(found, at_most=Severity.WARNING, confidence=Confidence.LOW, help=advice)
     return found
 
 
+def _resembles_a_manifest(declaration: Declaration) -> bool:
+    """Whether it has something of a manifest; without, it is most likely meant for another tool."""
+    value = declaration.document.value
+    return isinstance(value, dict) and any(field in value for field in ("apiVersion", "kind", "metadata", "spec"))
+
+
 def _value(value: Any, path: Path) -> Any:  # noqa: ANN401  # JSON
     for step in path:
-        value = value[step]
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return ""  # what is missing has no value
     return value if isinstance(value, str) else ""
 
 
@@ -41,6 +53,8 @@ def _advice(declaration: Declaration) -> str:
     if declaration.kind is None:
         return "add the path to `ignore` in .holdfast.yaml if the file is not a manifest"
     kind = declaration.kind
+    if kind.is_custom:
+        return f"the schema is {kind.api_version} {declaration.kind_name}, as this repository defines it"
     edition = f" ({kind.edition})" if kind.edition else ""
     return f"the schema is {kind.api_version} {kind.name}{edition}; see `holdfast explain {kind.qualified}`"
 

@@ -29,7 +29,8 @@ def _hit(declaration: Declaration, problem: Problem) -> Hit:
             message = "status is live state; it is never declared"
             return Hit(place, message, declaration.subject, problem.path, help="take it out")
     sure = ours or not kind.edition or "; did you mean " in problem.message
-    advice = f"see `holdfast explain {kind.qualified}{_parent(problem.path)}`"
+    explained = f"see `holdfast explain {kind.qualified}{_parent(problem.path)}`"
+    advice = "a field that the definition does not name is dropped" if kind.is_custom else explained
     return Hit(
         place,
         problem.message if sure else f"{problem.message} in {kind.edition}",

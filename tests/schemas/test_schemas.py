@@ -107,6 +107,7 @@ def test_annotations_are_known(kind: Kind, field: Field) -> None:
 def test_every_annotation_is_documented_and_read() -> None:
     """Guards against words that nobody heeds: what schemas say, the head of kinds.py explains, and code reads."""
     said = set(re.findall(r'"(x-[a-z-]+)":', "".join(path.read_text() for path in FILES)))
+    said = {word for word in said if not word.startswith("x-kubernetes-")}  # in the example of a definition
     explained = set(re.findall(r"x-[a-z-]+", kinds_module.__doc__ or ""))
     code = "".join(
         path.read_text() for folder in ("schemas", "analyzer") for path in ROOT.parent.glob(f"{folder}/**/*.py")

@@ -1,0 +1,115 @@
+"""The kinds of one revision: those that Holdfast knows, and those that the repository defines itself: by the
+CustomResourceDefinitions in it, and by the schemas in the folders that the policy names.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from analyzer.document import MAX_REMEMBERED, Document, Parsed, load
+from analyzer.finding import Location
+from analyzer.manifest import Decoded, decode
+from analyzer.patterns import matches_path
+from analyzer.snapshot import Blob, Snapshot
+from schemas.custom import Definition, definition_of_crd, definition_of_schema, extended, is_crd
+from schemas.kinds import Kinds, kinds
+from schemas.resources import Json
+
+Odd = tuple[Location, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """What a repository defines. `files`: those that hold nothing but schemas, so that they are no manifests."""
+
+    more: Kinds | None = None  # None: nothing
+    files: frozenset[str] = frozenset()
+    problems: tuple[Odd, ...] = ()
+
+    def learned(self, declaration: Decoded) -> Decoded:
+        """A declaration with the kind that the repository defines, where nobody else knows one."""
+        if self.more is None or declaration.kind is not None or not declaration.api_version:
+            return declaration
+        if self.more.find(declaration.api_version, declaration.kind_name) is None:
+            return declaration
+        return _decoded(declaration.document, declaration.path, self.more)
+
+
+def vocabulary_of(snapshot: Snapshot, folders: tuple[str, ...], defining: Iterable[str]) -> Vocabulary:
+    """The kinds of a snapshot. `folders` hold schemas; `defining` are the other files in which there is a CRD."""
+    inside = tuple(blob for blob in _all(snapshot) if any(matches_path(folder, blob.path) for folder in folders))
+    others = tuple(snapshot.blobs[path] for path in defining if not any(matches_path(f, path) for f in folders))
+    missing = [folder for folder in folders if not any(matches_path(folder, blob.path) for blob in inside)]
+    return _vocabulary(inside, others, tuple(missing))
+
+
+def defines(parsed: Parsed) -> bool:
+    """Whether a file holds a definition of kinds."""
+    return any(is_crd(document.value) for document in parsed.documents)
+
+
+@functools.lru_cache(maxsize=64)
+def _vocabulary(inside: tuple[Blob, ...], others: tuple[Blob, ...], missing: tuple[str, ...]) -> Vocabulary:
+    found = [*_definitions(inside), *_definitions(others, only_crds=True)]
+    schemas = [schema for _, definition in found for schema in definition.schemas]
+    schema_files = [blob for blob in inside if not defines(load(blob))]
+    nothing = (f"there is no schema in {folder}; `schemas` names folders and files" for folder in missing)
+    return Vocabulary(
+        extended(kinds(), schemas) if schemas else None,
+        frozenset(blob.path for blob in schema_files),
+        (
+            *(problem for blob in schema_files for problem in _defects(blob)),
+            *(problem for place, definition in found for problem in _told(place, definition)),
+            *map(_of_the_policy, nothing),
+        ),
+    )
+
+
+def _defects(blob: Blob) -> Iterator[Odd]:
+    """What keeps a file with schemas from being read."""
+    source = load(blob).source
+    for defect in load(blob).defects:
+        place = defect.place
+        yield Location(blob.path, place.line, place.column, text=source.line(place.line)), defect.message
+
+
+def _of_the_policy(message: str) -> Odd:
+    return Location(".holdfast.yaml", 1, 1), message
+
+
+Place = tuple[Blob, Document]
+
+
+def _definitions(blobs: Iterable[Blob], *, only_crds: bool = False) -> Iterator[tuple[Place, Definition]]:
+    for blob in blobs:
+        for document in load(blob).documents:
+            if document.broken:
+                continue
+            if isinstance(document.value, dict) and is_crd(document.value):
+                yield (blob, document), definition_of_crd(document.value)
+            elif not (only_crds or _is_manifest(document.value)):
+                yield (blob, document), definition_of_schema(document.value, blob.path)
+
+
+def _is_manifest(value: Json) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("apiVersion"), str) and isinstance(value.get("kind"), str)
+
+
+def _told(place: Place, definition: Definition) -> Iterator[Odd]:
+    """What is wrong with a plain schema; of a CRD, which is a manifest, a rule tells."""
+    blob, document = place
+    for flaw in () if is_crd(document.value) else definition.flaws:
+        at = document.place(flaw.path)
+        yield Location(blob.path, at.line, at.column, text=document.source.line(at.line)), flaw.message
+
+
+def _all(snapshot: Snapshot) -> Iterator[Blob]:
+    named: Mapping[str, Blob | None] = {**snapshot.others, **snapshot.blobs}
+    return (blob for _, blob in sorted(named.items()) if blob is not None)
+
+
+@functools.lru_cache(maxsize=MAX_REMEMBERED)
+def _decoded(document: Document, path: str, vocabulary: Kinds) -> Decoded:
+    return decode(document, path, vocabulary)
