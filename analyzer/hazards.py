@@ -300,7 +300,9 @@ def _get(value: Any, name: str) -> Any:  # noqa: ANN401
 
 
 def _amount(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401
-    """The value as a number where its form is one."""
+    """The value as a number where its form is one, or where values have an order."""
+    if value in (order := schema.get("x-order", ())):
+        return order.index(value)
     parse = _AMOUNTS.get(schema.get("x-format", ""))
     return parse(value) if parse and value is not _MISSING else value
 

@@ -18,6 +18,7 @@ from analyzer.usage import Rehearsal
 from analyzer.volumes import pool_of
 from schemas.resources import ResourceKey
 
+_ANY = "spec.hosts.any"  # whoever is connected stays until he goes by himself: the daemon waits, and disturbs nobody
 _EXPORTS = "spec.exports[targetRef="
 
 
@@ -80,7 +81,7 @@ def costs_of(found: Impact, base: ResourceGraph) -> Iterator[Cost]:
 
 def _disturbed(change: ResourceChange, base: ResourceGraph) -> Iterator[tuple[str, ResourceKey]]:
     """Subsystems that were there before and lose something, with the target on which they do."""
-    fields = [field for field in change.fields if field.hazard == "disruptive"]
+    fields = [field for field in change.fields if field.hazard == "disruptive" and field.name != _ANY]
     before = change.former or change.key
     if not fields or change.action == "create":
         return

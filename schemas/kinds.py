@@ -20,6 +20,7 @@ the field they speak of:
     x-reason     why, in words that stand by themselves, or by direction
     x-alone      a change concerns this resource alone: nobody who refers to it would notice
     x-unobservable  why no target shows whether the live value is the declared one; also of everything inside
+    x-order      values from best to worst: a change to a later one counts as an increase
     x-list-key   field that identifies an item of the list; empty when the items identify themselves
     x-inherit    field that names a resource from which this one is taken where it is left out
     x-default-with  the default where another field beside it is given, which then comes before x-inherit

@@ -109,10 +109,10 @@ def _exports(draw: st.DrawFn) -> Export:
         masks=draw(st.dictionaries(st.integers(1, 3), _hosts, max_size=1)),
         refs=draw(_hosts),
         role=draw(st.sampled_from(("", *ROLES))),
-        anybody=draw(st.sampled_from((False, False, False, True))),
+        anybody=draw(st.booleans()),
         portals=draw(st.sampled_from((["front"], ["front", "back"], ["back"]))),
         nsids=draw(st.sampled_from((32, 32, 16))),
-        shut=draw(st.sampled_from((False, False, False, True))),
+        shut=draw(st.booleans()),
         label=draw(st.sampled_from(("x", "x", "x", "y"))),
     )
 
@@ -167,6 +167,8 @@ def edits(draw: st.DrawFn) -> Edit:
         lambda site: site.hosts.pop(guest, None),
         lambda site: site.exports.update({sub: export}),
         adjust,
+        adjust,
+        adjust,
         lambda site: site.exports.pop(sub, None),
         lambda site: setattr(site, "port", port),
     )
@@ -191,6 +193,6 @@ def revisions(draw: st.DrawFn) -> tuple[Site, Site]:
     """Base and head."""
     base = draw(sites())
     head = copy.deepcopy(base)
-    for edit in draw(st.lists(edits(), min_size=1, max_size=4)):
+    for edit in draw(st.lists(edits(), min_size=1, max_size=3)):
         edit(head)
     return base, whole(head)
