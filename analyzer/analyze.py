@@ -154,6 +154,7 @@ class _Run:
             main.state,
             {name: each.state for name, each in judged.items() if each.state},
             self.scope.plain,
+            tuple(chain.from_iterable(site.partial for site in self.scope.sites)),
         )
 
     def vanished(self, before: ResourceGraph) -> list[Finding]:
@@ -167,7 +168,8 @@ class _Run:
         if site is not self.scope.main:
             return Case(graph, base, self.as_of, self.config, roots=site.roots)
         whole = (self.scope.unread, self.problems, self.history, site.roots, self.standing)
-        return Case(graph, base, self.as_of, self.config, *whole)
+        stores = self.scope.stores if len(self.scope.sites) > 1 else ()
+        return Case(graph, base, self.as_of, self.config, *whole, stores=stores)
 
     def _severity(self, rule: str, usual: Severity) -> Severity:
         return self.config.severities.get(rule, usual)

@@ -9,9 +9,10 @@ from analyzer.access.api import api_grants
 from analyzer.access.questions import answers
 from analyzer.access.rows import AccessChange, compare
 from analyzer.budget import budget_of
+from analyzer.clusters import pairs_of, together
 from analyzer.finding import Finding
 from analyzer.graph import ResourceGraph
-from analyzer.impact import Impact, impact
+from analyzer.impact import Impact, Unreadable, impact
 from analyzer.report import Report
 from analyzer.stakes import connected, live
 from analyzer.usage import Usage
@@ -25,9 +26,12 @@ def assess(
 
     `rejected`: the findings for which the head is not accepted, where that is not for its own policy to say.
     """
-    found = impact(base.graph, head.graph, head.blocking if rejected is None else rejected)
+    clusters = pairs_of(base, head)
+    found = together([impact(before, after) for before, after in clusters], _one_sided(base, head))
+    found = replace(found, rejected=head.blocking if rejected is None else rejected)
     if not found.unreadable:
-        found = replace(found, access=answers(_access(base.graph, head.graph)))
+        rows = tuple(row for before, after in clusters for row in _access(before, after))
+        found = replace(found, access=answers(rows))
     if usage and not found.unreadable:
         found = replace(
             found,
@@ -36,6 +40,14 @@ def assess(
         )
     budget = budget_of(base.config.settings)
     return replace(found, verdict=judge(found, base.graph, budget, usage.rehearsal if usage else None))
+
+
+def _one_sided(base: Report, head: Report) -> tuple[Unreadable, ...]:
+    """Where one revision takes something from elsewhere and the other does not."""
+    here, there = ({(place.path, why): place for place, why in side.partial} for side in (head, base))
+    new = (Unreadable("head", place, key[1]) for key, place in here.items() if key not in there)
+    old = (Unreadable("base", place, key[1]) for key, place in there.items() if key not in here)
+    return (*new, *old)
 
 
 def _access(base: ResourceGraph, head: ResourceGraph) -> tuple[AccessChange, ...]:

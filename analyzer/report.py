@@ -69,6 +69,7 @@ class Report:
     state: object = None  # what the next revision is analysed by, for whoever keeps the report
     states: Mapping[str, object] = field(default_factory=dict)  # the same of every cluster
     plain: bool = False  # whether every file stands for itself: no deployment says otherwise
+    partial: tuple[tuple[Location, str], ...] = ()  # where more of it comes from elsewhere
 
     def against(self, baseline: Baseline) -> Report:
         """Without what a baseline knows, besides that of the repository."""

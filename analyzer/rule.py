@@ -72,6 +72,7 @@ class Case:
     history: History | None = None  # who made the changes, where Git was asked
     roots: tuple[Root, ...] = ()  # what these resources are deployed by
     base_settings: JsonObject | None = None  # the policy file of the base, where that was judged
+    stores: tuple[tuple[Location, str], ...] = ()  # where each of several clusters first declares something of ours
 
     def is_new(self, key: ResourceKey) -> bool:
         """Whether this very change declares a resource; never without a base."""

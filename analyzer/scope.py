@@ -44,7 +44,10 @@ class Site:
     @functools.cached_property
     def stores(self) -> bool:
         """Whether anything of it is ours to apply."""
-        return any(manifest.key.group == OUR_GROUP for manifest in self.manifests())
+        return any(True for _ in self.ours())
+
+    def ours(self) -> Iterator[Manifest]:
+        return (manifest for manifest in self.manifests() if manifest.key.group == OUR_GROUP)
 
     def manifests(self) -> Iterator[Manifest]:
         found = (declaration for file in self.files for declaration in file.declarations)
@@ -54,6 +57,12 @@ class Site:
         in_order = sorted(self.files, key=lambda file: file.path)
         gaps = (*self.gaps, *chain.from_iterable(file.unread for file in in_order))
         return link(self.manifests(), gaps, revision, self.elsewhere)
+
+    @property
+    def partial(self) -> Gaps:
+        """Where more of it comes from elsewhere."""
+        problems = (problem for root in self.roots for problem in root.problems if not problem.broken)
+        return tuple((problem.location, problem.message) for problem in problems)
 
     def root_of(self, manifest: Manifest) -> Root | None:
         """The root that declares a resource."""
@@ -75,6 +84,12 @@ class Scope:
     comments: tuple[Suppression, ...]  # what people allow, beside it
     plain: bool = False  # whether every file stands for itself
     odd: tuple[PolicyProblem, ...] = ()  # what is wrong with the schemas that the policy names
+
+    @property
+    def stores(self) -> Gaps:
+        """Every cluster in which something is ours to apply, and where that is declared first."""
+        found = ((site.name, next(site.ours(), None)) for site in self.sites)
+        return tuple((manifest.location, name or ".") for name, manifest in found if manifest)
 
     @functools.cached_property
     def main(self) -> Site:
@@ -157,8 +172,8 @@ def _all_learned(deployment: Deployment, vocabulary: Vocabulary) -> Deployment:
 def _rest(deployment: Deployment, files: Mapping[str, File]) -> tuple[File, ...]:
     """The files that no root shows as they are."""
     raw = any(not root.rendered for cluster in deployment.clusters for root in cluster.roots)
-    left = (file for path, file in files.items() if path in deployment.taken - deployment.served or not raw)
-    return tuple(replace(file, declarations=()) for file in left)
+    left = (path for path in files if path not in deployment.served and (path in deployment.taken or not raw))
+    return tuple(replace(files[path], declarations=()) for path in left)
 
 
 def _sites(deployment: Deployment, files: Mapping[str, File], gaps: Gaps) -> Iterator[Site]:
@@ -166,9 +181,9 @@ def _sites(deployment: Deployment, files: Mapping[str, File], gaps: Gaps) -> Ite
     if any(cluster.alone for cluster in deployment.clusters):
         everything = frozenset(found.key for root in _roots(deployment.clusters) for found in _manifests(root))
     for cluster in deployment.clusters:
-        own = (*gaps, *((p.location, p.message) for root in cluster.roots for p in root.problems))
+        lost = ((p.location, p.message) for root in cluster.roots for p in root.problems if p.broken or p.grave)
         held = tuple(_held(cluster, files, deployment.taken))
-        yield Site(cluster.name, cluster.roots, held, own, everything if cluster.alone else frozenset())
+        yield Site(cluster.name, cluster.roots, held, (*gaps, *lost), everything if cluster.alone else frozenset())
 
 
 def _roots(clusters: Sequence[Cluster]) -> Iterator[Root]:

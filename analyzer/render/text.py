@@ -115,8 +115,10 @@ def _told(finding: Finding, remark: str, style: Style, label: str = "help") -> I
     for place, note in finding.related:
         yield from _excerpt(place, ":::", note, margin, style)
     lead = " " * margin + " = "
+    roots = ", ".join(root for root in finding.roots if root != ".")
+    rendered = f"rendered in {roots}" if roots else ""
     subject = ", ".join(filter(None, (str(finding.resource), dotted(finding.path)))) if finding.resource else ""
-    for line in filter(None, (subject, f"{label}: {remark}" if remark else "")):
+    for line in filter(None, (subject, rendered, f"{label}: {remark}" if remark else "")):
         first, *others = style.wrap(lead + line, " " * len(lead))
         yield style.faint(lead) + first.removeprefix(lead)
         yield from others

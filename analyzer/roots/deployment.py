@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from analyzer.document import Document, load
+from analyzer.finding import Location
 from analyzer.manifest import Decoded, Manifest
 from analyzer.roots.artifacts import BOOTSTRAP, located, sources_of
 from analyzer.roots.charts import charts_of, problem_of
 from analyzer.roots.config import read_kustomization
-from analyzer.roots.files import Files, joined
+from analyzer.roots.files import Files, is_kustomization, joined
 from analyzer.roots.flux import FluxKustomization, collect, flux_kustomization, put_in, render_flux
 from analyzer.roots.kustomize import Layer, Renderer
 from analyzer.roots.problem import Problem, Unrenderable
 from analyzer.roots.rendered import declaration_of, declared
 from analyzer.roots.tree import Origin
+from analyzer.snapshot import POLICY_FILE
 
 RAW = ""  # the root of what no other root takes in, and the cluster of roots of which nobody says more
 
@@ -88,15 +90,14 @@ def deployment_of(files: Files, paths: Sequence[str], settings: Sequence[RootSet
     """The roots and clusters of a repository; `paths` are the manifest files that count."""
     renderer, plan = Renderer(files), _Plan()
     if settings:
-        _configured(settings, files, renderer, plan)
-    else:
-        _applied_by_flux(files, paths, renderer, plan)
-        _kustomized(files, paths, renderer, plan)
+        return _configured(settings, files, renderer, paths)
+    _applied_by_flux(files, paths, renderer, plan)
+    _kustomized(files, paths, renderer, plan)
     plan.taken |= plan.served
     charts = list(charts_of(path for path in paths if path not in plan.taken))
     plan.taken.update(path for chart in charts for path in chart.files)
     problems = tuple(found for chart in charts if (found := problem_of(chart, files)))
-    raw = _raw(files, [path for path in paths if path not in plan.taken], problems)
+    raw = _raw(files, [path for path in paths if not (path in plan.taken or is_kustomization(path))], problems)
     clusters = [Cluster(name, tuple(roots)) for name, roots in sorted(plan.clusters.items())]
     alone = [
         *plan.alone,
@@ -155,13 +156,31 @@ def _root(path: str, layer: Layer) -> Root:
     return Root(path, declarations, problems, layer.sure, taken=frozenset(layer.taken))
 
 
-def _configured(settings: Sequence[RootSetting], files: Files, renderer: Renderer, plan: _Plan) -> None:
+def _configured(settings: Sequence[RootSetting], files: Files, renderer: Renderer, paths: Sequence[str]) -> Deployment:
+    """The roots that the policy names, and nothing else. What is in none of them is told, and not deployed."""
+    plan = _Plan()
     for setting in settings:
         layer = Layer()
         collect(setting.path, layer, files, renderer)
+        if setting.path not in files.folders:
+            layer.problems.append(_no_folder(setting))
         layer = renderer.finish(layer)
         plan.take(layer)
         plan.clusters[setting.cluster].append(_root(setting.path, layer))
+    taken = plan.taken | plan.served
+    charts = {path for chart in charts_of(path for path in paths if path not in taken) for path in chart.files}
+    left = (path for path in paths if path not in taken | charts and not is_kustomization(path))
+    documents = (Origin(path, document) for path in left for document in load(files.blobs[path]).documents)
+    strays = tuple(origin for origin in documents if not origin.document.broken)
+    if strays:
+        plan.clusters[settings[0].cluster].append(Root(RAW, (), strays=strays))
+    clusters = tuple(Cluster(name, tuple(roots)) for name, roots in sorted(plan.clusters.items()))
+    return Deployment(clusters, frozenset(paths), frozenset((plan.served | charts) - plan.taken))
+
+
+def _no_folder(setting: RootSetting) -> Problem:
+    message = f"`roots` in {POLICY_FILE} names {setting.path}, and there is no such folder"
+    return Problem(Location(POLICY_FILE, 1, 1), message, broken=True, help="correct the path")
 
 
 def _kustomized(files: Files, paths: Sequence[str], renderer: Renderer, plan: _Plan) -> None:

@@ -55,7 +55,9 @@ def read(folder: Path, body: str, side: str) -> Snapshot:
             _, _, target, link = content.split()
             (folder / link).symlink_to(target)
         elif language == "yaml" and (side == "base") == (name == "base"):
-            (folder / (name if name not in ("", "base") else "manifests.yaml")).write_text(content)
+            file = folder / (name if name not in ("", "base") else "manifests.yaml")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
     return replace(from_directory(folder), root="", revision=side)
 
 
