@@ -110,6 +110,19 @@ def test_keys_that_are_gone(tmp_path: Path, keyring: Keyring) -> None:
     assert "is not in the keyring" in verify(commit, [Subject(key)]).because
 
 
+@needs_gpg
+def test_a_signed_message_signs_no_commit(tmp_path: Path, keyring: Keyring) -> None:
+    """Guards against a text that somebody signed and that brings its signature with it: the commit is another text."""
+    key = keyring.new("Ada <ada@example.com>")
+    text = unsigned(Forge(tmp_path / "site.git"), {"a": "b"}, parents=[])
+    for content in (b"something else", text):
+        (tmp_path / "text").write_bytes(content)
+        keyring.gpg("--yes", "-u", key, "--armor", "--sign", str(tmp_path / "text"))
+        made = (tmp_path / "text.asc").read_bytes()
+        for disguised in (made, made.replace(b"PGP MESSAGE", b"PGP SIGNATURE")):
+            assert not verify(CommitObject("", (), "", disguised, text), [Subject(key)]).signer
+
+
 @needs_ssh
 def test_a_shallow_clone_is_not_judged(tmp_path: Path) -> None:
     """Guards a checkout of few commits: what cannot be seen is an error, never a commit without changes."""
