@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 LONGEST = 223  # bytes
-LONGEST_LABEL = 63
+LONGEST_LABEL = 64  # one more than DNS has: the last part may be so long, and that is all that is told
 DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
 _BY_UUID = "nqn.2014-08.org.nvmexpress:uuid:"
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
