@@ -1,8 +1,8 @@
-"""Which hosts a subsystem lets in, and what a change of lists, selectors and labels means to them. Pure."""
+"""Which hosts a subsystem lets in, and what a change of lists, selectors, labels and portals means to them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from analyzer.access.api import HUB
@@ -12,6 +12,7 @@ from schemas.resources import ResourceKey
 
 _HOSTS = ("spec", "hosts")
 _LABELS = "metadata.labels."
+_PORTALS = "spec.portals[name="
 _REFS = "spec.hosts.refs["
 _SELECTOR = "spec.hosts.selector"
 STILL_IN = "every host that it let in is still let in"
@@ -43,6 +44,9 @@ def felt_through_selectors(
         return _of_guests(base, head, pair.before.key, pair.after.key, fields)
     if pair.before is None:
         return tuple(fields)
+    if pair.key.kind_name == "Target":
+        used = {reference.part for reference in base.incoming_to(pair.before.key)}
+        return tuple(_at_portal(field, used) for field in fields)
     if pair.key.group == HUB and pair.after:
         return _of_members(base, head, pair.before.key, pair.after.key, fields)
     if pair.key.kind_name != "Host":
@@ -53,6 +57,14 @@ def felt_through_selectors(
     lost = {key for key in before - after if key in head.manifests and own - _nqns(head, admitted(head, key))}
     gained = {key for key in after - before if key in base.manifests}
     return tuple(_felt(field, base, head, lost, gained) for field in fields)
+
+
+def _at_portal(field: FieldChange, used: Container[str]) -> FieldChange:
+    """A portal on which no subsystem listens, such as that of discovery, takes nothing from anybody."""
+    name = field.name.removeprefix(_PORTALS).partition("]")[0] if field.name.startswith(_PORTALS) else ""
+    if not name or name in used or field.hazard != "disruptive":
+        return field
+    return replace(field, hazard="safe", reason="no subsystem listens there")
 
 
 def _of_members(

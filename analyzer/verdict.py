@@ -93,8 +93,6 @@ def _disturbed(change: ResourceChange, base: ResourceGraph) -> Iterator[tuple[st
         if dependent.key.kind == "Subsystem":
             where = [before.name] if before.kind == "Target" else _exported(base, dependent.key)
             yield from ((target, dependent.key) for target in where)
-    if before.kind == "Target" and _discovery(fields, base, before):
-        yield before.name, before
 
 
 def _exported(base: ResourceGraph, subsystem: ResourceKey, field: FieldChange | None = None) -> Sequence[str]:
@@ -103,13 +101,6 @@ def _exported(base: ResourceGraph, subsystem: ResourceKey, field: FieldChange | 
         return [field.name.removeprefix(_EXPORTS).partition("]")[0]]
     manifest = base.manifests.get(subsystem)
     return [export["targetRef"] for export in manifest.spec["exports"]] if manifest and manifest.sound else []
-
-
-def _discovery(fields: Sequence[FieldChange], base: ResourceGraph, target: ResourceKey) -> bool:
-    """Whether a way to the target's discovery service goes; it counts like a subsystem."""
-    portals = base.manifests[target].spec["portals"]
-    names = tuple(f"spec.portals[name={portal['name']}]" for portal in portals if portal["discovery"])
-    return any(field.name.startswith(names) for field in fields)
 
 
 def _home(key: ResourceKey, base: ResourceGraph) -> str:

@@ -141,13 +141,14 @@ def test_a_subsystem_on_two_targets_counts_where_it_is_disturbed(lint: Lint, hou
     assert where(moved(base)) == ["node-1"]
 
 
-def test_the_discovery_service_counts(lint: Lint, house: House) -> None:
-    """Guards a way that no subsystem names: hosts find their subsystems through it."""
+def test_discovery_costs_nothing(lint: Lint, house: House) -> None:
+    """Guards a portal on which no subsystem listens: hosts that found what they use there stay connected."""
     base = house | {
         "target.yaml": house["target.yaml"] + "    - {name: find, address: 10.0.2.11, port: 8009, discovery: true}\n"
     }
-    found = judged(lint, base, house)
-    assert [str(key) for cost in found.costs for key in cost.disturbed] == ["Target node-1"]
+    found = assess(lint(base), lint(house, base))
+    assert (found.hazard, found.changes[0].fields[0].reason) == ("safe", "no subsystem listens there")
+    assert judged(lint, base, house).costs == ()
 
 
 @pytest.mark.parametrize("policy", ["", "budget: {window: 3d, disruptiveSubsystems: 4, dataLosingResources: 2}"])

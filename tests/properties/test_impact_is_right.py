@@ -7,18 +7,30 @@ and then carried out by the real planner and executor.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, assume, given, settings
-from random_revisions import Site, revisions
+from random_revisions import HOMES, TARGETS, Site, revisions
 from world import World, world
 
-from analyzer.access.storage import CONNECT, EVERYONE, USE, grants
+from analyzer.access.rows import EVERYONE
+from analyzer.access.storage import CONNECT, USE, grants
 from analyzer.assess import assess
 from analyzer.graph import ResourceGraph
 from analyzer.impact import Impact
-from backends.objects import AllowedHost, Listener, Lvol, Namespace, ObjectKey, ObjectKind, Qos, Subsystem, VisibleHost
+from backends.objects import (
+    AllowedHost,
+    Listener,
+    LiveObject,
+    Lvol,
+    Namespace,
+    ObjectKey,
+    ObjectKind,
+    Qos,
+    Subsystem,
+    VisibleHost,
+)
 from reconciler.plan import Cause, Hazard, Held, Step
 from reconciler.reconcile import Tick, Verdict
 from schemas.resources import ResourceKey
@@ -32,17 +44,22 @@ LIVE_FACTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the daemon did and held, and how it ended."""
+    """What the daemon did and held on each target, and how it ended."""
 
-    steps: tuple[Step, ...]
-    held: tuple[Held, ...]
-    last: Tick
+    steps: Mapping[str, Sequence[Step]]
+    held: Mapping[str, Sequence[Held]]
+    last: Mapping[str, Tick]
     writes: int
 
-    def subjects(self, hazard: Hazard) -> set[str]:
-        """What was touched with a hazard, or would have been."""
-        done = {step.subject for step in self.steps if step.hazard is hazard}
-        return done | {_subject(held) for held in self.held if held.hazard is hazard}
+    def subjects(self, hazard: Hazard) -> set[tuple[str, str]]:
+        """What was touched with a hazard, or would have been, and on which target."""
+        done = {(name, step.subject) for name, steps in self.steps.items() for step in steps if step.hazard is hazard}
+        held = {(name, _subject(item)) for name, items in self.held.items() for item in items if item.hazard is hazard}
+        return done | held
+
+    @property
+    def is_settled(self) -> bool:
+        return all(tick.verdict is Verdict.CONVERGED for tick in self.last.values())
 
 
 def _subject(held: Held) -> str:
@@ -51,18 +68,20 @@ def _subject(held: Held) -> str:
 
 
 def carry_out(site: World) -> Outcome:
-    """Tick until nothing happens any more."""
-    steps: list[Step] = []
-    held: list[Held] = []
-    writes = site.mutations()
+    """Tick every target in turn until nothing happens any more."""
+    steps: dict[str, list[Step]] = {name: [] for name in TARGETS}
+    held: dict[str, list[Held]] = {name: [] for name in TARGETS}
+    last: dict[str, Tick] = {}
+    writes = sum(map(site.mutations, TARGETS))
     for _ in range(TICKS):
-        tick = site.tick()
-        steps += [step for step in tick.plan.steps if step.cause is not Cause.CLAIM]
-        held += tick.plan.held
-        if tick.verdict in (Verdict.CONVERGED, Verdict.HELD):
+        for name in TARGETS:
+            last[name] = tick = site.tick(name)
+            steps[name] += [step for step in tick.plan.steps if step.cause is not Cause.CLAIM]
+            held[name] += tick.plan.held
+        if all(tick.verdict in (Verdict.CONVERGED, Verdict.HELD) for tick in last.values()):
             break
-        site.clock.advance(1.0 if tick.verdict is Verdict.BUSY else 70.0)
-    return Outcome(tuple(steps), tuple(held), tick, site.mutations() - writes)
+        site.clock.advance(1.0 if any(tick.verdict is Verdict.BUSY for tick in last.values()) else 70.0)
+    return Outcome(steps, held, last, sum(map(site.mutations, TARGETS)) - writes)
 
 
 def push(site: World, revision: Site, uids: dict[str, str]) -> bool:
@@ -75,12 +94,14 @@ def push(site: World, revision: Site, uids: dict[str, str]) -> bool:
 def test_what_impact_says_is_what_happens(pair: tuple[Site, Site]) -> None:
     """Guards the verdict, the costs, the radius and the access matrix, against the daemon and the target itself."""
     base, head = pair
-    with world(patience=0.05) as site:
+    with world(patience=0.05, targets=TARGETS) as site:
         assume(push(site, base, {}))
-        assume(site.converge().verdict is Verdict.CONVERGED)
+        assume(carry_out(site).is_settled)
         before = site.report
         assert before
-        uids = {name: site.uid(name) for name in base.volumes}
+        site.house.ledger.converge(before.revision, site.clock.now())
+        uids = {name: site.uid(name, HOMES[name]) for name in base.volumes}
+        uids |= {f"{name}-then": site.uid(f"{name}-then", HOMES[name]) for name in base.snapshots}
         meets(before.graph, site, "base")
         after = site.push(head.manifests(site.folder, uids), head.settings)
         found = assess(before, after)
@@ -95,21 +116,18 @@ def test_what_impact_says_is_what_happens(pair: tuple[Site, Site]) -> None:
         held_as_judged(found, outcome)
         if not found.changes:
             assert outcome.writes == 0, outcome.steps
-        if outcome.last.verdict is Verdict.CONVERGED:
+        if outcome.is_settled:
             meets(after.graph, site, "head")
 
 
-def nqn_of(graph: ResourceGraph, key: ResourceKey) -> str:
-    return str(graph[key].spec["nqn"])
-
-
 def costs_are_right(found: Impact, base: ResourceGraph, outcome: Outcome) -> None:
-    """The same subsystems are disturbed, and the same bytes destroyed."""
+    """The same subsystems are disturbed on the same targets, and the same bytes destroyed."""
     assert found.verdict
-    told = {nqn_of(base, key) for cost in found.verdict.costs for key in cost.disturbed}
+    costs = found.verdict.costs
+    told = {(cost.target, str(base[key].spec["nqn"])) for cost in costs for key in cost.disturbed}
     assert told == outcome.subjects(Hazard.DISRUPTIVE), describe(found, outcome)
-    destroyed = {str(key) for cost in found.verdict.costs for key in cost.destroyed}
-    lost = {" ".join(subject.split()[:2]) for subject in outcome.subjects(Hazard.DATA_LOSS)}
+    destroyed = {(cost.target, str(key)) for cost in costs for key in cost.destroyed}
+    lost = {(target, " ".join(subject.split()[:2])) for target, subject in outcome.subjects(Hazard.DATA_LOSS)}
     assert destroyed == lost, describe(found, outcome)
 
 
@@ -119,22 +137,22 @@ def resources_are_named(found: Impact, graphs: Iterable[ResourceGraph], outcome:
     named |= {change.destroys for change in found.changes if change.destroys}
     named |= {change.former for change in found.changes if change.former}
     named |= {ref.target for graph in graphs for key in list(named) for ref in graph.references(key)}
-    touched = {step.resource for step in outcome.steps if step.cause is not Cause.RESTART}
+    touched = {s.resource for steps in outcome.steps.values() for s in steps if s.cause is not Cause.RESTART}
     assert touched <= named, (touched - named, describe(found, outcome))
 
 
 def held_as_judged(found: Impact, outcome: Outcome) -> None:
     """What needs approval is held by the daemon, and nothing else is, but for what only the ledger knows."""
     assert found.verdict
-    reasons = {held.reason for held in outcome.held if held.approvable}
+    reasons = {held.reason for items in outcome.held.values() for held in items if held.approvable}
     assert reasons - LIVE_FACTS.keys() == {reason.code for reason in found.verdict.reasons}, describe(found, outcome)
 
 
 def describe(found: Impact, outcome: Outcome) -> str:
     """For whoever reads a failure."""
     told = [(c.hazard, c.action, str(c.key), [(f.name, f.hazard) for f in c.fields]) for c in found.changes]
-    done = [(str(s.hazard), s.id, s.subject, s.reason) for s in outcome.steps]
-    held = [(str(h.hazard), h.reason, str(h.change.key), h.message) for h in outcome.held]
+    done = [(t, str(s.hazard), s.id, s.subject, s.reason) for t, steps in outcome.steps.items() for s in steps]
+    held = [(t, str(h.hazard), h.reason, str(h.change.key)) for t, items in outcome.held.items() for h in items]
     costs = found.verdict and [
         (c.target, [*map(str, c.disturbed)], [*map(str, c.destroyed)]) for c in found.verdict.costs
     ]
@@ -155,33 +173,39 @@ def _limit(terms: dict[str, str]) -> str:
     return terms.get("iops", "").partition(" ")[0]
 
 
-def _met(graph: ResourceGraph, site: World) -> Iterable[tuple[str, str, str, str]]:
-    """Who could do what, as the target shows it."""
-    observed = site.tick().observed
-    assert observed
-    objects = observed.objects.values()
+def _met(graph: ResourceGraph, site: World) -> Iterator[tuple[str, str, str, str]]:
+    """Who could do what, as the targets show it."""
     names = {str(m.spec["nqn"]): m.key.name for m in graph.sound("Host")}
+    for target in TARGETS:
+        observed = site.tick(target).observed
+        assert observed
+        objects = [*observed.objects.values()]
+        for manifest in graph.sound("Subsystem"):
+            live = observed.objects.get(ObjectKey(ObjectKind.SUBSYSTEM, str(manifest.spec["nqn"])))
+            if isinstance(live, Subsystem):
+                yield from _met_at(target, manifest.key, live, objects, names)
+
+
+def _met_at(
+    target: str, key: ResourceKey, live: Subsystem, objects: Sequence[LiveObject], names: Mapping[str, str]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Who could do what with one subsystem on one target."""
     volumes = {thing.uuid: thing for thing in objects if isinstance(thing, Lvol)}
     shown = [thing for thing in objects if isinstance(thing, VisibleHost)]
-    for manifest in graph.sound("Subsystem"):
-        nqn = str(manifest.spec["nqn"])
-        live = observed.objects[ObjectKey(ObjectKind.SUBSYSTEM, nqn)]
-        assert isinstance(live, Subsystem)
-        listeners = [thing for thing in objects if isinstance(thing, Listener) and thing.nqn == nqn]
-        ways = [f" n1/{x.transport}:{x.address}:{x.port}" for x in listeners if _is_open(x.ana, manifest.spec)]
-        guests = [names[thing.host] for thing in objects if isinstance(thing, AllowedHost) and thing.nqn == nqn]
-        guests += [EVERYONE.name] if live.allow_any_host else []
-        for guest in guests if ways else ():
-            yield from ((guest, way, str(manifest.key), "") for way in ways)
-            for space in (thing for thing in objects if isinstance(thing, Namespace) and thing.nqn == nqn):
-                seen = [names[v.host] for v in shown if (v.nqn, v.nsid) == (nqn, space.nsid)]
-                if not space.masked or guest in seen:
-                    lvol = volumes[space.bdev]
-                    name = lvol.name.rpartition("-")[2]
-                    yield guest, USE, f"Volume team/{name}", _iops(objects, lvol)
+    listeners = [thing for thing in objects if isinstance(thing, Listener) and thing.nqn == live.nqn]
+    ways = [f" {target}/{x.transport}:{x.address}:{x.port}" for x in listeners if _is_open(x.ana)]
+    guests = [names[thing.host] for thing in objects if isinstance(thing, AllowedHost) and thing.nqn == live.nqn]
+    guests += [EVERYONE.name] if live.allow_any_host else []
+    for guest in guests if ways else ():
+        yield from ((guest, way, str(key), "") for way in ways)
+        for space in (thing for thing in objects if isinstance(thing, Namespace) and thing.nqn == live.nqn):
+            seen = [names[v.host] for v in shown if (v.nqn, v.nsid) == (live.nqn, space.nsid)]
+            if not space.masked or guest in seen:
+                lvol = volumes[space.bdev]
+                yield guest, USE, f"Volume team/{lvol.name.rpartition('-')[2]}", _iops(objects, lvol)
 
 
-def _is_open(ana: str | None, spec: object) -> bool:
+def _is_open(ana: str | None) -> bool:
     return ana is None or "optimized" in ana
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 from world import NQN, manifest, node, removal, subsystem, volume
 
+TARGETS = ("n1", "n2")
 VOLUMES = ("a", "b", "c")
+HOMES = {"a": "n1", "b": "n1", "c": "n2"}  # where each volume is
 HOSTS = ("web", "db", "guest")
 SUBSYSTEMS = ("s", "t")
 ROLES = ("front", "back")
@@ -30,6 +32,7 @@ class Export:
     nsids: int = 32
     shut: bool = False  # ANA inaccessible
     label: str = "s"  # last word of its NQN
+    target: str = "n1"
 
 
 @dataclass
@@ -42,21 +45,42 @@ class Site:
     hosts: dict[str, tuple[str, int, list[str]]] = field(default_factory=dict)  # → role, number in its NQN, tenants
     exports: dict[str, Export] = field(default_factory=dict)
     port: int = 4420
+    back: bool = True  # whether there is a second portal
+    discovery: bool = False  # whether discovery listens by itself
+    snapshots: dict[str, str] = field(default_factory=dict)  # → reclaim policy; each is of a volume called like it
     removals: list[str] = field(default_factory=list)  # volumes that are to be destroyed
     budget: tuple[int, int] = (1000, 1000)  # subsystems, resources
 
     def manifests(self, folder: Any, uids: dict[str, str]) -> list[dict[str, Any]]:
         """`uids`: of the volumes that are there, for those who destroy them."""
-        front, back = ({"name": name, "address": address} for name, address in (("front", 2), ("back", 3)))
-        doors = [front | {"address": "127.0.0.2", "port": self.port}, back | {"address": "127.0.0.3", "port": 4430}]
+        kept = {name for name in self.removals if name in uids}
         return [
-            *node("n1", folder, portals=doors),
+            *(each for target in TARGETS for each in node(target, folder, portals=self._portals(target))),
             *(self._volume(name) for name in self.volumes),
+            *(
+                manifest("VolumeSnapshot", f"{name}-then", {"volumeRef": name, "reclaimPolicy": policy}, "team")
+                for name, policy in self.snapshots.items()
+            ),
             *([self._policy()] if self.policy else []),
             *(self._host(name) for name in self.hosts),
             *(self._subsystem(name, export) for name, export in self.exports.items()),
-            *(removal(name, uids[name]) for name in self.removals if name in uids and name not in self.volumes),
+            *(removal(name, uids[name]) for name in sorted(kept - self.volumes.keys())),
+            *(
+                removal(f"{name}-then", uids[f"{name}-then"], "VolumeSnapshot")
+                for name in sorted(set(self.removals) - self.snapshots.keys())
+                if f"{name}-then" in uids
+            ),
         ]
+
+    def _portals(self, target: str) -> list[dict[str, Any]]:
+        """No two targets share a port, as on one machine they cannot."""
+        more = TARGETS.index(target)
+        found: list[dict[str, Any]] = [{"name": "front", "address": "127.0.0.2", "port": self.port + 100 * more}]
+        if self.back:
+            found.append({"name": "back", "address": "127.0.0.3", "port": 4430 + more})
+        if self.discovery and target == "n1":
+            found.append({"name": "find", "address": "127.0.0.4", "port": 8009, "discovery": True})
+        return found
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -65,7 +89,7 @@ class Site:
         return {"budget": {"disruptiveSubsystems": disruptive, "dataLosingResources": losing}}
 
     def _volume(self, name: str) -> dict[str, Any]:
-        found = volume(name, **self.volumes[name])
+        found = volume(name, HOMES[name], **self.volumes[name])
         if name in self.tiers:
             found["metadata"]["labels"] = {"tier": self.tiers[name]}
         return found
@@ -85,7 +109,7 @@ class Site:
         hosts: dict[str, Any] = {"refs": export.refs, "any": export.anybody}
         if export.role:
             hosts["selector"] = {"matchLabels": {"role": export.role}}
-        door = {"targetRef": "n1", "portals": export.portals}
+        door: dict[str, Any] = {"targetRef": export.target, "portals": export.portals}
         door |= {"anaState": "inaccessible"} if export.shut else {}
         found = subsystem(name, export.spaces)
         found["spec"] |= {"nqn": f"{NQN}{name}-{export.label}", "exports": [door], "hosts": hosts}
@@ -114,6 +138,7 @@ def _exports(draw: st.DrawFn) -> Export:
         nsids=draw(st.sampled_from((32, 32, 16))),
         shut=draw(st.booleans()),
         label=draw(st.sampled_from(("x", "x", "x", "y"))),
+        target=draw(st.sampled_from(("n1", "n1", "n2"))),
     )
 
 
@@ -133,13 +158,15 @@ def sites(draw: st.DrawFn) -> Site:
             tiers=draw(st.dictionaries(_names, st.sampled_from(("slow", "fast")))),
             policy=draw(st.sampled_from((0, 500))),
             hosts=draw(st.dictionaries(st.sampled_from(HOSTS), _host, min_size=2)),
+            discovery=draw(st.booleans()),
+            snapshots=draw(st.dictionaries(_names, st.sampled_from(("Retain", "Delete")), max_size=1)),
             exports=draw(st.dictionaries(st.sampled_from(SUBSYSTEMS), _exports(), min_size=1)),
             budget=(draw(st.sampled_from((0, 1, 1000))), draw(st.sampled_from((0, 1000)))),
         )
     )
 
 
-PARTS = ("spaces", "masks", "refs", "role", "anybody", "portals", "nsids", "shut", "label")
+PARTS = ("spaces", "masks", "target", "refs", "role", "anybody", "portals", "nsids", "shut", "label")
 
 
 @st.composite
@@ -153,6 +180,11 @@ def edits(draw: st.DrawFn) -> Edit:
     def withdraw(site: Site) -> None:
         site.volumes.pop(name, None)
         site.removals.append(name)
+
+    def forget(site: Site) -> None:
+        for taken in [*site.snapshots]:
+            del site.snapshots[taken]
+            site.removals.append(taken)
 
     def adjust(site: Site) -> None:
         if sub in site.exports:
@@ -171,6 +203,9 @@ def edits(draw: st.DrawFn) -> Edit:
         adjust,
         lambda site: site.exports.pop(sub, None),
         lambda site: setattr(site, "port", port),
+        lambda site: setattr(site, "back", not site.back),
+        lambda site: setattr(site, "discovery", not site.discovery),
+        forget,
     )
     return draw(st.sampled_from(acts))
 
@@ -179,12 +214,14 @@ def whole(site: Site) -> Site:
     """Without what names something that is not there, or something that another has already."""
     taken: set[str] = set()
     for _, export in sorted(site.exports.items()):
-        spaces = {nsid: name for nsid, name in export.spaces.items() if name in site.volumes and name not in taken}
-        export.spaces = spaces
+        here = {name for name in site.volumes if HOMES[name] == export.target} - taken
+        export.spaces = spaces = {nsid: name for nsid, name in export.spaces.items() if name in here}
+        export.portals = export.portals if site.back else ["front"]
         taken |= set(spaces.values())
         export.refs = [name for name in export.refs if name in site.hosts and site.hosts[name][2] != ["other"]]
         masks = {nsid: [name for name in names if name in export.refs] for nsid, names in export.masks.items()}
         export.masks = {nsid: names for nsid, names in masks.items() if nsid in spaces}
+    site.snapshots = {name: policy for name, policy in site.snapshots.items() if name in site.volumes}
     return site
 
 
