@@ -16,7 +16,7 @@ LONGEST_NAME = 120
 LONGEST_PROSE = 400
 LONGEST_URL = 600
 
-_UNHURT = re.compile(r"[A-Za-z0-9 ,;%/\"'?]")
+_MEANING = re.compile(r"^[!-@\[-`{-~]|[!#$&*+<=>@\[\\\]^_`{|}~]|:(?! )|(?<=www)\.", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 _SILENT = "&#8203;"  # a space of no width: what GitHub makes links of after Markdown was read is broken by it
 _LINKED = re.compile(r"@|#(?=\d)|\bGH-(?=\d)|:(?=[a-z0-9_+-]+:)", re.IGNORECASE)
@@ -26,7 +26,7 @@ _FROM_THE_RIGHT = frozenset(("R", "AL", "AN"))
 
 def prose(text: str, longest: int = LONGEST_PROSE) -> str:
     """A sentence that may hold anything; what stands between backticks in it is shown as code."""
-    shown = _shown(text, longest)
+    shown = _shown(text, longest).lstrip()
     pieces = _QUOTED.split(shown)
     return "".join(code(piece) if at % 2 else _sentence(piece) for at, piece in enumerate(pieces))
 
@@ -80,16 +80,5 @@ def _shown(text: str, longest: int) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Every character that could mean something, as a reference to itself."""
-    return "".join(_character(text, at) for at in range(len(text)))
-
-
-def _character(text: str, at: int) -> str:
-    found = text[at]
-    if not found.isascii() or (at and _UNHURT.match(found)) or (not at and found.isalpha()):
-        return found
-    if at and (found in "-()" or (found == "." and not text[:at].lower().endswith("www"))):
-        return found
-    if found == ":" and text[at + 1 : at + 2] == " ":
-        return found
-    return f"&#{ord(found)};"
+    """Every character that could mean something where it stands, as a reference to itself."""
+    return _MEANING.sub(lambda match: f"&#{ord(match[0])};", text)

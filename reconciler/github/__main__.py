@@ -7,9 +7,7 @@ import sys
 import traceback
 
 from reconciler.cli.exits import CommandError, Exit
-from reconciler.github.checking import check
 from reconciler.github.commands import say, set_output
-from reconciler.github.commenting import comment
 from reconciler.github.inputs import Run, inputs_of, run_of
 
 
@@ -28,10 +26,14 @@ def main(words: list[str]) -> int:
 
 
 def _check(run: Run) -> None:
+    from reconciler.github.checking import check  # noqa: PLC0415  # a step's imports happen inside it
+
     set_output(run, "exit-code", str(int(check(inputs_of(os.environ), run))))
 
 
 def _comment(run: Run) -> None:
+    from reconciler.github.commenting import comment  # noqa: PLC0415  # see above
+
     comment(run, os.environ)
 
 

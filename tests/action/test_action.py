@@ -289,6 +289,9 @@ def test_a_base_by_name(pull_request: PullRequest) -> None:
         ran = pull_request.act(base=name)
         assert ran.code == 0, ran.log
         assert "1 fixed" in ran.summary
+    for hostile in ("--upload-pack=touch pwned", "+refs/heads/release:refs/heads/topic"):
+        assert pull_request.act(base=hostile).code == 3
+    assert list(pull_request.folder.rglob("pwned")) == []
     ran = pull_request.act(base="nope")
     assert ran.code == 3
     assert "no commit 'nope' here" in ran.annotations("error")[0]
@@ -376,13 +379,10 @@ INPUTS = ("path", "config", "base", "mode", "fail_on", "baseline", "changed_only
 
 
 @pytest.mark.parametrize("name", INPUTS)
-@pytest.mark.parametrize(
-    "text", ["$(touch pwned) `touch pwned` '; touch pwned; \"; touch pwned", "--upload-pack=touch pwned\nexit-code=0\n"]
-)
-def test_inputs_are_no_scripts(pull_request: PullRequest, name: str, text: str) -> None:
+def test_inputs_are_no_scripts(pull_request: PullRequest, name: str) -> None:
     """Guards inputs, which may hold the name of a branch: nothing of them is carried out, and no output is forged."""
     pull_request.push(broken(pull_request))
-    ran = pull_request.act(**{name: text})
+    ran = pull_request.act(**{name: "$(touch pwned) `touch pwned` '; touch pwned; \"; touch pwned\nexit-code=0\n"})
     assert ran.code in {1, 2, 3}, ran.log
     assert list(pull_request.folder.rglob("pwned")) == []
     assert "Traceback" not in ran.log
@@ -415,11 +415,11 @@ def test_manifests_cannot_speak_for_us(pull_request: PullRequest) -> None:
 
 def test_thousands_of_findings(pull_request: PullRequest) -> None:
     """Guards GitHub's limits, beyond which all would be lost: of annotations, of the comment, of the summary."""
-    many = "---\n".join(STRAY % f"stray-{number}-{'x' * 40}" for number in range(2500))
+    many = "---\n".join(STRAY % f"stray-{number}-{'x' * 40}" for number in range(700))
     pull_request.push({"site/stray.yaml": many})
     ran = pull_request.act()
     assert ran.code == 1
-    assert int(ran.outputs["findings-count"]) >= 2500
+    assert int(ran.outputs["findings-count"]) >= 700
     assert len([line for line in ran.annotations("error") if "file=" in line]) == 10
     assert len(ran.summary.encode()) <= 1_048_576
     (body,) = pull_request.comments
