@@ -15,6 +15,7 @@ from analyzer.document import Parsed, parse
 from analyzer.finding import Finding, Location
 from schemas.resources import Json
 
+MOST = 1_000_000  # of one fingerprint
 VERSION = "holdfast.dev/baseline/v1"
 
 
@@ -129,9 +130,10 @@ def _read(entry: Json) -> tuple[str, Known] | None:
     if not isinstance(entry, dict):
         return None
     fingerprint, count = entry.get("fingerprint"), entry.get("count")
-    usable = isinstance(fingerprint, str) and isinstance(count, int) and not isinstance(count, bool) and count > 0
-    told = (str(entry.get(name, "")) for name in ("rule", "about"))
-    return (str(fingerprint), Known(int(str(count)), *told)) if usable else None
+    rule, about = (str(entry.get(name, "")) for name in ("rule", "about"))
+    if not isinstance(fingerprint, str) or not isinstance(count, int) or isinstance(count, bool):
+        return None
+    return (fingerprint, Known(count, rule, about)) if 0 < count <= MOST else None
 
 
 def _at(parsed: Parsed, path: str, line: int, column: int) -> Location:

@@ -79,11 +79,12 @@ def _within(texts: list[tuple[Place, Place]], place: Place) -> bool:
 
 def _comment(source: Source, place: Place, text: str, layout: _Layout) -> Comment:
     alone = not source.lines[place.line - 1][: place.column - 1].strip()
+    at = bisect(layout.entries, place.line, key=lambda entry: entry.start.line)
     if alone:
-        below = next((entry for entry in layout.entries if entry.start.line > place.line), None)
-        return Comment(place, text, place.line, max(below.last, place.line) if below else place.line - 1)
-    beside = [entry.last for entry in layout.entries if entry.start.line == place.line]
-    return Comment(place, text, place.line, max([place.line, *beside[-1:]]))
+        below = layout.entries[at : at + 1]
+        return Comment(place, text, place.line, below[0].last if below else place.line - 1)
+    beside = [entry.last for entry in layout.entries[max(0, at - 1) : at] if entry.start.line == place.line]
+    return Comment(place, text, place.line, max([place.line, *beside]))
 
 
 def _layout(found: Iterable[Span]) -> _Layout:

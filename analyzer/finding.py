@@ -56,9 +56,10 @@ class Location:
         return place | ({"revision": self.revision} if self.revision else {})
 
 
+LONGEST_SUBJECT = 4_000  # characters; names may be endless, and patterns take their time
 _GUESS = re.compile(r"; did you mean .*\?$")
 _QUOTED = r'(?P<quoted>"[^"]*")'
-_PLACE = re.compile(rf"{_QUOTED}|\S+\.ya?ml(?::\d+){{0,2}}")
+_PLACE = re.compile(rf"{_QUOTED}|[^\s\x22]{{1,255}}\.ya?ml(?::\d+){{0,2}}")
 _PLACE_OR_AMOUNT = re.compile(rf"{_PLACE.pattern}|\b\d[\d,.]*\s?(?:[KMGTPE]i?B?\b|%|bytes\b)")
 
 Note: TypeAlias = tuple[Location, str]
@@ -101,7 +102,7 @@ class Finding:
 
     def subject(self, *, numbers: bool = True) -> str:
         """The message without what depends on others: guesses, places and (unless wanted) amounts."""
-        found = _GUESS.sub("", self.message)
+        found = _GUESS.sub("", self.message[:LONGEST_SUBJECT])
         return (_PLACE if numbers else _PLACE_OR_AMOUNT).sub(lambda match: match["quoted"] or "…", found)
 
     @property

@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from analyzer.comments import Comment, comments
@@ -19,6 +20,8 @@ from analyzer.patterns import matches_name, matches_path
 from schemas.resources import ResourceKey
 from schemas.validation import quoted
 
+MOST = 1_000  # comments of one file that allow something
+LONGEST = 2_000  # characters of one
 FORM = "allow[rule] reason, until 2026-12-31"
 
 _VERB = re.compile(r"(?P<verb>[A-Za-z]+)\s*(?P<rest>.*)")
@@ -34,10 +37,6 @@ class Lines:
     path: str
     first: int
     last: int
-
-    def covers(self, finding: Finding, _labels: Mapping[str, str]) -> bool:
-        place = finding.location
-        return place.path == self.path and not place.revision and self.first <= place.line <= self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +82,6 @@ class Suppression:
         """Whether it stands beside what it is about."""
         return isinstance(self.scope, Lines)
 
-    @property
-    def file(self) -> str:
-        """The file that it can be about; empty when any."""
-        return self.scope.path if isinstance(self.scope, Lines) else ""
-
     def expired(self, as_of: date) -> bool:
         """It counts to the end of its last day."""
         return self.until is not None and self.until < as_of
@@ -107,7 +101,13 @@ class Outcome:
 def suppressions_in(path: str, source: Source) -> tuple[Suppression, ...]:
     """Those that the comments of a file make."""
     found = (_of_comment(path, source, comment) for comment in comments(source))
-    return tuple(suppression for suppression in found if suppression)
+    counted = tuple(islice((suppression for suppression in found if suppression), MOST + 1))
+    if len(counted) <= MOST:
+        return counted
+    return (
+        *counted[:MOST],
+        replace(counted[MOST], problem=f"more than {MOST:,} of these in one file; from here on none counts"),
+    )
 
 
 def suppressions_of(entries: Iterable[tuple[Location, Mapping[str, Any]]]) -> Iterator[Suppression]:
@@ -122,7 +122,7 @@ def suppressions_of(entries: Iterable[tuple[Location, Mapping[str, Any]]]) -> It
 def _of_comment(path: str, source: Source, comment: Comment) -> Suppression | None:
     place, scope = comment.place, Lines(path, comment.first, comment.last)
     location = Location(path, place.line, place.column, text=source.line(place.line))
-    said = _VERB.fullmatch(comment.text)
+    said = _VERB.fullmatch(" ".join(comment.text[:LONGEST].split()))
     if said is None or said["verb"] != "allow":
         meant = said is not None and _meant(said["verb"], said["rest"])
         return Suppression(location, scope, problem=f"{quoted(comment.text)} allows nothing") if meant else None

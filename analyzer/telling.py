@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from analyzer.finding import Confidence, Finding
 from analyzer.graph import ResourceGraph
+from analyzer.manifest import Manifest
 from analyzer.roots.substitute import has_variables
 from analyzer.scope import Site
+from schemas.resources import OUR_GROUP
 
 _TEXTS = ("ConfigMap", "Secret")  # what is in them may be anything, and mean anything
 
@@ -20,12 +23,19 @@ def told(finding: Finding, site: Site, graph: ResourceGraph) -> Finding:
     root = site.root_of(manifest) if manifest else None
     if manifest is None or root is None:
         return finding
-    templated = manifest.key.kind not in _TEXTS and has_variables(manifest.document.value)
-    confidence = Confidence.LOW if templated or not root.sure else finding.confidence
+    unsure = not root.sure or _templated(manifest)
+    confidence = Confidence.LOW if unsure else finding.confidence
     roots = (root.name,) if root.rendered else ()
     if (confidence, roots) == (finding.confidence, finding.roots):
         return finding
     return replace(finding, confidence=confidence, roots=roots)
+
+
+@functools.lru_cache(maxsize=1024)
+def _templated(manifest: Manifest) -> bool:
+    """Whether some of its values are not known yet. Of what is ours they are: it is applied as it is written."""
+    passed_over = manifest.key.kind in _TEXTS or manifest.key.group == OUR_GROUP
+    return not passed_over and has_variables(manifest.document.value)
 
 
 def once(found: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:

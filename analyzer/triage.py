@@ -6,20 +6,19 @@ set aside, whoever allows it.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 
+from analyzer.allowing import Ledger, allowed_by
 from analyzer.baseline import Known, divide, resolved
 from analyzer.config import AnalyzerConfig
-from analyzer.finding import Finding, Severity
+from analyzer.finding import Finding
 from analyzer.graph import ResourceGraph
-from analyzer.report import Aside, By
+from analyzer.report import Aside
 from analyzer.rule import CaseRule, ChangeRule, SuppressionRule
 from analyzer.rules import RULES
 from analyzer.suppression import Outcome, Suppression
-from schemas.resources import OUR_GROUP
 from schemas.validation import did_you_mean
 
 _KNOWN = {rule.id: rule for rule in RULES}
@@ -44,14 +43,6 @@ class Standard:
     compared: bool
 
 
-@dataclass
-class _Ledger:
-    """What came of each suppression."""
-
-    used: dict[Suppression, set[str]] = field(default_factory=lambda: defaultdict(set))
-    refused: dict[Suppression, list[Finding]] = field(default_factory=lambda: defaultdict(list))
-
-
 def triage(
     findings: Iterable[Finding], commented: Iterable[Suppression], graphs: Sequence[ResourceGraph], standard: Standard
 ) -> Triage:
@@ -60,8 +51,8 @@ def triage(
     asked = [finding for finding in findings if finding.fixed or finding.rule not in config.off]
     listed = (*commented, *config.suppressions)
     valid = [suppression for suppression in listed if _counts(suppression, as_of)]
-    ledger = _Ledger()
-    allowed = _allowed(asked, valid, graphs, ledger)
+    ledger = Ledger()
+    allowed = allowed_by(asked, valid, graphs, ledger)
     own = _outcomes(listed, ledger, as_of, judged=not any(graph.unread for graph in graphs), compared=standard.compared)
     left = sorted({*(finding for finding in asked if finding not in allowed), *_told(own, config)})
     new, known = divide(left, config.baseline)
@@ -73,55 +64,15 @@ def _counts(suppression: Suppression, as_of: date) -> bool:
     return not suppression.problem and not suppression.expired(as_of)
 
 
-def _allowed(
-    findings: Iterable[Finding], valid: Sequence[Suppression], graphs: Sequence[ResourceGraph], ledger: _Ledger
-) -> Mapping[Finding, Aside]:
-    """The findings that somebody allowed; a comment beside it speaks before the policy does."""
-    near: dict[tuple[str, str], list[Suppression]] = defaultdict(list)  # by rule, and by file for a comment
-    for suppression in valid:
-        for rule in suppression.rules:
-            near[rule, suppression.file].append(suppression)
-    found: dict[Finding, Aside] = {}
-    for finding in findings:
-        for suppression in (*near.get((finding.rule, finding.location.path), ()), *near.get((finding.rule, ""), ())):
-            if any(suppression.scope.covers(finding, labels) for labels in _labels(finding, graphs)):
-                ledger.used[suppression].add(finding.rule)
-                if _forbidden(finding, suppression):
-                    ledger.refused[suppression].append(finding)
-                else:
-                    found.setdefault(finding, _aside(finding, suppression))
-    return found
-
-
-def _forbidden(finding: Finding, suppression: Suppression) -> bool:
-    """Whether this cannot be allowed so: an error of what is applied is for the policy to allow, not for whoever writes
-    the manifest, or a tenant could lift a limit by a comment.
-    """
-    ours = finding.resource is None or finding.resource.group == OUR_GROUP
-    return finding.fixed or (suppression.commented and ours and finding.severity is Severity.ERROR)
-
-
-def _aside(finding: Finding, suppression: Suppression) -> Aside:
-    by: By = "comment" if suppression.commented else "policy"
-    return Aside(finding, by, suppression.reason, suppression.until, suppression.location)
-
-
-def _labels(finding: Finding, graphs: Sequence[ResourceGraph]) -> list[Mapping[str, str]]:
-    """Those of the resource, in each cluster that has it."""
-    key = finding.resource
-    found = [graph.get(key) for graph in graphs] if key else []
-    return [manifest.resource.labels for manifest in found if manifest] or [{}]
-
-
 def _outcomes(
-    listed: Iterable[Suppression], ledger: _Ledger, as_of: date, *, judged: bool, compared: bool
+    listed: Iterable[Suppression], ledger: Ledger, as_of: date, *, judged: bool, compared: bool
 ) -> Iterator[Outcome]:
     for suppression in listed:
         unknown = tuple((rule, did_you_mean(rule, _KNOWN)) for rule in suppression.rules if rule not in _KNOWN)
         used = ledger.used.get(suppression, set())
         unused = tuple(rule for rule in suppression.rules if rule not in used and _answers(rule, compared=compared))
         usable = judged and _counts(suppression, as_of)
-        refused = tuple(ledger.refused.get(suppression, ()))
+        refused = tuple(ledger.refused.get(suppression, {}).values())
         yield Outcome(suppression, as_of, unused if usable else (), unknown, refused)
 
 

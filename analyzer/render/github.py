@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from analyzer.finding import Confidence, Finding, Severity
+from analyzer.render.markup import shorten
 from analyzer.render.places import path_of, well_formed, where, worst_first
 from analyzer.report import Report
 
 MAX_OF_A_LEVEL = 10
+LONGEST = 2_000  # characters of a message
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
@@ -44,7 +46,7 @@ def _told(finding: Finding) -> str:
     unsure = " (low confidence)" if finding.confidence is Confidence.LOW else ""
     was = f"\nIt was in line {finding.location.line}{where(finding.location)}" if finding.location.revision else ""
     advice = f"\n{finding.help}" if finding.help else ""
-    return f"{finding.message}{unsure}{was}{advice}"
+    return f"{shorten(finding.message, LONGEST)}{unsure}{was}{shorten(advice, LONGEST)}"
 
 
 def _data(text: str) -> str:

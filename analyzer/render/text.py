@@ -196,7 +196,9 @@ def _summary(report: Report, style: Style) -> str:
 
 def _aside(report: Report) -> str:
     """What does not count, in words."""
-    parts = [f"{count} {WORDS[by]}" for by, count in report.tally_aside().items() if count]
+    unsure = sum(finding.severity >= report.config.fail_on for finding in report.findings) - len(report.blocking)
+    parts = [f"{unsure} of low confidence, which {'fails' if unsure == 1 else 'fail'} nothing"] if unsure else []
+    parts += [f"{count} {WORDS[by]}" for by, count in report.tally_aside().items() if count]
     gone = sum(known.count for known in report.resolved)
     parts += [f"{gone} of the baseline gone"] if gone else []
     return f"; {', '.join(parts)}" if parts else ""

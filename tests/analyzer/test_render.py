@@ -300,8 +300,9 @@ def test_low_confidence_is_said(lint: Lint, house: House) -> None:
     from dataclasses import replace  # noqa: PLC0415  # beside its only use
 
     report = lint(house | {"a.yaml": "a: ["})
-    unsure = replace(report, findings=(replace(report.findings[0], confidence=Confidence.LOW),))
+    unsure = replace(report, findings=(replace(report.findings[0], confidence=Confidence.LOW, fixed=False),))
     assert text.render(unsure).startswith("error[invalid-yaml, low confidence]: ")
+    assert text.render(unsure).endswith("; 1 of low confidence, which fails nothing\n")
 
 
 def test_wide_characters_do_not_widen_the_page(lint: Lint) -> None:

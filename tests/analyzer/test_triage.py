@@ -7,9 +7,13 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analyzer.baseline import Known, baseline_of, read_baseline
+from analyzer.document import Source
 from analyzer.report import Report
+from analyzer.suppression import suppressions_in
 
 Lint = Callable[..., Report]
 House = dict[str, str]
@@ -276,3 +280,48 @@ def test_labels_of_every_cluster(lint: Lint) -> None:
     allow = "suppressions: [{rules: [unknown-kind], labels: {app: two}, reason: a test}]\n"
     [left] = lint(files | {".holdfast.yaml": policy + allow}).findings
     assert left.location.path == "one/s.yaml"
+
+
+@pytest.mark.timeout(20)
+def test_very_many_comments(lint: Lint) -> None:
+    """A file of nothing but comments that allow something, and endless ones, are read in good time; few count."""
+    line = "x%d: 1 # holdfast: allow[unknown-field] as agreed\n"
+    head = "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Quota\nmetadata: {name: a, namespace: b}\nspec: {}\n"
+    report = lint({"a.yaml": head + "".join(line % n for n in range(8_000))})
+    told = [finding.message for finding in report.findings if "more than" in finding.message]
+    assert told == ["more than 1,000 of these in one file; from here on none counts"]
+    endless = lint({"a.yaml": f"a: 1 # holdfast: allow[{' ' * 400_000} until {' ' * 400_000}] {'until ' * 50_000}x\n"})
+    assert "invalid-suppression" in rules(endless)
+
+
+@pytest.mark.timeout(20)
+def test_endless_names_have_fingerprints(lint: Lint) -> None:
+    """A name without end makes a message without end, and its fingerprint takes no longer than others."""
+    report = lint({"a.yaml": f"apiVersion: a/v1\nkind: {'k' * 400_000}\nmetadata: {{name: {'1' * 4_000}}}\n"})
+    assert report.findings
+    assert all(len(finding.fingerprint) == 32 for finding in report.findings)
+    huge = '{"version": "holdfast.dev/baseline/v1", "findings": [{"fingerprint": "a", "count": 1%s}]}'
+    assert lint({".holdfast-baseline.json": huge % ("0" * 5_000)}).policy_is_broken
+    assert lint({".holdfast-baseline.json": huge % "e300"}).policy_is_broken
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_comment_says(said: str) -> None:
+    """It is a suppression, a broken one, or none of ours; never the end of the analysis."""
+    source = Source(f"a: 1 # holdfast: {said}\n# holdfast: allow[{said}] {said}\n".encode(errors="replace"))
+    for suppression in suppressions_in("a.yaml", source):
+        assert suppression.problem or (suppression.rules and suppression.reason)
+
+
+def test_no_variable_makes_less_of_a_limit(lint: Lint, lab: House) -> None:
+    """Guards tenants against each other: what is ours is applied as it is written, so a `${VARIABLE}` in it makes no
+    finding doubtful.
+    """
+    pool = lab["pool.yaml"].replace("spec: {", "spec: {allowedNamespaces: [team-b], ")
+    note = lab["db.yaml"].replace("namespace: team-a}", 'namespace: team-a, annotations: {note: "${LATER}"}}')
+    assert "LATER" in note
+    report = lint(lab | {"pool.yaml": pool, "lab.yaml": "", "db.yaml": note})
+    assert [(finding.rule, str(finding.confidence)) for finding in report.blocking] == [
+        ("namespace-not-allowed", "high")
+    ]
