@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import schemas
 from analyzer.baseline import Known, baseline_of, read_baseline
 from analyzer.document import Source
 from analyzer.report import Report
@@ -221,6 +225,9 @@ def test_the_file_is_stable(lint: Lint, lab: House) -> None:
     findings = lint(lab | {"c.yaml": "apiVersion: a/v1\nkind: B\nmetadata: {name: c}\n"}).findings
     text = baseline_of(findings)
     assert text == baseline_of(reversed(findings))
+    schema = json.loads((Path(schemas.__file__).parent / "output/baseline.schema.json").read_text())
+    for written in (text, baseline_of(())):
+        jsonschema.Draft202012Validator(schema).validate(json.loads(written))
     assert text.count('"fingerprint"') == 2
     assert read_baseline(baseline_of(()).encode(), "x") == ({}, ())
 
