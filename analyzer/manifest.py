@@ -104,6 +104,9 @@ def decode(document: Document, path: str, vocabulary: Kinds | None = None) -> De
     api_version, name = str(value["apiVersion"]), str(value["kind"])
     kind = (vocabulary or kinds()).find(api_version, name)
     problems = kind.problems(value) if kind and not document.broken else ()
+    if kind and problems:
+        value = kind.as_accepted(value)
+        problems = kind.problems(value)
     resource = _resource(value, kind)
     if resource is None:
         return Declaration(path, document, api_version, name, kind, problems)
@@ -118,7 +121,7 @@ def _in_kubernetes_form(value: Json) -> bool:
 
 def _resource(value: Mapping[str, Json], kind: Kind | None) -> Resource | None:
     metadata = _mapping(value.get("metadata"))
-    name, namespace = metadata.get("name"), metadata.get("namespace", "")
+    name, namespace = metadata.get("name"), metadata.get("namespace") or ""
     if not isinstance(name, str) or not isinstance(namespace, str):
         return None
     api_version = str(value["apiVersion"])

@@ -147,6 +147,15 @@ class Kind:
         """What is wrong with a whole manifest (apiVersion, kind, metadata, spec)."""
         return self.validator.problems(manifest)
 
+    def as_accepted(self, manifest: dict[str, Json]) -> dict[str, Json]:
+        """A manifest as an API server takes it: a field that is null counts as one that is not given, unless the schema
+        lets null through. Of ours null is wrong.
+        """
+        if self.group == OUR_GROUP:
+            return manifest
+        accepted: dict[str, Json] = _without_nulls(self.schema, manifest)
+        return accepted
+
     def name_of(self, path: ValuePath, spec: JsonObject) -> str:
         """A path into a spec in words, items by what identifies them: `spec.portals[name=front].port`."""
         here: Any = {"spec": spec} if self.body else spec
@@ -233,6 +242,23 @@ def item_name(key: str | None, step: str | int, item: Any) -> str:  # noqa: ANN4
         case "":
             return f"[{item}]"
     return f"[{key}={item[key]}]"
+
+
+def _without_nulls(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
+    if isinstance(value, dict):
+        named, other = schema.get("properties", {}), schema.get("additionalProperties")
+        beside = other if isinstance(other, Mapping) else {}
+        inside = {name: named[name] if isinstance(named.get(name), Mapping) else beside for name in value}
+        kept = {name: child for name, child in value.items() if child is not None or _takes_null(inside[name])}
+        return {name: _without_nulls(inside[name], child) for name, child in kept.items()}
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        return [_without_nulls(schema["items"], item) for item in value]
+    return value
+
+
+def _takes_null(schema: Any) -> bool:  # noqa: ANN401  # JSON
+    kind = schema.get("type") if isinstance(schema, Mapping) else None
+    return kind is None or (kind == "null" if isinstance(kind, str) else "null" in kind)
 
 
 def without_secrets(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from analyzer.analyze import analyze
+from analyzer.document import parse
 from analyzer.finding import Severity
+from analyzer.manifest import Manifest, decode
 from analyzer.snapshot import Blob, Snapshot, blob_id
 from schemas.checks import CHECKS
 from schemas.fields import FieldPath
@@ -197,3 +199,27 @@ def test_the_examples_together() -> None:
     assert [f"{f.location.path} {f.rule} {f.message}" for f in report.findings if f.severity is Severity.ERROR] == []
     linked = {reference.target.kind_name for found in report.graph.outgoing.values() for reference in found}
     assert linked >= {"hub.traefik.io/API", "core/Service", "core/Secret", "storage.k8s.io/StorageClass"}
+
+
+NULLS = [
+    (
+        "traefik.io/IngressRoute",
+        {"routes": [{"match": "Host(`a`)", "middlewares": None}], "tls": {"secretName": None}},
+        [],
+    ),
+    ("traefik.io/IngressRoute", {"routes": None}, ['"routes" is missing']),
+    ("hub.traefik.io/APIPlan", {"title": "a", "rateLimit": None}, []),
+    ("hub.traefik.io/APIPlan", None, ['"spec" is missing']),
+]
+
+
+@pytest.mark.parametrize(("name", "spec", "problems"), NULLS)
+def test_null_is_what_is_not_given(name: str, spec: object, problems: list[str]) -> None:
+    """An API server drops fields that are null, and so does who reads them here; what is needed is missing then."""
+    kind = kinds().called(name)
+    assert kind
+    document = parse(json.dumps({**kind.example, "spec": spec}).encode()).documents[0]
+    manifest = decode(document, "a.yaml")
+    assert isinstance(manifest, Manifest)
+    assert [problem.message for problem in manifest.problems] == problems
+    assert "rateLimit" not in manifest.resource.spec
