@@ -219,9 +219,17 @@ class _Spot:
 
     @property
     def field(self) -> Field:
-        """The field here; one without any annotations where the schema does not say what is inside."""
-        here = self.kind.body_schema if self.schema == self.kind.body else {}
-        return self.kind.fields.get(self.schema) or Field(self.schema, here, required=False)
+        """The field here; where the schema does not name it, one of which the same holds as of what is around it."""
+        if self.schema == self.kind.body:
+            return self.kind.fields.get(self.schema) or Field((), self.kind.body_schema, required=False)
+        return self.kind.fields.get(self.schema) or Field(self.schema, self._around, required=False)
+
+    @property
+    def _around(self) -> Mapping[str, Any]:
+        """What the nearest field around says of changes inside it that it does not name."""
+        above = (self.kind.fields.get(self.schema[:depth]) for depth in range(len(self.schema) - 1, 0, -1))
+        known = next((field.schema for field in above if field), {})
+        return {name: known[name] for name in ("x-hazard", "x-reason", "x-secret") if name in known}
 
     def child(self, name: str) -> _Spot:
         return _Spot(self.kind, (*self.schema, name), (*self.path, name), f"{self.name}.{name}".lstrip("."))
@@ -268,7 +276,14 @@ def _compare_items(spot: _Spot, before: Any, after: Any) -> Iterator[FieldChange
 
 def _by_identity(key: str | None, items: Any) -> dict[str, tuple[int, Any]]:  # noqa: ANN401
     listed = items if isinstance(items, list) else []
-    return {str(item[key] if key else item): (index, item) for index, item in enumerate(listed)}
+    return {_identity(key, index, item): (index, item) for index, item in enumerate(listed)}
+
+
+def _identity(key: str | None, index: int, item: Any) -> str:  # noqa: ANN401
+    """What an item is called; by its place where a manifest, of a kind that is not ours, is not as its schema says."""
+    if not key:
+        return str(item)
+    return str(item[key]) if isinstance(item, Mapping) and key in item else f"#{index}"
 
 
 def _told(  # noqa: PLR0913, PLR0917  # what a change consists of
@@ -304,7 +319,12 @@ def _amount(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401
     if value in (order := schema.get("x-order", ())):
         return order.index(value)
     parse = _AMOUNTS.get(schema.get("x-format", ""))
-    return parse(value) if parse and value is not _MISSING else value
+    if parse is None or value is _MISSING:
+        return value
+    try:
+        return parse(value)
+    except (TypeError, ValueError):
+        return value  # of a kind that is not ours, and not as its schema says
 
 
 def _direction(before: Any, after: Any) -> Direction:  # noqa: ANN401

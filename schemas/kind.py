@@ -241,7 +241,7 @@ def item_name(key: str | None, step: str | int, item: Any) -> str:  # noqa: ANN4
             return f"[{step}]"
         case "":
             return f"[{item}]"
-    return f"[{key}={item[key]}]"
+    return f"[{key}={item[key]}]" if isinstance(item, Mapping) and key in item else f"[{step}]"
 
 
 def _without_nulls(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out

@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.hazards import FieldChange, changes, deletion_hazard, former_key, pairs
 from schemas.kinds import our_kinds
-from schemas.resources import Resource, ResourceKey
+from schemas.resources import Json, Resource, ResourceKey
 
 API_VERSION = "storage.holdfast.dev/v1alpha1"
 
@@ -185,3 +185,63 @@ def test_a_renamed_resource_is_one_resource() -> None:
     assert [(p.before, p.after) for p in pairs(side(old), side(new, old))] == [(None, new), (old, old)]
     [change] = [c for c in changes(old, new) if c.name == "metadata.name"]
     assert (change.before, change.after, change.reason) == ("team-a/old", "team-a/new", "renamed")
+
+
+def other(kind: str, spec: Json, group: str = "hub.traefik.io", version: str = "v1alpha1") -> Resource:
+    return Resource(ResourceKey(kind, "n", "a", group), f"{group}/{version}" if group else version, spec)  # type: ignore[arg-type]
+
+
+def told(before: Resource, after: Resource) -> list[tuple[str, str, str]]:
+    return [(change.name, change.direction, change.hazard) for change in changes(before, after)]
+
+
+def test_limits_of_a_plan() -> None:
+    """A lower limit, a longer period and a new limit disturb who uses an API; the other way round nobody notices."""
+    loose = {"title": "a", "rateLimit": {"limit": 10, "period": "1s"}}
+    tight = {"title": "a", "rateLimit": {"limit": 5, "period": "1m"}}
+    assert told(other("APIPlan", loose), other("APIPlan", tight)) == [
+        ("spec.rateLimit.limit", "decrease", "disruptive"),
+        ("spec.rateLimit.period", "increase", "disruptive"),
+    ]
+    assert {hazard for _, _, hazard in told(other("APIPlan", tight), other("APIPlan", loose))} == {"safe"}
+    [found] = [c for c in told(other("APIPlan", {"title": "a"}), other("APIPlan", loose)) if c[0].endswith("limit")]
+    assert found == ("spec.rateLimit.limit", "add", "disruptive")
+
+
+def test_who_loses_access() -> None:
+    """An API, a group or an application that is taken out of a list loses something; one that is added does not."""
+    two = {"apiPlan": {"name": "p"}, "apis": [{"name": "a"}, {"name": "b"}]}
+    one = {"apiPlan": {"name": "p"}, "apis": [{"name": "b"}]}
+    assert told(other("ManagedSubscription", two), other("ManagedSubscription", one)) == [
+        ("spec.apis[name=a]", "remove", "disruptive")
+    ]
+    assert told(other("ManagedSubscription", one), other("ManagedSubscription", two)) == [
+        ("spec.apis[name=a]", "add", "safe")
+    ]
+
+
+def test_fields_that_a_schema_does_not_name() -> None:
+    """What is inside an open field counts as that field does, so that no change goes unseen."""
+    before, after = (other("Middleware", {"rateLimit": {"average": n}}, "traefik.io") for n in (10, 5))
+    assert told(before, after) == [("spec.rateLimit.average", "decrease", "disruptive")]
+
+
+def test_what_is_not_as_its_schema_says() -> None:
+    """Guards impact: a manifest of another group is compared even where its items have no names and its sizes no form."""
+    odd = {"apis": ["x", {"nome": 1}], "apiPlan": 3}
+    assert told(other("ManagedSubscription", odd), other("ManagedSubscription", {}))
+    claim = {"resources": {"requests": {"storage": "lots"}}}
+    [(name, direction, _)] = told(
+        other("PersistentVolumeClaim", claim, "", "v1"), other("PersistentVolumeClaim", {}, "", "v1")
+    )
+    assert (name, direction) == ("spec.resources.requests.storage", "remove")
+
+
+def test_secrets_are_told_without_their_values() -> None:
+    """That a Secret changes is told, what it holds is not."""
+    key = ResourceKey("Secret", "n", "a", "")
+    before, after = (Resource(key, "v1", {"data": {"key": value}}) for value in ("b25l", "dHdv"))
+    [change] = changes(before, after)
+    assert (change.before, change.after) == ({"key": "(secret)"}, {"key": "(secret)"})
+    [gone] = changes(before, None)
+    assert "b25l" not in str(gone.to_json())
