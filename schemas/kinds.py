@@ -112,6 +112,10 @@ class Kinds(Mapping[tuple[str, str], Kind]):
         versions = self._versions.get(name)
         return self[versions[0]] if versions else None
 
+    def versions_of(self, name: str) -> tuple[str, ...]:
+        """The apiVersions of a kind, the newest first."""
+        return tuple(api_version for api_version, _ in self._versions.get(name, ()))
+
     def namespaced(self, name: str) -> bool:
         """Whether resources of a kind live in a namespace; those of a kind that nobody knows most likely do."""
         kind = self.called(name)

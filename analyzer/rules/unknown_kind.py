@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 
 from analyzer.finding import Severity
 from analyzer.manifest import Declaration
 from analyzer.rule import File, FileRule, Hit
-from schemas.kinds import our_kinds
-from schemas.resources import OUR_GROUP
+from schemas.kinds import kinds, our_kinds
+from schemas.resources import CORE, OUR_GROUP, qualified
 from schemas.validation import did_you_mean, quoted
+
+ADVICE = "bring its CustomResourceDefinition (docs/kinds.md), or add the path to `ignore` in .holdfast.yaml"
 
 
 def check(file: File) -> Iterator[Hit]:
@@ -27,9 +30,27 @@ def _ours(declaration: Declaration) -> Hit:
 
 
 def _foreign(declaration: Declaration) -> Hit:
-    message = f"{declaration.api_version} {declaration.kind_name} is not known here; nothing will come of it"
-    advice = "add the path to `ignore` in .holdfast.yaml if another tool applies it"
-    return _hit(declaration, "kind", message, advice)
+    api_version, name = declaration.api_version, declaration.kind_name
+    group = api_version.rpartition("/")[0]
+    if known := kinds().versions_of(qualified(group, name)):
+        message = f"{name} has no apiVersion {quoted(api_version)} that is known here; {_listed(known)}"
+        return _hit(declaration, "apiVersion", message, "write one of these, or bring the definition of that version")
+    near = _near(group, name)
+    message = f"{api_version} {name} is not known here; {near or 'nothing will come of it'}"
+    return _hit(declaration, "kind", message, ADVICE)
+
+
+@functools.cache
+def _near(group: str, name: str) -> str:
+    """What was meant most likely: a kind of that group, or that kind of a group spelt nearly so."""
+    names = [other.rpartition("/") for other in kinds().names if "/" in other]
+    same_group = [kind for other, _, kind in names if other == (group or CORE)]
+    same_kind = [other for other, _, kind in names if kind == name]
+    return (did_you_mean(name, same_group) or did_you_mean(group, same_kind)).removeprefix("; ")
+
+
+def _listed(versions: Sequence[str]) -> str:
+    return f"{versions[0]} is" if len(versions) == 1 else f"{', '.join(versions[:-1])} and {versions[-1]} are"
 
 
 def _hit(declaration: Declaration, field: str, message: str, advice: str, severity: Severity | None = None) -> Hit:

@@ -264,3 +264,20 @@ def test_the_same_files_have_the_same_kinds(lint: Lint) -> None:
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"spec": free}}}}
     assert told(lint({**files, "crd.yaml": json.dumps(crd(versions=[version]))})) == []
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "said"),
+    [
+        ("hub.traefik.io/v1alpha1", "APIPlans", 'did you mean "APIPlan"?'),
+        ("hub.traefik.oi/v1alpha1", "APIPlan", 'did you mean "hub.traefik.io"?'),
+        ("hub.traefik.io/v1", "APIPlan", "hub.traefik.io/v1alpha1 is"),
+        ("v1", "Sevice", 'did you mean "Service"?'),
+        ("example.com/v1", "Widget", "nothing will come of it"),
+    ],
+)
+def test_what_an_unknown_kind_may_have_been(lint: Lint, api_version: str, kind: str, said: str) -> None:
+    """A kind, a group or a version that is nearly right is named."""
+    [(rule, _, message)] = told(lint({"a.yaml": f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a}}\n"}))
+    assert rule == "unknown-kind"
+    assert message.endswith(said)
