@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from analyzer.access import storage
@@ -17,6 +18,7 @@ from analyzer.report import Report
 from analyzer.stakes import connected, live
 from analyzer.usage import Usage
 from analyzer.verdict import judge
+from schemas.resources import ResourceKey
 
 
 def assess(
@@ -30,7 +32,8 @@ def assess(
     found = together([impact(before, after) for before, after in clusters], _one_sided(base, head))
     found = replace(found, rejected=head.blocking if rejected is None else rejected)
     if not found.unreadable:
-        rows = tuple(row for before, after in clusters for row in _access(before, after))
+        changed = {key for change in found.changes for key in (change.key, change.former) if key}
+        rows = tuple(row for before, after in clusters for row in _access(before, after, changed))
         found = replace(found, access=answers(rows))
     if usage and not found.unreadable:
         found = replace(
@@ -50,5 +53,5 @@ def _one_sided(base: Report, head: Report) -> tuple[Unreadable, ...]:
     return (*new, *old)
 
 
-def _access(base: ResourceGraph, head: ResourceGraph) -> tuple[AccessChange, ...]:
-    return (*compare(api_grants(base), api_grants(head)), *storage.changes(base, head))
+def _access(base: ResourceGraph, head: ResourceGraph, changed: Collection[ResourceKey]) -> tuple[AccessChange, ...]:
+    return (*compare(api_grants(base), api_grants(head)), *storage.changes(base, head, changed))

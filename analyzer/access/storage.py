@@ -26,13 +26,40 @@ _HOSTS = ("spec", "hosts")
 _NAMESPACES = ("spec", "namespaces")
 
 
-def changes(base: ResourceGraph, head: ResourceGraph) -> tuple[AccessChange, ...]:
-    """The rows that differ. Who may do something as everyone may does not lose it when it is no longer listed."""
-    before, after = _by_row(grants(base)), _by_row(grants(head))
+def changes(
+    base: ResourceGraph, head: ResourceGraph, changed: Iterable[ResourceKey] | None = None
+) -> tuple[AccessChange, ...]:
+    """The rows that differ. `changed`: the resources that do, so that nobody else has to be looked at; None: any may.
+
+    A way that comes or goes together with all that it leads to is not told beside that.
+    """
+    concerned = None if changed is None else _concerned((base, head), changed)
+    before, after = (_by_row(grants(graph, concerned)) for graph in (base, head))
     found = compare(before.values(), after.values())
     told = {*_through(c.before for c in found if not c.after), *_through(c.after for c in found if not c.before)}
     both = _connected(before) & _connected(after)
     return tuple(change for change in found if not _goes_without_saying(change, told, both))
+
+
+def _concerned(graphs: Collection[ResourceGraph], changed: Iterable[ResourceKey]) -> frozenset[ResourceKey]:
+    """The subsystems that changed resources are, or that lead to them; and those that show the same volumes as they."""
+    reached = set(changed)
+    for graph in graphs:
+        reached |= _behind(graph, reached)
+    first = {key for key in reached if key.kind_name == "Subsystem"}
+    shown = {r.target for graph in graphs for key in first for r in graph.references(key) if r.path[:2] == _NAMESPACES}
+    beside = {r.source for graph in graphs for volume in shown for r in graph.incoming_to(volume)}
+    return frozenset(first | {key for key in beside if key.kind_name == "Subsystem"})
+
+
+def _behind(graph: ResourceGraph, keys: Collection[ResourceKey]) -> set[ResourceKey]:
+    """Everything that leads to any of these."""
+    found, queue = set(keys), [*keys]
+    for key in queue:
+        new = {reference.source for reference in graph.incoming_to(key)} - found
+        found |= new
+        queue += new
+    return found
 
 
 def _through(found: Iterable[Grant | None]) -> Iterator[tuple[Principal, str]]:
@@ -54,10 +81,12 @@ def _goes_without_saying(
     return change.row.right != USE and place in told and place not in both
 
 
-def grants(graph: ResourceGraph) -> Iterator[Grant]:
-    """Every row of a revision; what a host has in two ways is one row."""
+def grants(graph: ResourceGraph, subsystems: Collection[ResourceKey] | None = None) -> Iterator[Grant]:
+    """Every row of a revision, or of these subsystems; what a host has in two ways is one row."""
     found: dict[Row, Grant] = {}
     for subsystem in graph.sound("Subsystem"):
+        if subsystems is not None and subsystem.key not in subsystems:
+            continue
         for grant in _offers(graph, subsystem):
             found[grant.row] = _joined(found[grant.row], grant) if grant.row in found else grant
     yield from found.values()

@@ -15,7 +15,7 @@ from random_revisions import HOMES, TARGETS, Site, revisions
 from world import World, world
 
 from analyzer.access.rows import EVERYONE
-from analyzer.access.storage import CONNECT, USE, grants
+from analyzer.access.storage import CONNECT, USE, changes, grants
 from analyzer.assess import assess
 from analyzer.graph import ResourceGraph
 from analyzer.impact import Impact
@@ -111,6 +111,8 @@ def test_what_impact_says_is_what_happens(pair: tuple[Site, Site]) -> None:
             return
         outcome = carry_out(site)
 
+        changed = {key for change in found.changes for key in (change.key, change.former) if key}
+        assert changes(before.graph, after.graph, changed) == changes(before.graph, after.graph)
         costs_are_right(found, before.graph, outcome)
         resources_are_named(found, (before.graph, after.graph), outcome)
         held_as_judged(found, outcome)
