@@ -16,8 +16,9 @@ LONGEST_NAME = 120
 LONGEST_PROSE = 400
 LONGEST_URL = 600
 
-_MEANING = re.compile(r"^[!-@\[-`{-~]|[!#$&*+<=>@\[\\\]^_`{|}~]|:(?! )|(?<=www)\.", re.IGNORECASE)
+_MEANING = re.compile(r"[!#$&*+<=>@\[\\\]^_`{|}~]|:(?! )|(?<=www)\.", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+_OPENING = tuple("-+.:=0123456789")  # what could make a list or a heading of the line that it begins
 _SILENT = "&#8203;"  # a space of no width: what GitHub makes links of after Markdown was read is broken by it
 _LINKED = re.compile(r"@|#(?=\d)|\bGH-(?=\d)|:(?=[a-z0-9_+-]+:)", re.IGNORECASE)
 _ISOLATED = "\u2068{}\u2069"
@@ -28,7 +29,8 @@ def prose(text: str, longest: int = LONGEST_PROSE) -> str:
     """A sentence that may hold anything; what stands between backticks in it is shown as code."""
     shown = _shown(text, longest).lstrip()
     pieces = _QUOTED.split(shown)
-    return "".join(code(piece) if at % 2 else _sentence(piece) for at, piece in enumerate(pieces))
+    told = "".join(code(piece) if at % 2 else _sentence(piece) for at, piece in enumerate(pieces))
+    return f"&#{ord(told[0])};{told[1:]}" if told[:1] in _OPENING else told
 
 
 def _sentence(shown: str) -> str:

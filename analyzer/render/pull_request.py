@@ -10,12 +10,15 @@ from dataclasses import replace
 
 from analyzer.check import Check
 from analyzer.impact import Impact
+from analyzer.radius import UNKNOWN
 from analyzer.render import told_changes, told_findings
 from analyzer.render.home import Home
 from analyzer.render.markup import code
 from analyzer.render.sections import Section, fit
 from analyzer.render.text import plural
 from analyzer.render.verdicts import verdict
+from schemas.quantity import format_bytes
+from schemas.resources import OUR_GROUP
 
 COMMENT = 65_536
 SUMMARY = 1_048_576
@@ -23,7 +26,7 @@ SUMMARY = 1_048_576
 _SIGNS = {"passes": "✅", "needs-approval": "✋", "blocked": "⛔", "unknown": "❓"}
 _EFFECTS = (
     ("data-loss", "destroys data"),
-    ("disruptive", "disturbs hosts"),
+    ("disruptive", "disturbs its users"),
     ("refused", "asks for what is never done"),
     ("safe", "every change is safe"),
 )  # the worst first
@@ -84,6 +87,10 @@ def _numbers(check: Check, home: Home) -> Iterator[str]:
     if impact and not impact.unreadable:
         changes = [f"{count:,} {hazard}" for hazard, count in impact.tally().items() if count]
         yield f"<br>Changes: {', '.join(changes) or 'none'}"
+    if impact and impact.live:
+        hosts = UNKNOWN if impact.live.connected is None else plural(impact.live.connected, "host")
+        size = UNKNOWN if impact.live.bytes_in_use is None else format_bytes(impact.live.bytes_in_use)
+        yield f"<br>Connected at {code(impact.live.time)}: {hosts}; bytes in use: {size}"
     if check.before:
         yield f"<br>Findings: {len(check.new):,} new, {len(check.known):,} known before, {len(check.fixed):,} fixed"
 
@@ -101,7 +108,9 @@ def _sections(check: Check, home: Home) -> Iterator[Section]:
 
 
 def _foot(check: Check, home: Home) -> str:
-    unasked = check.impact is not None and check.impact.live is None and bool(check.impact.changes)
+    impact = check.impact
+    stored = impact is not None and any(change.key.group == OUR_GROUP for change in impact.changes)
+    unasked = impact is not None and impact.live is None and stored
     known = "Bytes in use and connected hosts: unknown (nobody was asked)." if unasked else ""
     whole = f"All of it is in {home.whole}." if home.whole else ""
     return f"<sub>{' '.join(filter(None, (known, whole)))}</sub>\n" if known or whole else ""

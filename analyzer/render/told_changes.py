@@ -84,7 +84,8 @@ def _answer(answer: Answer) -> Section:
     """A question, with a row for those who fare alike."""
     alike: dict[tuple[ResourceKey, str, str], list[str]] = {}
     for change in answer.rows:
-        alike.setdefault((change.row.resource, *_terms(change)), []).append(str(change.row.principal))
+        now = " (connected)" if answer.connected.get(change.row) else ""
+        alike.setdefault((change.row.resource, *_terms(change)), []).append(f"{change.row.principal}{now}")
     sides = [side for side in (0, 1) if any(terms[side] for _, *terms in alike)]  # nothing is told of an empty side
     rows = [
         row((_several(who), code(str(resource)), *(terms[side] or "–" for side in sides)))
@@ -116,7 +117,7 @@ def _several(names: list[str]) -> str:
 def _losses(impact: Impact) -> Section:
     live = impact.live
     losses = sorted(live.losses, key=lambda loss: bool(loss.keeps)) if live else []
-    title = f"Which connected hosts lose something (asked at {prose(live.time)})" if live else ""
+    title = f"Which connected hosts lose something (asked at {code(live.time)})" if live else ""
     return Section(title, [_loss(loss) for loss in losses], header("host", "on", "loses", "keeps"))
 
 

@@ -14,6 +14,8 @@ from analyzer.render.home import Home
 from analyzer.render.pull_request import COMMENT, render
 from analyzer.render.sections import size
 from analyzer.report import Report
+from analyzer.usage import Path, Rehearsal, Usage
+from schemas.resources import ResourceKey
 
 Lint = Callable[..., Report]
 House = dict[str, str]
@@ -41,10 +43,10 @@ STRAY = DOOMED.replace("poolRef: fast", "poolRef: nowhere")
 def check(lint: Lint) -> Callable[[House, House], Check]:
     """Files before and after → Check."""
 
-    def judge(before: House, after: House) -> Check:
+    def judge(before: House, after: House, usage: Usage | None = None) -> Check:
         base, head = lint(before), lint(after, base=before)
         found = Check(head, head.config.fail_on, base)
-        return Check(head, head.config.fail_on, base, assess(base, head, None, found.failing))
+        return Check(head, head.config.fail_on, base, assess(base, head, usage, found.failing))
 
     return judge
 
@@ -67,6 +69,24 @@ def test_destroy_first(check: Callable[..., Check], house: House) -> None:
         found.index("What is destroyed") < found.index("Which hosts lose a volume") < found.index("What is disturbed")
     )
     assert "<strong>destroys <code>Volume team-a/scratch</code></strong>" in told
+
+
+def test_who_is_connected_and_what_to_approve(check: Callable[..., Check], house: House) -> None:
+    """Guards what a daemon that was asked knows: who loses what now, and the very id that lets it through."""
+    nqn = "nqn.2014-08.org.nvmexpress:uuid:4c4c4544-0051-4d10-8052-b7c04f4d3432"
+    path = Path("node-1", "TCP:10.0.0.11:4420")
+    held = Rehearsal("head", (("node-1", "HostsConnected", "web-1 loses all"),), {"node-1": "A-" + "1" * 32})
+    db = ResourceKey("Subsystem", "team-a", "db")
+    asked = Usage(
+        "2026-06-01T09:00:00Z", {db: {nqn: (path,)}}, {ResourceKey("Volume", "team-a", "db"): 1 << 30}, {}, held
+    )
+    told = render(check(house, house | {"db.yaml": house["db.yaml"].replace("refs: [web-1]", "refs: []")}, asked))
+    assert told.startswith("### ✋ Holdfast: needs approval")
+    assert f"<code>Holdfast-Approve: A-{'1' * 32}</code>" in told
+    assert "Connected at <code>2026-06-01T09&#58;00&#58;00Z</code>: 1 host; bytes in use: 1Gi" in told
+    assert "nobody was asked" not in told
+    assert "<code>host web-1 (connected)</code>" in told
+    assert "<strong>nothing</strong>" in told
 
 
 def test_what_blocks_it(check: Callable[..., Check], house: House) -> None:

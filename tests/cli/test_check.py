@@ -155,5 +155,5 @@ spec:
     forge.commit({"site.yaml": house, "db.yaml": VOLUME})
     code, out, _ = holdfast("check", "HEAD~1..HEAD", "-o", "markdown")
     assert code == 4
-    assert out.startswith("### ✋ Holdfast: needs approval, and disturbs hosts\n")
+    assert out.startswith("### ✋ Holdfast: needs approval, and disturbs its users\n")
     assert "Holdfast-Approve" in out
