@@ -18,7 +18,8 @@ from analyzer.graph import ResourceGraph
 from analyzer.history import APPROVAL, MAIN, Act, Commit, History
 from analyzer.manifest import Manifest
 from analyzer.rights import KIND, Subject, subjects
-from analyzer.snapshot import POLICY_FILE
+from analyzer.roots.files import is_kustomization
+from analyzer.snapshot import POLICY_FILE, SETTINGS, Blob
 from reconciler.signatures import verify
 from schemas.resources import ResourceKey
 
@@ -61,17 +62,36 @@ def history_of(repository: Path, base: str, head: str, root: str, before: Resour
     return History(_commits(repository, base, head, root, policies), policies, severed)
 
 
-def proposal_of(repository: Path, base: str, head: str, root: str) -> History:
-    """The commits of a branch that is to be merged into `base`, which may have moved on: its newest policies count.
-
-    Raises git.GitError.
+def proposal_of(  # noqa: PLR0913, PLR0917  # two revisions, and where the one left the other
+    repository: Path, base: str, head: str, root: str, left: str, before: ResourceGraph
+) -> History:
+    """The commits of a branch that left `base` at `left`, of which `before` is the graph. The base may have moved on
+    since: its newest policies count. Raises git.GitError.
     """
-    policies = graphs_of(git.read_snapshot(repository, base, root))[MAIN].of_kind(KIND)
+    policies = _newest(repository, base, root, left, before)
     if not policies:
         return History()
     shared = git.merge_base(repository, base, head)
     severed = "" if shared else f"{head} and {base} have no commit in common"
     return History(_commits(repository, base, head, root, policies), policies, severed)
+
+
+def _newest(repository: Path, base: str, root: str, left: str, before: ResourceGraph) -> tuple[Manifest, ...]:
+    """The policies of a revision; read in full only where it may have others than an earlier one."""
+    policies, known = before.of_kind(KIND), git.tree_of(repository, left, root)
+    if git.tree_of(repository, base, root) == known:
+        return policies
+    changes = None if policies else git.read_changes(repository, base, root, known, ())
+    if changes and not any(_may_declare(path, blob) for path, blob in changes.changed.items()):
+        return ()
+    return graphs_of(git.read_snapshot(repository, base, root))[MAIN].of_kind(KIND)
+
+
+def _may_declare(path: str, blob: Blob | None) -> bool:
+    """Whether a file that is new, other or gone may bring a policy, by itself or by what it has others deploy."""
+    if blob is None or path in SETTINGS or is_kustomization(path):
+        return True
+    return any(word in blob.data for word in (KIND.encode(), b"kustomize"))
 
 
 def _commits(repository: Path, base: str, head: str, root: str, policies: tuple[Manifest, ...]) -> tuple[Commit, ...]:

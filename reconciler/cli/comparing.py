@@ -54,9 +54,10 @@ def reports(
 
     day = as_of or today()
     after = _snapshot(repository, revisions.head, path, policy)
-    before = _snapshot(repository, departure(repository, revisions.base, revisions.head), path, policy, needed=False)
+    left = departure(repository, revisions.base, revisions.head)
+    before = _snapshot(repository, left, path, policy, needed=False)
     judged = analyze(before, as_of=day, keep=True)
-    history = proposal_of(repository, revisions.base, revisions.head, path)
+    history = proposal_of(repository, revisions.base, revisions.head, path, left, judged.graph)
     return judged, analyze(after, as_of=day, base=judged, history=history)
 
 

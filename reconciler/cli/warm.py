@@ -11,6 +11,7 @@ from pathlib import Path
 from analyzer.analyze import advance, analyze
 from analyzer.config import read_config
 from analyzer.git import blob_reader, read_changes, read_settings, read_snapshot, tree_of
+from analyzer.graph import ResourceGraph
 from analyzer.history import History
 from analyzer.report import Report
 from analyzer.snapshot import SnapshotError, Unread
@@ -45,18 +46,23 @@ class Warm:
         self._keep(cache, found)
         return found.report
 
-    def compared(self, base: str, head: str, history: History | None) -> tuple[Report, Report]:
-        """What there is to say about a revision, and about another one against it. Raises SnapshotError."""
+    def compared(self, base: str, head: str, history_of: Callable[[ResourceGraph], History]) -> tuple[Report, Report]:
+        """What there is to say about a revision, and about another one against it. Raises SnapshotError.
+
+        `history_of` tells of the commits between, by the graph of the first.
+        """
         cache = self._open(base)
         try:
-            before = self._from_kept(base) or self._from_nothing(base)
-            after = self._from_other(head, before, history) or self._against(head, before, history)
+            before, after = self._both(self._from_kept(base) or self._from_nothing(base), head, history_of)
         except Damaged:
             self._known = None
-            before = self._from_nothing(base)
-            after = self._from_other(head, before, history) or self._against(head, before, history)
+            before, after = self._both(self._from_nothing(base), head, history_of)
         self._keep(cache, after if after.report.config == before.report.config else before)
         return before.report, after.report
+
+    def _both(self, before: _At, head: str, history_of: Callable[[ResourceGraph], History]) -> tuple[_At, _At]:
+        history = history_of(before.report.graph)
+        return before, self._from_other(head, before, history) or self._against(head, before, history)
 
     def _open(self, rev: str) -> Cache:
         settings = read_settings(self.repository, rev, self.root)

@@ -11,6 +11,7 @@ import pytest
 from edits import Edited
 from forge import Forge
 
+from analyzer import history as told
 from analyzer.analyze import analyze
 from analyzer.git import departure, read_snapshot
 from analyzer.render import json, text
@@ -63,7 +64,7 @@ def replay(folder: Path, seed: int, count: int, size: int = 40) -> int:
         if number % 3:
             assert said(warm.alone(rev)) == said(cold(history.path, rev, as_of=as_of)), f"seed {seed}, commit {number}"
         else:
-            before, after = warm.compared(departure(history.path, last, rev), rev, None)
+            before, after = warm.compared(departure(history.path, last, rev), rev, lambda _: told.History())
             assert said(before) == said(cold(history.path, last, as_of=as_of)), f"seed {seed}, base of {number}"
             assert said(after) == said(cold(history.path, rev, last, as_of)), f"seed {seed}, commit {number}"
         used += warm._known is not None

@@ -18,6 +18,7 @@ from world import volume
 from analyzer.analyze import analyze
 from analyzer.finding import Finding, Severity
 from analyzer.git import GitError, read_snapshot
+from analyzer.history import Commit
 from analyzer.snapshot import BASELINE_FILE
 from reconciler import signatures
 from reconciler.cli import main
@@ -77,6 +78,11 @@ class Repository:
         report = analyze(read_snapshot(self.forge.path, head), as_of=AS_OF, base=before, history=history)
         assert {finding.rule for finding in report.at_least(Severity.ERROR)} <= ACCESS
         return [finding for finding in report.findings if finding.rule in ACCESS]
+
+    def proposed(self, base: str, head: str, left: str) -> tuple[Commit, ...]:
+        """The commits of a branch that left the base there."""
+        before = analyze(read_snapshot(self.forge.path, left), as_of=AS_OF)
+        return proposal_of(self.forge.path, base, head, "", left, before.graph).commits
 
     def rules(self, base: str, head: str) -> list[str]:
         return sorted(finding.rule for finding in self.judged(base, head))
@@ -410,9 +416,24 @@ def test_the_newest_policies_of_the_branch_count(here: Repository) -> None:
     narrowed.pop("AccessPolicy--team-a.yaml")
     tip = signed(here.forge, narrowed, here.operator, parents=[start])
     branch = signed(here.forge, here.files(quota(2)), here.tenant, parents=[start], ref="refs/heads/topic")
-    history = proposal_of(here.forge.path, tip, branch, "")
-    assert [(commit.signer, len(commit.acts)) for commit in history.commits] == [("", 1)]
-    assert proposal_of(here.forge.path, start, branch, "").commits[0].signer
+    assert [(commit.signer, len(commit.acts)) for commit in here.proposed(tip, branch, start)] == [("", 1)]
+    assert here.proposed(start, branch, start)[0].signer
+
+
+@pytest.mark.parametrize("brought", ["policies", "deploys", "nothing"])
+def test_policies_that_came_since(here: Repository, brought: str) -> None:
+    """Guards old branches against the first policy, too: it binds them, however it comes; nothing else does."""
+    plain = {"q.yaml": json.dumps(quota(1))}
+    waiting = {f"later/{name}": text for name, text in here.files().items()}
+    root = {"kustomization.yaml": json.dumps({"resources": ["q.yaml"]})}
+    start = here.forge.commit(plain | waiting | root if brought == "deploys" else plain, parents=[])
+    wider = {"kustomization.yaml": json.dumps({"resources": ["q.yaml", *sorted(waiting)]})}
+    now = {"policies": plain | here.files(), "deploys": plain | waiting | wider, "nothing": plain | {"r.yaml": "# r"}}
+    tip = here.forge.commit(now[brought], parents=[start])
+    other = {"q.yaml": json.dumps(quota(2))}
+    files = other | waiting | root if brought == "deploys" else other
+    branch = here.forge.commit(files, parents=[start], ref="refs/heads/topic")
+    assert len(here.proposed(tip, branch, start)) == (0 if brought == "nothing" else 1)
 
 
 def test_only_the_folder_that_is_followed(here: Repository) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
+    from analyzer.graph import ResourceGraph
     from analyzer.history import History
     from analyzer.report import Report
     from analyzer.snapshot import Snapshot
@@ -81,9 +82,9 @@ def _report(arguments: argparse.Namespace) -> Report:
     snapshot = snapshot_of(arguments)
     if arguments.base is None:
         return accepted(analyze(snapshot, as_of=as_of))
-    base, history = _base(arguments)
+    base, history_of = _base(arguments)
     before = analyze(base, as_of=as_of, keep=True)
-    found = accepted(analyze(snapshot, as_of=as_of, base=before, history=history))
+    found = accepted(analyze(snapshot, as_of=as_of, base=before, history=history_of(before.graph)))
     return found.since(before) if arguments.changed_only else found
 
 
@@ -99,12 +100,13 @@ def _warm(arguments: argparse.Namespace, as_of: date, accepted: Callable[[Report
     if arguments.base is None:
         return accepted(warm.alone(head))
     left = departure(repository, arguments.base, head)
-    before, report = warm.compared(left, head, proposal_of(repository, arguments.base, head, root))
+    history = partial(proposal_of, repository, arguments.base, head, root, left)
+    before, report = warm.compared(left, head, history)
     return accepted(report).since(before) if arguments.changed_only else accepted(report)
 
 
-def _base(arguments: argparse.Namespace) -> tuple[Snapshot, History]:
-    """Where the revision left --base, and the commits since. What is not committed yet is nobody's."""
+def _base(arguments: argparse.Namespace) -> tuple[Snapshot, Callable[[ResourceGraph], History]]:
+    """Where the revision left --base, and what tells of the commits since. What is not committed yet is nobody's."""
     from analyzer.git import departure, find_repository, read_snapshot  # noqa: PLC0415  # see above
     from reconciler.lineage import proposal_of  # noqa: PLC0415  # see above
 
@@ -113,8 +115,8 @@ def _base(arguments: argparse.Namespace) -> tuple[Snapshot, History]:
     else:
         repository, root = arguments.repo or Path(), arguments.path or ""
     head = arguments.rev or "HEAD"
-    before = read_snapshot(repository, departure(repository, arguments.base, head), root)
-    return before, proposal_of(repository, arguments.base, head, root)
+    left = departure(repository, arguments.base, head)
+    return read_snapshot(repository, left, root), partial(proposal_of, repository, arguments.base, head, root, left)
 
 
 def _rendered(report: Report, output: Output, arguments: argparse.Namespace) -> str:
