@@ -56,7 +56,12 @@ def _test(tree: Tree, path: Path, wanted: Any, origin: Origin) -> None:  # noqa:
 
 
 def _replace(tree: Tree, pointer: str, part: Part, origin: Origin) -> None:
-    tree.set(_existing(tree, pointer, origin), part)
+    *steps, last = _steps(pointer, origin) or [""]
+    path = _resolved(tree, steps, origin, pointer)
+    if pointer and isinstance(tree.get(path), dict):
+        tree.set((*path, last), part)  # kustomize puts it there also where nothing was
+    else:
+        tree.set(_existing(tree, pointer, origin), part)
 
 
 def _add(tree: Tree, pointer: str, part: Part, origin: Origin) -> None:

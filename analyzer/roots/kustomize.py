@@ -25,6 +25,7 @@ from schemas.validation import Path, did_you_mean
 MAX_DEPTH = 50  # kustomizations within kustomizations
 MAX_RESOURCES = 20_000  # of one root, also where bases are taken in again and again
 
+_HASHED = {"kustomize.config.k8s.io/needs-hash": "true", "internal.config.kubernetes.io/needsHashSuffix": "enabled"}
 _LOCAL = ("metadata", "annotations", "config.kubernetes.io/local-config")
 
 
@@ -72,6 +73,9 @@ class Renderer:
     def finish(self, layer: Layer) -> Layer:
         """What kustomize does at the very end: names tell contents, references follow, what is local goes."""
         for item in layer.items:
+            if any(item.tree.get(("metadata", "annotations", name)) == value for name, value in _HASHED.items()):
+                item.hashed = item.kind in ("ConfigMap", "Secret")
+                layer.sure = layer.sure and item.hashed  # how others are hashed is known to kustomize alone
             if item.hashed:
                 digest = content_hash(item)
                 item.remember()

@@ -82,7 +82,7 @@ class Transformation:
         return _inline(entry.at("patch")) if inline else self._read(entry.at("path"), path)
 
     def _picked(self, entry: Origin) -> list[Item]:
-        if not inside(entry, "target"):
+        if mapping_at(entry).get("target") is None:
             raise broken(entry, "a JSON patch needs a target")
         target = target_of(entry.at("target"))
         return [item for item in self._items if picks(target, item)]

@@ -91,11 +91,14 @@ patches:
       - {op: remove, path: /spec/template/spec/containers/1}
       - {op: add, path: /spec/template/spec/containers/-, value: {name: last}}
       - {op: copy, from: /metadata/name, path: /spec/template/spec/containers/0/image}
+  - target: {}
+    patch: '[{"op": "replace", "path": "/spec/paused", "value": true}]'
   - target: {kind: Deploy}
     patch: '[{"op": "remove", "path": "/spec"}]'
 """
     value = one(kustomization, DEPLOYMENT.replace("{name: web}\nspec", "{name: web, labels: {team: a}}\nspec"))
     assert value["metadata"]["annotations"] == {"a~b": "1", "a/b": "2"}
+    assert value["spec"]["paused"] is True
     names = [(each["name"], each.get("image")) for each in value["spec"]["template"]["spec"]["containers"]]
     assert names == [("app", "web"), ("last", None)]
 
