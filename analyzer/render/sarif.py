@@ -133,7 +133,7 @@ def _results(report: Report, found: Sequence[Result], numbers: Mapping[str, int]
 
 
 def _result(report: Report, finding: Finding, numbers: Mapping[str, int]) -> dict[str, Any]:
-    said = ". ".join(filter(None, (finding.message, finding.help)))
+    said = "\n".join(filter(None, (finding.message, finding.help)))
     result: dict[str, Any] = {
         "ruleId": finding.rule,
         "ruleIndex": numbers[finding.rule],
