@@ -180,25 +180,28 @@ def _by_rule(report: Report, style: Style) -> Iterator[str]:
 
 
 def _summary(report: Report, style: Style) -> str:
+    """What was found, how much was looked at, and what does not count: below, where it does not fit beside."""
     counts = report.counts
-    looked_at = f"({plural(counts.resources, 'resource')}, {plural(counts.files, 'file')})"
-    if not report.findings:
-        return style.paint("No findings", COLOURS["safe"]) + f" {looked_at}{_aside(report)}"
-    found = (
-        style.paint(
-            plural(count, str(severity)) if severity.name != "INFO" else f"{count} info", COLOURS[str(severity)]
-        )
-        for severity, count in report.tally().items()
-        if count
-    )
-    return f"{', '.join(found)} {looked_at}{_aside(report)}"
+    looked_at = f" ({plural(counts.resources, 'resource')}, {plural(counts.files, 'file')})"
+    found = [(_counted(severity, count), COLOURS[str(severity)]) for severity, count in report.tally().items() if count]
+    found = found or [("No findings", COLOURS["safe"])]
+    aside = ", ".join(_aside(report))
+    painted = ", ".join(style.paint(text, colour) for text, colour in found) + looked_at
+    beside = ", ".join(text for text, _ in found) + looked_at + "; " + aside
+    if not aside or len(beside) <= style.width:
+        return f"{painted}; {aside}" if aside else painted
+    return "\n".join([f"{painted};", *style.wrap(aside)])
 
 
-def _aside(report: Report) -> str:
+def _counted(severity: Severity, count: int) -> str:
+    return f"{count} info" if severity is Severity.INFO else plural(count, str(severity))
+
+
+def _aside(report: Report) -> Iterator[str]:
     """What does not count, in words."""
     unsure = sum(finding.severity >= report.config.fail_on for finding in report.findings) - len(report.blocking)
-    parts = [f"{unsure} of low confidence, which {'fails' if unsure == 1 else 'fail'} nothing"] if unsure else []
-    parts += [f"{count} {WORDS[by]}" for by, count in report.tally_aside().items() if count]
-    gone = sum(known.count for known in report.resolved)
-    parts += [f"{gone} of the baseline gone"] if gone else []
-    return f"; {', '.join(parts)}" if parts else ""
+    if unsure:
+        yield f"{unsure} of low confidence, which {'fails' if unsure == 1 else 'fail'} nothing"
+    yield from (f"{count} {WORDS[by]}" for by, count in report.tally_aside().items() if count)
+    if gone := sum(known.count for known in report.resolved):
+        yield f"{gone} of the baseline gone"

@@ -17,7 +17,7 @@ from analyzer.finding import Confidence, Finding, Location, Severity
 from analyzer.impact import impact
 from analyzer.render import impact as impact_text
 from analyzer.render import json, text
-from analyzer.report import Report
+from analyzer.report import WORDS, Aside, Report
 
 Lint = Callable[..., Report]
 House = dict[str, str]
@@ -303,6 +303,12 @@ def test_low_confidence_is_said(lint: Lint, house: House) -> None:
     unsure = replace(report, findings=(replace(report.findings[0], confidence=Confidence.LOW, fixed=False),))
     assert text.render(unsure).startswith("error[invalid-yaml, low confidence]: ")
     assert text.render(unsure).endswith("; 1 of low confidence, which fails nothing\n")
+    many = replace(unsure, aside=tuple(Aside(unsure.findings[0], by) for by in WORDS))
+    assert text.render(many).splitlines()[-3:] == [
+        "1 error (6 resources, 6 files);",
+        "1 of low confidence, which fails nothing, 1 allowed by a comment, 1 allowed by",
+        "the policy, 1 in the baseline, 1 there before the change",
+    ]
 
 
 def test_wide_characters_do_not_widen_the_page(lint: Lint) -> None:

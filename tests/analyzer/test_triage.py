@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import schemas
 from analyzer.baseline import Known, baseline_of, read_baseline
 from analyzer.document import Source
+from analyzer.finding import Confidence
 from analyzer.report import Report
 from analyzer.suppression import suppressions_in
 
@@ -218,6 +219,16 @@ def test_a_broken_baseline(lint: Lint, house: House, text: str, message: str) ->
     [finding] = report.findings
     assert finding.message.startswith(message)
     assert finding.location.path == ".holdfast-baseline.json"
+
+
+def test_no_baseline_knows_what_holds_fast(lint: Lint, house: House) -> None:
+    """Guards against a file that was written by hand: what nothing could be applied with goes on blocking."""
+    house["db.yaml"] = house["db.yaml"].replace("poolRef: fast", "poolRef: fsat")
+    loose = [replace(finding, fixed=False) for finding in lint(house).findings]
+    report = lint(house | {".holdfast-baseline.json": baseline_of(loose)})
+    assert "dangling-reference" in [finding.rule for finding in report.blocking]
+    unsure = [replace(finding, confidence=Confidence.LOW) for finding in report.blocking]
+    assert replace(report, findings=tuple(unsure)).blocks
 
 
 def test_the_file_is_stable(lint: Lint, lab: House) -> None:
