@@ -19,6 +19,8 @@ from analyzer.volumes import pool_of
 from schemas.resources import ResourceKey
 
 _ANY = "spec.hosts.any"  # whoever is connected stays until he goes by himself: the daemon waits, and disturbs nobody
+_NAMESPACES = "spec.namespaces["
+_SHOWS = ("", ".volumeRef", ".deviceRef")  # of a namespace: all of it, or what it shows
 _EXPORTS = "spec.exports[targetRef="
 
 
@@ -149,9 +151,28 @@ def _connected(found: Impact) -> Iterator[Reason]:
 
 
 def _provisos(found: Impact, costs: Sequence[Cost], budget: Budget) -> Iterator[Reason]:
+    """What could still hold it, and stands in the ledger or shows at a target only."""
     if found.live is None and any(cost.disturbed for cost in costs):
         message = "a host that is connected and would lose its last path or a namespace is not disturbed unasked"
         yield Reason("HostsConnected", message)
     if any(cost.spent is None for cost in costs):
         message = f"what other changes cost within {budget.window} counts as well"
         yield Reason("BudgetExceeded", message)
+    if any(map(_initialises, found.changes)):
+        yield Reason("BlankUnproven", "a device that is not proven to be blank is not overwritten unasked")
+    if any(map(_shows_anew, found.changes)):
+        message = "a namespace id under which hosts knew other bytes is not used again unasked"
+        yield Reason("IdentityReused", message)
+
+
+def _initialises(change: ResourceChange) -> bool:
+    """Whether a pool is to be made on a device."""
+    spec = change.fields[0].after if change.action == "create" else None
+    return change.key.kind_name == "StoragePool" and isinstance(spec, dict) and "initialize" in spec
+
+
+def _shows_anew(change: ResourceChange) -> bool:
+    """Whether a subsystem that is there shows something under an id under which it did not."""
+    fields = (field for field in change.fields if field.name.startswith(_NAMESPACES) and field.direction != "remove")
+    ids = (field.name.removeprefix(_NAMESPACES).partition("]") for field in fields)
+    return change.action == "update" and any(rest in _SHOWS for _, _, rest in ids)

@@ -141,6 +141,20 @@ def test_a_subsystem_on_two_targets_counts_where_it_is_disturbed(lint: Lint, hou
     assert where(moved(base)) == ["node-1"]
 
 
+def test_what_only_a_daemon_knows(lint: Lint, house: House) -> None:
+    """Guards provisos: what is on a device, and which disk hosts knew under an id, stands in no repository."""
+    initialize = (
+        "initialize: {deviceUUID: 86b25858-0754-4031-8e53-7d936a7ab16c, sizeBytes: 1073741824, expires: 2031-01-01}"
+    )
+    pool = house["pool.yaml"].replace("lvstoreUUID: 86b25858-0754-4031-8e53-7d936a7ab16c", initialize)
+    without = {path: text for path, text in house.items() if path not in ("pool.yaml", "db.yaml")}
+    made = judged(lint, without, without | {"pool.yaml": pool})
+    assert (made.outcome, [proviso.code for proviso in made.provisos]) == ("pass", ["BlankUnproven"])
+    shown = house | {"db.yaml": house["db.yaml"].replace("[{nsid: 1, volumeRef: db}]", "[]")}
+    added = judged(lint, shown, house)
+    assert (added.outcome, [proviso.code for proviso in added.provisos]) == ("pass", ["IdentityReused"])
+
+
 def test_discovery_costs_nothing(lint: Lint, house: House) -> None:
     """Guards a portal on which no subsystem listens: hosts that found what they use there stay connected."""
     base = house | {
