@@ -150,3 +150,10 @@ def test_what_is_gone_is_named(holdfast: Holdfast, here: Path) -> None:
     assert holdfast("lint", "--show-suppressed")[1].splitlines()[0] == "gone[unknown-kind]: Widget a"
     found = json.loads(holdfast("lint", "-o", "json")[1])
     assert found["resolved"] == [{"count": 1, "rule": "unknown-kind", "about": "Widget a"}]
+
+
+def test_no_baseline_of_a_change(holdfast: Holdfast) -> None:
+    """What a change would do is never known beforehand: the next one like it is to be told, too."""
+    code, _, err = holdfast("lint", "--base", "HEAD", "--write-baseline", BASELINE)
+    assert (code, "leave out --base" in err) == (2, True)
+    assert not Path(BASELINE).exists()

@@ -61,6 +61,8 @@ def run(arguments: argparse.Namespace) -> Exit:
 
     if arguments.changed_only and arguments.base is None:
         raise UsageError("--changed-only needs --base REV: changed since when?")
+    if arguments.write_baseline and arguments.base is not None:
+        raise UsageError("--write-baseline holds what a revision has, not what a change does; leave out --base")
     with reading():
         report = _report(arguments)
     if arguments.fail_on:
