@@ -36,7 +36,8 @@ class History:
 
     def __init__(self, folder: Path, seed: int, size: int = 40) -> None:
         self.forge = Forge(folder / f"{seed}.git")
-        self._edited = Edited(seed, size=size)
+        # a repository that defines kinds is always read in full, so that nothing kept would be of use
+        self._edited = Edited(seed, size=size, leave_out="CustomResourceDefinition")
         self._commit()
 
     @property

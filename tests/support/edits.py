@@ -37,9 +37,10 @@ def documents() -> list[dict[str, Any]]:
 class Edited:
     """Files of documents, and a way to the next revision."""
 
-    def __init__(self, seed: int, files: int = 12, size: int = 40) -> None:
+    def __init__(self, seed: int, files: int = 12, size: int = 40, leave_out: str = "") -> None:
+        """`leave_out`: a kind of which there is none."""
         self.chance = random.Random(seed)  # noqa: S311  # see above
-        self.stock = documents()
+        self.stock = [document for document in documents() if not leave_out or document.get("kind") != leave_out]
         self.files: dict[str, list[dict[str, Any]] | str] = {}
         self.gaps: set[str] = set()
         self.policy: Mapping[str, Any] | None = None
