@@ -153,7 +153,7 @@ _FRAME = ("apiVersion", "kind", "metadata", "status")
 def _converted(schema: Any, *, closed: bool = True) -> Any:  # noqa: ANN401  # JSON in, JSON out
     """A structural schema as JSON Schema says it. `closed`: fields that are not named are refused."""
     if not isinstance(schema, Mapping):
-        return schema if isinstance(schema, bool) else {}
+        return _spelt_out(schema)
     found = {name: schema[name] for name in _KEPT if name in schema}
     for name in ("minimum", "maximum"):
         exclusive = f"exclusive{name.capitalize()}"
@@ -224,10 +224,17 @@ def definition_of_schema(schema: object, path: str) -> Definition:
         "examples": [{"kind": kind}],
         **{name: value for name, value in _plain(schema).items() if name not in ("$schema", "$id", "id")},
         "title": kind,
-        "x-kind": {**about, "dataBearing": False} | ({} if inside <= {"spec"} else {"body": "root"}),
+        "x-kind": {**about, "dataBearing": False} | ({} if inside == {"spec"} else {"body": "root"}),
     }
     flaws = (*_schema_flaws(schema, whole),)
     return Definition(() if flaws else (whole,), flaws)
+
+
+def _spelt_out(schema: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
+    """A schema as a mapping: true lets everything through, and false nothing."""
+    if isinstance(schema, Mapping):
+        return schema
+    return {"not": {}} if schema is False else {}
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
@@ -238,7 +245,10 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
         return schema
     kept = {name: child for name, child in schema.items() if not name.startswith("x-") or name in _KEPT}
     plain = {name: _plain(child) for name, child in kept.items() if name not in _BY_NAME}
-    by_name = {name: {n: _plain(child) for n, child in _mapping(kept[name]).items()} for name in _BY_NAME & kept.keys()}
+    by_name = {
+        name: {n: _spelt_out(_plain(child)) for n, child in _mapping(kept[name]).items()}
+        for name in _BY_NAME & kept.keys()
+    }
     return plain | by_name
 
 

@@ -77,10 +77,11 @@ class Kind:
     @functools.cached_property
     def body_schema(self) -> Mapping[str, Any]:
         """The schema of what is declared."""
+        properties: Mapping[str, Any] = self.schema.get("properties", {})
         if self.body:
-            spec: Mapping[str, Any] = self.schema["properties"].get("spec", {})
-            return spec
-        inside = {name: child for name, child in self.schema["properties"].items() if name not in FRAME}
+            spec = properties.get("spec")
+            return spec if isinstance(spec, Mapping) else {}
+        inside = {name: child for name, child in properties.items() if name not in FRAME}
         return {**self.schema, "properties": inside}
 
     def body_of(self, manifest: Mapping[str, Json]) -> dict[str, Json]:

@@ -281,3 +281,23 @@ def test_what_an_unknown_kind_may_have_been(lint: Lint, api_version: str, kind: 
     [(rule, _, message)] = told(lint({"a.yaml": f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a}}\n"}))
     assert rule == "unknown-kind"
     assert message.endswith(said)
+
+
+@pytest.mark.parametrize(("inside", "count"), [(True, 0), (False, 1), ({}, 0)])
+def test_schemas_that_are_true_or_false(inside: object, *, count: int) -> None:
+    """JSON Schema has true and false for what lets everything and nothing through; nobody who reads them trips."""
+    schema = {**GVK, "properties": {"spec": {"type": "object", "properties": {"size": inside}}}}
+    found = definition_of_schema(schema, "any.json")
+    kind = extended(kinds(), found.schemas)["example.com/v1", "Widget"]
+    assert len(kind.problems(json.loads(widget(size={"a": 1})))) == count
+    assert kind.with_defaults({"size": {"a": 1}}) == kind.without_secrets({"size": {"a": 1}})
+
+
+@pytest.mark.parametrize("properties", [{}, {"status": {"type": "object"}}])
+def test_schemas_without_fields(properties: dict[str, Any]) -> None:
+    """A schema that names no field at all defines a kind that takes anything."""
+    found = definition_of_schema({**GVK, "properties": properties} if properties else GVK, "any.json")
+    kind = extended(kinds(), found.schemas)["example.com/v1", "Widget"]
+    manifest = json.loads(widget(size=1))
+    assert kind.problems(manifest) == ()
+    assert kind.with_defaults(kind.body_of(manifest)) == {"spec": {"size": 1}}
