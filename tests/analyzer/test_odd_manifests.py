@@ -73,7 +73,7 @@ def analysed(chance: random.Random, base: Report | None = None) -> Report:
 
 @pytest.mark.parametrize("seed", range(24))
 def test_nothing_breaks(seed: int) -> None:
-    """Guards rules, references and impact against values that a schema refuses: they are findings, never a traceback."""
+    """Guards rules, references and impact against values that a schema refuses: findings, never a traceback."""
     chance = random.Random(seed)  # noqa: S311  # the same every time
     base = analysed(chance)
     head = analysed(chance, base)
