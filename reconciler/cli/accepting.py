@@ -44,11 +44,14 @@ def _write(report: Report, file: str) -> Report:
     if any(place.path == POLICY_FILE for place in _broken(report)):
         raise UsageError(f"--write-baseline {file}: mend {POLICY_FILE} first: what counts is not known without it")
     text = baseline_of((*report.findings, *known))
+    read_again, problems = read_baseline(text.encode(), file)
+    for _, message in problems:  # too much for a file that is read like all others
+        raise UsageError(f"--write-baseline {file}: {message}; write one for each folder")
     write_file(f"--write-baseline {file}", file, text)
     _remark([finding for finding in report.findings if finding.fixed])
     left = tuple(aside for aside in report.aside if aside.by != "baseline")
     whole = replace(report, findings=tuple(sorted((*report.findings, *known))), aside=left, resolved=())
-    return whole.against(read_baseline(text.encode(), file)[0])
+    return whole.against(read_again)
 
 
 def _broken(report: Report) -> list[Location]:
