@@ -134,6 +134,8 @@ def _typed(key: ResourceKey) -> str:
 
 
 def _fits(key: ResourceKey, words: Sequence[str]) -> bool:
+    if words[-1] != key.name:
+        return False
     ends = [key.name, key.namespace] if key.namespace else [key.name]
     if len(words) <= len(ends):
         wanted = [*reversed(words)]

@@ -130,7 +130,9 @@ def _loss(loss: HostLoss) -> str:
 def _reach(impact: Impact) -> Section:
     tally = impact.tally()
     rows = [row((hazard, *_radius(radius))) for hazard, radius in impact.radius.items() if tally[hazard]]
-    return Section("Whom it reaches", rows, header("changes that are", "storage", "hosts", "tenants"), folded=True)
+    return Section(
+        "Whom it reaches", rows, header("changes that are", "storage", "hosts", "APIs", "tenants"), folded=True
+    )
 
 
 def _radius(radius: Radius) -> Iterator[str]:
@@ -143,6 +145,8 @@ def _radius(radius: Radius) -> Iterator[str]:
     )
     yield "<br>".join(filter(None, parts)) or "–"
     yield f"{UNKNOWN} (any may connect)" if radius.hosts is None else str(radius.hosts)
+    apis = ((radius.apis, "API"), (radius.subscriptions, "subscription"), (radius.applications, "application"))
+    yield "<br>".join(plural(count, noun) for count, noun in apis if count) or "–"
     yield _several(list(radius.tenants)) or "–"
 
 
