@@ -7,6 +7,7 @@ and so on. Where a condition cannot be followed, Unknown is raised.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TypeAlias
 from analyzer.routing import language
 from analyzer.routing.language import Language, Unknown, witness
 from analyzer.routing.traefik_rule import VARIABLE, And, Matcher, Not, Or, Rule
+from schemas import re2
 
 MAX_COMBINATIONS = 64
 
@@ -77,10 +79,36 @@ def _points(rule: Rule) -> frozenset[Point]:
     found: set[Point] = set()
     for combination in _combinations(rule, holds=True):
         named = [m for m, holds in combination if holds and m.name in _HOSTS]
-        paths = [m.values for m, holds in combination if holds and m.name in ("Path", "PathPrefix")]
+        paths = [_beginnings(m) for m, holds in combination if holds and m.name.startswith("Path")]
         hosts = set.intersection(*(set(map(str.lower, m.values)) for m in named)) if named else {NO_HOST}
-        found |= {(host, path.partition("{")[0]) for host in hosts for path in (paths[0] if paths else ("",))}
+        longest = max(paths, key=lambda each: min(map(len, each)), default=("",))
+        found |= {(host, path) for host in hosts for path in longest}
     return frozenset(found)
+
+
+def _beginnings(matcher: Matcher) -> tuple[str, ...]:
+    """How every path begins that a condition lets through."""
+    if matcher.name == "PathRegexp":
+        return tuple(map(_beginning, matcher.values))
+    return tuple(value.partition("{")[0] for value in matcher.values)
+
+
+def _beginning(expression: str) -> str:
+    try:
+        match re2.parse(expression):
+            case re2.Sequenced((re2.Anchor("begin"), *parts)):
+                plain = itertools.takewhile(lambda part: part is not None, map(_only_char, parts))
+                return "".join(filter(None, plain))
+    except (re2.RegexError, re2.TooDeep):
+        pass
+    return ""
+
+
+def _only_char(part: re2.Regex) -> str | None:
+    match part:
+        case re2.Chars(((low, high),)) if low == high:
+            return chr(low)
+    return None
 
 
 def in_words(example: Example) -> str:

@@ -12,7 +12,9 @@ GATEWAY = "gateway.networking.k8s.io"
 
 
 def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
-    told = set()
+    told: set[object] = set()
+    if not manifest.key.namespace:
+        return  # it is whichever one somebody applies it in
     for reference in case.graph.references(manifest.key):
         field = manifest.kind.field(field_path(reference.path)) if manifest.kind else None
         foreign = field.reference.foreign if field and field.reference else ""

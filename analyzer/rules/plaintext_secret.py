@@ -16,7 +16,23 @@ ADVICE = (
 )
 # Keys of a Secret that say whose it is or where it counts, and public halves.
 NOT_SECRET = frozenset(
-    ("username", "user", "login", "host", "hostname", "port", "database", "dbname", "endpoint", "region", "bucket")
+    (
+        "bucket",
+        "database",
+        "dbname",
+        "endpoint",
+        "host",
+        "hostname",
+        "login",
+        "name",
+        "port",
+        "project",
+        "region",
+        "server",
+        "type",
+        "user",
+        "username",
+    )
 )
 HASH_LENGTH = 128  # hexadecimal digits of a key's SHAKE-256 hash
 
@@ -88,8 +104,10 @@ def _of_secret(secret: Mapping[str, Any]) -> Iterator[Found]:
 
 
 def _is_secret(key: str, text: str) -> bool:
-    public = key.lower() in NOT_SECRET or key.endswith((".crt", ".pub")) or "-----BEGIN CERTIFICATE" in text[:40]
-    return not (public or is_placeholder(text))
+    name = key.lower()
+    about = name in NOT_SECRET or (name == "url" and "@" not in text)
+    public = key.endswith((".crt", ".pub")) or "-----BEGIN CERTIFICATE" in text[:40]
+    return not (about or public or is_placeholder(text))
 
 
 def _of_application(application: Mapping[str, Any]) -> Iterator[Found]:

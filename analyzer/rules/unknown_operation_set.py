@@ -35,7 +35,7 @@ def _all_known(graph: ResourceGraph, manifest: Manifest) -> bool:
     inside = [r.target for key in named if key.kind_name in GROUPED for r in graph.references(key)]
     versions = [r.target for key in (*named, *inside) if key.kind_name == API for r in graph.references(key)]
     declared = (key for key in (*named, *inside, *versions) if key.group == manifest.key.group)
-    return all(graph.get(key) is not None for key in declared)
+    return all((known := graph.get(key)) is not None and known.sound for key in declared)
 
 
 RULE = ResourceRule("unknown-operation-set", Severity.ERROR, KINDS, check)

@@ -183,7 +183,10 @@ def test_where_rules_can_meet() -> None:
     rule = parse("(Host(`A.example`) || Method(`GET`)) && PathPrefix(`/v1/{id}`)")
     assert meeting_points(rule) == {("a.example", "/v1/"), ("*", "/v1/"), ("anywhere", "/v1/")}
     assert ways_to(parse("Host(`a`) && Path(`/v`)")) == {(host, path) for host in "a*" for path in ("", "/", "/v")}
-    assert ways_to(parse("!Host(`a`) && PathRegexp(`^/x`)")) == {("anywhere", "")}
+    assert ways_to(parse("!Host(`a`) && PathRegexp(`x`)")) == {("anywhere", "")}
+    expressions = {"^/x/[0-9]": "/x/", "^/xy*": "/x", "^(?i)/x": "/", "^/a|b": "", "/x$": "", "(": ""}
+    for expression, path in expressions.items():
+        assert meeting_points(parse(f"PathRegexp(`{expression}`)")) == {("*", path), ("anywhere", path)}
 
 
 @given(RULES, RULES)
