@@ -17,6 +17,7 @@ Outcome: TypeAlias = Literal["pass", "needs-approval", "blocked", "unknown"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("pass", "needs-approval", "blocked", "unknown")  # worst last
 
 UNKNOWN = "unknown"
+OTHERS = "AppliedByOthers"  # reason: what would be lost is not the daemon's to hold back
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ class Verdict:
     reasons: tuple[Reason, ...] = ()
     provisos: tuple[Reason, ...] = ()
     approvals: Mapping[str, str] | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the daemon would hold something back until it is approved."""
+        return any(reason.code != OTHERS for reason in self.reasons) and self.outcome == "needs-approval"
 
     def to_json(self) -> dict[str, Json]:
         approvals: Json = UNKNOWN

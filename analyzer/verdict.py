@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from analyzer.budget import Budget, Cost, Reason, Verdict
+from analyzer.budget import OTHERS, Budget, Cost, Outcome, Reason, Verdict
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import FieldChange
 from analyzer.impact import Impact
 from analyzer.radius import ResourceChange, concerned_by
 from analyzer.usage import Rehearsal
 from analyzer.volumes import pool_of
-from schemas.resources import ResourceKey
+from schemas.resources import OUR_GROUP, ResourceKey
 
 _ANY = "spec.hosts.any"  # whoever is connected stays until he goes by himself: the daemon waits, and disturbs nobody
 _NAMESPACES = "spec.namespaces["
@@ -34,15 +35,19 @@ def judge(found: Impact, base: ResourceGraph, budget: Budget, rehearsal: Rehears
         sides = " and ".join(sorted({place.side for place in found.unreadable}))
         return Verdict("unknown", budget, reasons=(Reason("Unreadable", f"the {sides} cannot be made out"),))
     costs = tuple(costs_of(found, base))
+    provisos, others = tuple(_provisos(found, costs, budget)), tuple(_by_others(found, budget))
     if rehearsal and rehearsal.revision == found.head:
-        return _as_rehearsed(rehearsal, budget, costs, tuple(_provisos(found, costs, budget)))
-    reasons = (*(reason for cost in costs for reason in _excess(cost, budget)), *_tightened(found), *_connected(found))
+        known = _as_rehearsed(rehearsal, budget, costs, provisos)
+        outcome: Outcome = "needs-approval" if others else known.outcome
+        return replace(known, outcome=outcome, reasons=(*known.reasons, *others))
+    over = (reason for cost in costs for reason in _excess(cost, budget))
+    reasons = (*over, *_tightened(found), *_connected(found), *others)
     return Verdict(
         "needs-approval" if reasons else "pass",
         budget,
         costs,
         reasons,
-        tuple(_provisos(found, costs, budget)),
+        provisos,
     )
 
 
@@ -72,7 +77,7 @@ def costs_of(found: Impact, base: ResourceGraph) -> Iterator[Cost]:
     for change in found.changes:
         for target, subject in _disturbed(change, base):
             disturbed[target].add(subject)
-        if change.destroys:
+        if change.destroys and change.destroys.group == OUR_GROUP:
             destroyed[_home(change.destroys, base)].add(change.destroys)
     for target in sorted(disturbed.keys() | destroyed.keys()):
         yield Cost(target, tuple(sorted(disturbed[target])), tuple(sorted(destroyed[target])))
@@ -87,13 +92,13 @@ def _disturbed(change: ResourceChange, base: ResourceGraph) -> Iterator[tuple[st
     before = change.former or change.key
     if not fields or change.action == "create":
         return
-    if change.key.kind == "Subsystem":
+    if change.key.kind_name == "Subsystem":
         for field in fields:
             yield from ((target, before) for target in _exported(base, before, field))
         return
     for dependent in base.dependents(before, concerned_by(fields)):
-        if dependent.key.kind == "Subsystem":
-            where = [before.name] if before.kind == "Target" else _exported(base, dependent.key)
+        if dependent.key.kind_name == "Subsystem":
+            where = [before.name] if before.kind_name == "Target" else _exported(base, dependent.key)
             yield from ((target, dependent.key) for target in where)
 
 
@@ -129,6 +134,15 @@ def _excess(cost: Cost, budget: Budget) -> Iterator[Reason]:
             earlier = f" ({before} of them by earlier changes)" if before else ""
             message = f"{count + before} {what}{earlier}, {limit} allowed within {budget.window}"
             yield Reason("BudgetExceeded", message, cost.target)
+
+
+def _by_others(found: Impact, budget: Budget) -> Iterator[Reason]:
+    """Bytes of what another tool applies: nobody holds their destruction back, so a person has to look before."""
+    lost = [c.destroys for c in found.changes if c.destroys and c.destroys.group != OUR_GROUP]
+    if len(lost) > budget.data_losing:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        allowed = f"{budget.data_losing} allowed within {budget.window}"
+        yield Reason(OTHERS, f"{lost[0]}{more} may lose bytes, {allowed}, and whoever applies that holds nothing back")
 
 
 def _tightened(found: Impact) -> Iterator[Reason]:

@@ -62,7 +62,7 @@ def _verdict(verdict: Verdict | None, style: Style) -> Iterator[str]:
         yield from style.bulleted(_reason(reason))
     for target, name in sorted((verdict.approvals or {}).items()):
         yield from style.bulleted(f"on {target}, to let it through: holdfast approve {name}")
-    if verdict.outcome == "needs-approval" and verdict.approvals is None:
+    if verdict.is_held and verdict.approvals is None:
         yield from style.bulleted(APPROVE)
     for proviso in verdict.provisos:
         yield from style.bulleted(f"not known here: {_reason(proviso)}")
@@ -72,7 +72,7 @@ def _in_short(verdict: Verdict) -> str:
     if verdict.reasons:
         return _reason(verdict.reasons[0])
     if not verdict.costs:
-        return "no subsystem is disturbed, and no bytes are destroyed"
+        return "Holdfast disturbs no subsystem, and destroys no bytes"
     budget = verdict.budget
     parts = (
         f"{len(things)} of {limit} {what}{f' on {cost.target}' if cost.target else ''}"

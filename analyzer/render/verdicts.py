@@ -17,7 +17,7 @@ def verdict(impact: Impact | None) -> Iterator[str]:
     if found is None or found.outcome not in {"pass", "needs-approval"}:
         return
     yield from _bulleted(map(_reason, found.reasons))
-    if found.outcome == "needs-approval":
+    if found.is_held:
         yield from _way_out(found)
     elif found.costs:
         yield from (*_bulleted(_cost(cost, found) for cost in found.costs), "")

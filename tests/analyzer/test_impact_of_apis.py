@@ -88,4 +88,4 @@ def test_the_budget_is_about_storage(lint: Lint) -> None:
     assert impact.hazard == "disruptive"
     assert impact.verdict
     assert (impact.verdict.outcome, impact.verdict.costs) == ("pass", ())
-    assert "pass: no subsystem is disturbed, and no bytes are destroyed" in text.render(impact)
+    assert "pass: Holdfast disturbs no subsystem, and destroys no bytes" in text.render(impact)

@@ -155,6 +155,26 @@ def test_what_only_a_daemon_knows(lint: Lint, house: House) -> None:
     assert (added.outcome, [proviso.code for proviso in added.provisos]) == ("pass", ["IdentityReused"])
 
 
+CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: shop}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
+
+
+def test_bytes_that_others_look_after(lint: Lint, house: House) -> None:
+    """Guards data that the daemon does not hold: its loss is no pass, and no approval is promised for it."""
+    found = assess(lint(house | {"claim.yaml": CLAIM}), lint(house))
+    assert found.hazard == "data-loss"
+    assert found.verdict
+    assert (found.verdict.outcome, codes(found.verdict)) == ("needs-approval", ["AppliedByOthers"])
+    assert (found.verdict.costs, found.verdict.is_held) == ((), False)
+    assert "holdfast approve" not in text.render(found)
+    allowed = {".holdfast.yaml": "budget: {dataLosingResources: 1}\n"}
+    assert judged(lint, house | allowed | {"claim.yaml": CLAIM}, house | allowed).outcome == "pass"
+
+
 def test_discovery_costs_nothing(lint: Lint, house: House) -> None:
     """Guards a portal on which no subsystem listens: hosts that found what they use there stay connected."""
     base = house | {
