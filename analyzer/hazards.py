@@ -140,6 +140,8 @@ def worst(hazards: Iterator[Hazard]) -> Hazard:
 
 
 def kind_of(resource: Resource) -> Kind | None:
+    if isinstance(resource.custom, Kind):
+        return resource.custom
     return kinds().get((resource.api_version, resource.key.kind))
 
 

@@ -128,7 +128,8 @@ def _resource(value: Mapping[str, Json], kind: Kind | None) -> Resource | None:
     group = api_version.rpartition("/")[0]
     key = ResourceKey(str(value["kind"]), "" if kind and kind.scope == "Cluster" else namespace, name, group)
     spec = kind.body_of(value) if kind else {name: value[name] for name in value if name not in FRAME}
-    return Resource(key, api_version, spec, _texts(metadata.get("labels")), _texts(metadata.get("annotations")))
+    labels, annotations = _texts(metadata.get("labels")), _texts(metadata.get("annotations"))
+    return Resource(key, api_version, spec, labels, annotations, kind if kind and kind.is_custom else None)
 
 
 def _mapping(value: Json) -> dict[str, Json]:

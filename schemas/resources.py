@@ -67,6 +67,7 @@ class Resource:
     spec: JsonObject
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    custom: object = field(default=None, compare=False, repr=False)  # its Kind, where the repository itself defines it
 
     @property
     def digest(self) -> str:

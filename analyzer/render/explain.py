@@ -204,6 +204,10 @@ def _facts(kind: Kind, field: Field) -> Iterator[tuple[str, str]]:
     reference = reference_of(kind, field)
     if reference:
         yield "refers to", _target(reference)
+    for word, said in (("removed", schema.get("x-removed")), ("deprecated", schema.get("x-deprecated"))):
+        if said:
+            since = f"in {said['in']}; " if "in" in said else ""
+            yield word, f"{since}use {said['use']}"
     if kind.group == OUR_GROUP and field.path[0] == "spec" and (why := kind.unobservable(field.path)):
         yield "drift", f"cannot be seen: {why}"
     elif field.always:

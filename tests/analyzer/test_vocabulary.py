@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from analyzer.analyze import analyze
+from analyzer.impact import impact
 from analyzer.report import Report
 from analyzer.snapshot import from_directory
 from schemas.custom import definition_of_crd, definition_of_schema, extended
@@ -301,3 +302,18 @@ def test_schemas_without_fields(properties: dict[str, Any]) -> None:
     manifest = json.loads(widget(size=1))
     assert kind.problems(manifest) == ()
     assert kind.with_defaults(kind.body_of(manifest)) == {"spec": {"size": 1}}
+
+
+def test_what_a_change_of_ones_own_kinds_is(lint: Lint) -> None:
+    """A change is told field by field as the definition names them, and what it marks as secret is never shown."""
+    properties = {"size": {"type": "integer"}, "password": {"type": "string", "x-secret": True}}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}}
+    definition = json.dumps(crd(versions=[{"name": "v1", "schema": {"openAPIV3Schema": schema}}]))
+    before, after = (
+        lint({"crd.yaml": definition, "a.yaml": widget(size=size, password=f"s3cret{size}")}).graph for size in (1, 2)
+    )
+    [change] = impact(before, after).changes
+    assert [(field.name, field.before, field.after) for field in change.fields] == [
+        ("spec.size", 1, 2),
+        ("spec.password", "(secret)", "(secret)"),
+    ]
