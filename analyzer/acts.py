@@ -50,8 +50,13 @@ def acts_of(after: State, sides: Sequence[State], ancestor: State | None, commit
     that is not one state: then no side is taken as unchanged.
     """
     found = {(act.key, act.action): act for act in _policy(sides, ancestor, after, commit)}
+    compared = set[tuple[int, ...]]()
     for name in sorted({name for state in (after, *sides) for name in state.graphs}):
         graphs = [side.site(name) for side in sides]
+        same = tuple(map(id, (after.site(name), *graphs, ancestor.site(name) if ancestor else NO_GRAPH)))
+        if same in compared:
+            continue  # the main site under its own name
+        compared.add(same)
         before = _merged(graphs, ancestor.site(name) if ancestor else None, after.site(name))
         for act in _between(before, after.site(name), graphs, commit):
             found.setdefault((act.key, act.action), act)

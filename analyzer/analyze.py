@@ -75,14 +75,14 @@ def advance(  # noqa: PLR0913  # a state, what differs, and what both are judged
 
 
 def graphs_of(snapshot: Snapshot) -> Mapping[str, ResourceGraph]:
-    """What a revision declares, without a word about whether that is good: under "" what Holdfast applies, and every
-    site by its name.
+    """What a revision declares, without a word about whether that is good, or who refers to whom: under "" what
+    Holdfast applies, and every site by its name.
     """
     config, problems = read_config(snapshot)
     scope = scope_of(snapshot, config, problems)
-    main = scope.main.linked(snapshot.revision)
+    main = scope.main.listed(snapshot.revision)
     others = (site for site in scope.sites if site is not scope.main)
-    return {MAIN: main, scope.main.name: main, **{site.name: site.linked(snapshot.revision) for site in others}}
+    return {MAIN: main, scope.main.name: main, **{site.name: site.listed(snapshot.revision) for site in others}}
 
 
 @dataclass(frozen=True)

@@ -267,6 +267,21 @@ class ResourceGraph:
         return ()
 
 
+def unlinked(manifests: Iterable[Manifest], unread: Iterable[tuple[Location, str]], revision: str) -> ResourceGraph:
+    """The graph of these manifests for those who ask what there is, and never who refers to whom: most of the work is
+    left out.
+    """
+    return ResourceGraph(*_one_for_each_key(manifests), {}, {}, tuple(unread), revision)
+
+
+def _one_for_each_key(manifests: Iterable[Manifest]) -> tuple[dict[ResourceKey, Manifest], tuple[Manifest, ...]]:
+    """The manifests that count by their keys, in order, and those that repeat a key."""
+    ordered = sorted(manifests, key=file_order)
+    first = {manifest.key: manifest for manifest in reversed(ordered)}
+    duplicates = tuple(manifest for manifest in ordered if first[manifest.key] is not manifest)
+    return {key: first[key] for key in sorted(first, key=key_order)}, duplicates
+
+
 def link(
     manifests: Iterable[Manifest],
     unread: Iterable[tuple[Location, str]] = (),
@@ -274,10 +289,7 @@ def link(
     elsewhere: frozenset[ResourceKey] = frozenset(),
 ) -> ResourceGraph:
     """The graph of these manifests, whatever order they come in."""
-    ordered = sorted(manifests, key=file_order)
-    first = {manifest.key: manifest for manifest in reversed(ordered)}
-    duplicates = tuple(manifest for manifest in ordered if first[manifest.key] is not manifest)
-    manifests_by_key = {key: first[key] for key in sorted(first, key=key_order)}
+    manifests_by_key, duplicates = _one_for_each_key(manifests)
     chosen = selections(manifests_by_key.values())
     outgoing = {
         key: found

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from analyzer.config import AnalyzerConfig, PolicyProblem
 from analyzer.document import MAX_REMEMBERED, Source, load
 from analyzer.finding import Location
-from analyzer.graph import ResourceGraph, link
+from analyzer.graph import ResourceGraph, link, unlinked
 from analyzer.manifest import Declaration, Manifest
 from analyzer.roots.charts import is_chart
 from analyzer.roots.deployment import RAW, Cluster, Deployment, Root, deployment_of, is_stray
@@ -54,9 +54,15 @@ class Site:
         return (declaration for declaration in found if isinstance(declaration, Manifest))
 
     def linked(self, revision: str) -> ResourceGraph:
+        return link(self.manifests(), self._all_gaps(), revision, self.elsewhere)
+
+    def listed(self, revision: str) -> ResourceGraph:
+        """As `linked`, without who refers to whom."""
+        return unlinked(self.manifests(), self._all_gaps(), revision)
+
+    def _all_gaps(self) -> Gaps:
         in_order = sorted(self.files, key=lambda file: file.path)
-        gaps = (*self.gaps, *chain.from_iterable(file.unread for file in in_order))
-        return link(self.manifests(), gaps, revision, self.elsewhere)
+        return (*self.gaps, *chain.from_iterable(file.unread for file in in_order))
 
     @property
     def partial(self) -> Gaps:
