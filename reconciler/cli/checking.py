@@ -27,18 +27,28 @@ class Options:
     as_of: date | None = None  # None: today
     mode: Mode = "check"
     baseline: str = ""  # a file of findings that do not count
+    cache: Path | None = None  # a folder in which what is known of revisions is kept; None: nothing is
     policy: str = ""  # a file to read in place of `.holdfast.yaml`, from the root of the repository
 
 
 def checked(repository: Path, revisions: Range, path: str, options: Options, usage: Usage | None = None) -> Check:
     """Judge the head against where it left its base; without a base, by itself. Raises SnapshotError."""
+    from analyzer.table import Damaged  # noqa: PLC0415  # a verb's imports happen inside it
+
+    try:
+        return _checked(repository, revisions, path, options, usage)
+    except Damaged:  # of what was kept; told only when it is read
+        return _checked(repository, revisions, path, replace(options, cache=None), usage)
+
+
+def _checked(repository: Path, revisions: Range, path: str, options: Options, usage: Usage | None) -> Check:
     from analyzer.assess import assess  # noqa: PLC0415  # a verb's imports happen inside it
     from analyzer.check import Check  # noqa: PLC0415  # see above
     from analyzer.finding import Severity  # noqa: PLC0415  # see above
 
     before = None
     if revisions.base:
-        before, after = reports(repository, revisions, path, options.as_of, options.policy)
+        before, after = reports(repository, revisions, path, options.as_of, options.policy, options.cache)
     else:
         after = alone(repository, revisions.head, path, options.as_of, options.policy)
     after = judged(after, baseline=options.baseline or None, written=None)
@@ -51,7 +61,7 @@ def checked(repository: Path, revisions: Range, path: str, options: Options, usa
 
 def exit_code(found: Check, *, detailed: bool = False) -> Exit:
     """The worst of what there is to say."""
-    if found.report.policy_is_broken or (found.before and found.before.policy_is_broken):
+    if found.report.policy_is_broken:
         return Exit.USAGE
     codes = [Exit.FINDINGS] * bool(found.failing)
     codes += [Exit.HELD] * (found.outcome == "needs-approval")

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,22 +44,34 @@ def range_of(text: str) -> Range:
     return Range(base or "HEAD", head.removeprefix(".") or "HEAD")
 
 
-def reports(
-    repository: Path, revisions: Range, path: str, as_of: date | None = None, policy: str = ""
+def reports(  # noqa: PLR0913, PLR0917  # what an answer hangs on
+    repository: Path,
+    revisions: Range,
+    path: str,
+    as_of: date | None = None,
+    policy: str = "",
+    cache: Path | None = None,
 ) -> tuple[Report, Report]:
-    """The report of where the head left its base, and that of the head against it. Raises SnapshotError."""
+    """The report of where the head left its base, and that of the head against it. Raises SnapshotError.
+
+    `cache`: where earlier runs have kept what they know; it makes no other answer of it.
+    """
     from analyzer.analyze import analyze  # noqa: PLC0415  # a verb's imports happen inside it
     from analyzer.git import departure  # noqa: PLC0415  # see above
     from reconciler.clock import today  # noqa: PLC0415  # see above
     from reconciler.lineage import proposal_of  # noqa: PLC0415  # see above
 
     day = as_of or today()
-    after = _snapshot(repository, revisions.head, path, policy)
     left = departure(repository, revisions.base, revisions.head)
+    history_of = partial(proposal_of, repository, revisions.base, revisions.head, path, left)
+    if cache and not policy:
+        from reconciler.cli.warm import Warm  # noqa: PLC0415  # see above
+
+        return Warm(repository, path, day, cache).compared(left, revisions.head, history_of)
+    after = _snapshot(repository, revisions.head, path, policy)
     before = _snapshot(repository, left, path, policy, needed=False)
     judged = analyze(before, as_of=day, keep=True)
-    history = proposal_of(repository, revisions.base, revisions.head, path, left, judged.graph)
-    return judged, analyze(after, as_of=day, base=judged, history=history)
+    return judged, analyze(after, as_of=day, base=judged, history=history_of(judged.graph))
 
 
 def reverted(repository: Path, revs: str, path: str) -> tuple[Report, Report]:

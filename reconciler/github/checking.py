@@ -12,6 +12,7 @@ from analyzer.render import github, pull_request, sarif
 from analyzer.render import json as machine
 from analyzer.render.home import Home
 from analyzer.render.markup import link, prose
+from reconciler.cli.cache import default_folder
 from reconciler.cli.checking import Options, checked, exit_code
 from reconciler.cli.comparing import Range
 from reconciler.cli.exits import CommandError, Exit
@@ -67,6 +68,7 @@ def _checked(inputs: Inputs, checkout: Checkout, base: str) -> Check:
         fail_on=inputs.fail_on,
         changed_only=inputs.changed_only,
         policy=inputs.config,
+        cache=default_folder(),
         baseline=str(inputs.working_directory / inputs.baseline) if inputs.baseline else "",
         mode="lint" if inputs.mode == "lint" else "impact" if inputs.mode == "impact" else "check",
     )

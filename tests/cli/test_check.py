@@ -94,6 +94,10 @@ def test_exit_codes(holdfast: Holdfast, forge: Forge) -> None:
     assert (code, "delete Volume" in out) == (3, False)
     forge.commit({"site.yaml": HOUSE, ".holdfast.yaml": "budgets: {}\n"})
     assert holdfast("check", "HEAD~1..HEAD")[0] == 2
+    forge.commit({"site.yaml": HOUSE})
+    code, out, _ = holdfast("check", "HEAD~1..HEAD")
+    assert (code, out.splitlines()[-1].partition(":")[0]) == (3, "unknown")  # its base has no limits to judge it by
+    assert holdfast("check", "HEAD~5..HEAD")[0] == 0
 
 
 def test_the_base(holdfast: Holdfast, forge: Forge) -> None:
@@ -157,3 +161,15 @@ spec:
     assert code == 4
     assert out.startswith("### ✋ Holdfast: needs approval, and disturbs its users\n")
     assert "Holdfast-Approve" in out
+
+
+def test_what_was_kept_changes_no_answer(holdfast: Holdfast, forge: Forge, tmp_path: Path) -> None:
+    """Guards the cache: from nothing, kept just now, and kept for another revision, every byte is the same."""
+    kept = ("--cache", tmp_path / "kept")
+    forge.commit({"site.yaml": HOUSE, "db.yaml": VOLUME})
+    forge.commit({"site.yaml": HOUSE, "db.yaml": VOLUME, "a.yaml": STRAY})
+    forge.commit({"site.yaml": HOUSE.replace("/a}}", "/b}}"), "a.yaml": STRAY})
+    for revisions in ("HEAD~3..HEAD", "HEAD~1..HEAD", "HEAD~2..HEAD~1", "HEAD~3..HEAD"):
+        cold = holdfast("check", revisions, "-o", "json", "--no-cache")
+        assert [holdfast("check", revisions, "-o", "json", *kept) for _ in range(2)] == [cold, cold]
+    assert list((tmp_path / "kept").iterdir())

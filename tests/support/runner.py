@@ -87,6 +87,7 @@ class Runner:
             "GITHUB_WORKSPACE": str(self.workspace),
             "HOLDFAST_PYTHON": sys.executable,
             "RUNNER_OS": "Linux",
+            "XDG_CACHE_HOME": str(self.temporary / "cache"),
             "RUNNER_TEMP": str(self.temporary),
             **self.environment,
         }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reconciler.cli.checking import Options, checked, exit_code
 from reconciler.cli.comparing import LIVE, Range, asked, commit_of, usage_at
 from reconciler.cli.exits import Exit, UsageError
-from reconciler.cli.options import day
+from reconciler.cli.options import add_cache, day
 from reconciler.cli.outputs import Output, add_outputs, write
 from reconciler.cli.reading import reading
 
@@ -43,16 +43,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-on", choices=("error", "warning", "info"), help="overrides failOn of .holdfast.yaml")
     parser.add_argument("--changed-only", action="store_true", help="findings that were there before do not count")
     parser.add_argument("--detailed-exitcode", action="store_true", help="end with 10 when anything changes")
+    add_cache(parser)
     parser.add_argument("--as-of", type=day, metavar="DATE", help="the day by which dates count (default today)")
 
 
 def run(arguments: argparse.Namespace) -> Exit:
+    from reconciler.cli.cache import default_folder  # noqa: PLC0415  # a verb's imports happen inside it
+
     revisions, path = _asked(arguments)
     options = Options(
         fail_on=arguments.fail_on or "",
         changed_only=arguments.changed_only,
         baseline=arguments.baseline or "",
         as_of=arguments.as_of,
+        cache=None if arguments.no_cache else arguments.cache or default_folder(),
     )
     with reading():
         usage = usage_at(arguments.live, commit_of(arguments.repo, revisions.head)) if arguments.live else None
