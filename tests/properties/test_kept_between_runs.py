@@ -83,7 +83,7 @@ def test_what_was_kept_says_the_same(tmp_path: Path, seed: int) -> None:
 @pytest.mark.timeout(1800)
 def test_a_long_history_of_commits(tmp_path: Path) -> None:
     """The same over several hundred commits."""
-    assert replay(tmp_path, 7, 400, 120) > 300
+    assert replay(tmp_path, 7, 400, 120) > 200  # not where a commit changes what all files mean
 
 
 def test_all_is_written_anew_when_much_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
