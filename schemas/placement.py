@@ -12,15 +12,15 @@ from typing import Any
 
 from schemas.limits import picks
 from schemas.quantity import parse_bytes
-from schemas.resources import Resource, ResourceKey
+from schemas.resources import OUR_GROUP, Resource, ResourceKey
 
 
 class Pools:
     """The pools of one revision, and who may go where."""
 
     def __init__(self, resources: Mapping[ResourceKey, Resource]) -> None:
-        self._resources = resources
-        self._pools = [r for key, r in sorted(resources.items()) if key.kind == "StoragePool"]
+        self._resources = {key: resource for key, resource in resources.items() if key.group == OUR_GROUP}
+        self._pools = [r for key, r in sorted(self._resources.items()) if key.kind == "StoragePool"]
 
     def selector(self, volume: Resource) -> object:
         """What a volume's class says of its pool, by labels; None where it names one, or the volume does."""

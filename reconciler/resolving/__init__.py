@@ -15,7 +15,7 @@ from reconciler.desired import Consent, DesiredState, Placement
 from reconciler.policy import Policy
 from reconciler.resolving.catalogue import Catalogue
 from reconciler.resolving.targets import Targets
-from schemas.resources import Resource, ResourceKey
+from schemas.resources import OUR_GROUP, Resource, ResourceKey
 
 
 def desired_state(
@@ -27,9 +27,11 @@ def desired_state(
 ) -> DesiredState:
     """Resolve the resources of an accepted revision. They have passed the analyzer: every reference leads somewhere.
 
-    What is placed already stays there: a StorageClass decides once, when a volume is created.
+    Those of other groups are nobody's to apply, whatever they are called. What is placed already stays there: a
+    StorageClass decides once, when a volume is created.
     """
-    catalogue = Catalogue({resource.key: resource for resource in resources}, policy, site, placed)
+    ours = {resource.key: resource for resource in resources if resource.key.group == OUR_GROUP}
+    catalogue = Catalogue(ours, policy, site, placed)
     resolved = Targets(catalogue)
     return DesiredState(
         revision=revision,
