@@ -16,6 +16,7 @@ HTTP_ROUTE = "gateway.networking.k8s.io/HTTPRoute"
 ROUTE_KINDS = (INGRESS_ROUTE, INGRESS, HTTP_ROUTE)
 
 _ROUTER = "traefik.ingress.kubernetes.io/router."
+_CLASS = "kubernetes.io/ingress.class"
 _EVERYTHING = Matcher("PathPrefix", ("/",), 0)
 
 
@@ -24,7 +25,7 @@ class Route:
     """One route. `doors`: where its requests come in, entry points or gateways; none named: by default.
 
     `secure`: whether they come over TLS, which Traefik keeps apart. `precedence` tells which of two routes is asked
-    first: the higher one. None where that follows other rules.
+    first: the higher one. None where that follows other rules. `served_by`: the class of gateways that serve it.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Route:
     doors: frozenset[str]
     secure: bool
     precedence: int | None
+    served_by: str = ""
 
 
 def routes_of(manifest: Manifest) -> tuple[Route, ...]:
@@ -50,6 +52,7 @@ def routes_of(manifest: Manifest) -> tuple[Route, ...]:
 def _of_ingress_route(manifest: Manifest) -> Iterator[Route]:
     spec = manifest.resource.spec
     doors, secure = frozenset(map(str, _list(spec.get("entryPoints")))), spec.get("tls") is not None
+    served_by = str(spec.get("ingressClassName") or manifest.resource.annotations.get(_CLASS, ""))
     for index, route in enumerate(map(_mapping, _list(spec.get("routes")))):
         text = str(route.get("match", ""))
         try:
@@ -58,7 +61,7 @@ def _of_ingress_route(manifest: Manifest) -> Iterator[Route]:
             continue
         priority = route.get("priority")
         precedence = priority if isinstance(priority, int) and priority else len(text)
-        yield Route(("spec", "routes", index, "match"), rule, text, doors, secure, precedence)
+        yield Route(("spec", "routes", index, "match"), rule, text, doors, secure, precedence, served_by)
 
 
 def _of_ingress(manifest: Manifest) -> Iterator[Route]:
@@ -66,6 +69,7 @@ def _of_ingress(manifest: Manifest) -> Iterator[Route]:
     doors = frozenset(filter(None, annotations.get(f"{_ROUTER}entrypoints", "").replace(" ", "").split(",")))
     priority = annotations.get(f"{_ROUTER}priority", "")
     spec = manifest.resource.spec
+    served_by = str(spec.get("ingressClassName") or annotations.get(_CLASS, ""))
     secure = bool(spec.get("tls")) or annotations.get(f"{_ROUTER}tls") == "true"
     for index, rule in enumerate(map(_mapping, _list(spec.get("rules")))):
         host = str(rule.get("host") or "")
@@ -73,7 +77,9 @@ def _of_ingress(manifest: Manifest) -> Iterator[Route]:
             found = _and([*_host(host, "[a-zA-Z0-9-]+"), *_ingress_path(entry)])
             text = _written(found)
             precedence = int(priority) if priority.isdecimal() and int(priority) else len(text)
-            yield Route(("spec", "rules", index, "http", "paths", at), found, text, doors, secure, precedence)
+            yield Route(
+                ("spec", "rules", index, "http", "paths", at), found, text, doors, secure, precedence, served_by
+            )
 
 
 def _ingress_path(entry: Mapping[str, Any]) -> Iterator[Rule]:

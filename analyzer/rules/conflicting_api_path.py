@@ -10,7 +10,7 @@ from analyzer.indexes import Index
 from analyzer.manifest import Manifest
 from analyzer.routing.language import Unknown
 from analyzer.routing.requests import Point, Requests, in_words, meeting_points, requests_of, shared, ways_to, within
-from analyzer.routing.routes import ROUTE_KINDS, Route, routes_of
+from analyzer.routing.routes import INGRESS_ROUTE, ROUTE_KINDS, Route, routes_of
 from analyzer.routing.traefik_rule import Rule
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.re2 import RegexError
@@ -88,7 +88,7 @@ def _exposed(graph: ResourceGraph, key: ResourceKey) -> frozenset[ResourceKey]:
 
 def _conflict(manifest: Manifest, other: Manifest, here: Route, there: Route) -> Hit | None:
     """Two routes are in conflict when nothing says which comes first, or the one that does leaves the other nothing."""
-    if here.secure != there.secure or (here.doors and there.doors and not here.doors & there.doors):
+    if here.secure != there.secure or _apart(here, there):
         return None
     try:
         one, two = requests_of(here.rule), requests_of(there.rule)
@@ -100,8 +100,15 @@ def _conflict(manifest: Manifest, other: Manifest, here: Route, there: Route) ->
         return None
     note = (other.position_of(there.path), f"here by {other.key}")
     found = hit(manifest, here.path, message.format(in_words(example)), ADVICE, note)
-    sure = bool(here.doors) == bool(there.doors) and here.precedence is not None
+    alike = bool(here.doors) == bool(there.doors) and here.served_by == there.served_by
+    sure = alike and manifest.key.kind_name == other.key.kind_name == INGRESS_ROUTE
     return found if sure else replace(found, confidence=Confidence.LOW)
+
+
+def _apart(here: Route, there: Route) -> bool:
+    """Whether requests come to the two by different entry points, or different gateways."""
+    doors = bool(here.doors and there.doors and not here.doors & there.doors)
+    return doors or bool(here.served_by and there.served_by and here.served_by != there.served_by)
 
 
 def _message(  # noqa: PLR0913, PLR0917  # two of everything

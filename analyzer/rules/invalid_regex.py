@@ -10,11 +10,17 @@ from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas import re2
 from schemas.validation import Path
 
+MIDDLEWARES = (
+    ("headers", "accessControlAllowOriginListRegex", "[]"),
+    ("redirectRegex", "regex"),
+    ("replacePathRegex", "regex"),
+    ("stripPrefixRegex", "regex", "[]"),
+)
 ADVICE = "the syntax is Go's (RE2): https://pkg.go.dev/regexp/syntax"
 
 
 def check(_: Case, manifest: Manifest) -> Iterator[Hit]:
-    for path, text in (*_declared(manifest), *_in_matches(manifest)):
+    for path, text in (*_declared(manifest), *_in_matches(manifest), *_in_middlewares(manifest)):
         try:
             re2.parse(text)
         except re2.RegexError as error:
@@ -28,6 +34,13 @@ def _declared(manifest: Manifest) -> Iterator[tuple[Path, str]]:
     """The fields that hold one, as the schema says."""
     for field in manifest.kind.regexes if manifest.kind else ():
         yield from ((path, text) for path, _, text in values_of(manifest, field) if isinstance(text, str))
+
+
+def _in_middlewares(manifest: Manifest) -> Iterator[tuple[Path, str]]:
+    """Their schema leaves open what is in each of them."""
+    for field in MIDDLEWARES if manifest.key.kind_name == "traefik.io/Middleware" else ():
+        found = values_at(manifest.resource.spec, field, ("spec",))
+        yield from ((path, text) for path, _, text in found if isinstance(text, str))
 
 
 def _in_matches(manifest: Manifest) -> Iterator[tuple[Path, str]]:
