@@ -34,6 +34,7 @@ def comment(run: Run, environment: Mapping[str, str]) -> None:
             return
         mark, text = without_mark(body)
         mark = mark or Mark(key_of("check"), run.number, run.attempt)
+        text = text[: LARGEST - len(str(mark))]
         if mode == "new":
             done = create(github, number, text, mark)
         else:

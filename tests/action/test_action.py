@@ -486,3 +486,20 @@ def test_a_report_from_a_fork(pull_request: PullRequest) -> None:
     run["head_sha"] = "3" * 40
     ran = pull_request.comment({"workflow_run": run}, report)
     assert "there is no open pull request" in ran.annotations("notice")[0]
+
+
+def test_a_huge_report_from_a_fork(pull_request: PullRequest) -> None:
+    """Guards against an artefact of any size: what GitHub takes of it is posted, and nobody is called by it."""
+    pull_request.push(broken(pull_request))
+    head = pull_request.event["pull_request"]["head"]["sha"]
+    pull_request.github.state.pulls = [{"number": NUMBER, "label": "mallory:topic", "head": {"sha": head}}]
+    report = pull_request.folder / "comment.md"
+    report.write_text("@everybody " * 40_000)
+    owner = {"owner": {"login": "mallory"}}
+    run = {"event": "pull_request", "head_branch": "topic", "head_sha": head, "head_repository": owner}
+    pull_request.runner.environment["GITHUB_API_URL"] = pull_request.github.url
+    ran = pull_request.comment({"workflow_run": run}, report)
+    assert ran.code == 0, ran.log
+    (body,) = pull_request.comments
+    assert len(body) <= LARGEST
+    assert "@everybody" not in body
