@@ -32,7 +32,7 @@ _AS_IT_IS = Root(RAW, (), rendered=False)
 @dataclass(frozen=True, eq=False)
 class Site:
     """A cluster. `files` hold what its roots declare, by the files that it comes from; `gaps`: where more of it may be
-    beside them; `elsewhere`: what else it may refer to.
+    beside them; `elsewhere`: what else it may refer to; `beside`: files that no root takes in, where others are.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Site:
     files: tuple[File, ...]
     gaps: Gaps
     elsewhere: frozenset[ResourceKey] = frozenset()
+    beside: frozenset[str] = frozenset()
 
     @functools.cached_property
     def stores(self) -> bool:
@@ -186,10 +187,13 @@ def _sites(deployment: Deployment, files: Mapping[str, File], gaps: Gaps) -> Ite
     everything: frozenset[ResourceKey] = frozenset()
     if any(cluster.alone for cluster in deployment.clusters):
         everything = frozenset(found.key for root in _roots(deployment.clusters) for found in _manifests(root))
+    rendered = any(root.rendered for root in _roots(deployment.clusters))
+    beside = frozenset(path for path in files if rendered and path not in deployment.taken)
     for cluster in deployment.clusters:
         lost = ((p.location, p.message) for root in cluster.roots for p in root.problems if p.broken or p.grave)
         held = tuple(_held(cluster, files, deployment.taken))
-        yield Site(cluster.name, cluster.roots, held, (*gaps, *lost), everything if cluster.alone else frozenset())
+        other = everything if cluster.alone else frozenset()
+        yield Site(cluster.name, cluster.roots, held, (*gaps, *lost), other, beside)
 
 
 def _roots(clusters: Sequence[Cluster]) -> Iterator[Root]:

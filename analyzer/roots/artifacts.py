@@ -35,6 +35,8 @@ class Sources:
         """Whether a source is this repository; None where that cannot be told."""
         if source == ("GitRepository", BOOTSTRAP) or (self.own and self.urls.get(source) == self.own):
             return True
+        if source[1] == BOOTSTRAP:
+            return None  # made of it, most likely
         if source in self.urls and (self.own or source[0] != "GitRepository"):
             return False
         return None
@@ -66,7 +68,7 @@ def _copies(entries: list[Any], sources: Mapping[str, SourceName]) -> Iterator[t
     for entry in map(plain, entries):
         start, _, path = str(entry.get("from")).lstrip("@").partition("/")
         _, _, into = str(entry.get("to")).partition("/")
-        if start in sources and path.endswith("**"):
+        if start in sources and path.endswith(("**", "/")):
             yield _folder(into), _folder(path.removesuffix("**")), sources[start]
 
 
@@ -82,13 +84,26 @@ def _folder(path: str) -> str:
 def located(flux: FluxKustomization, files: Files, sources: Sources) -> FluxKustomization:
     """With the folder of this repository that it applies, as far as that can be told.
 
-    A source that nobody declares may be this repository: it is when it has the folder.
+    A source that nobody declares may be this repository, or an artifact of one of its folders: it is when it has the
+    folder.
     """
     if flux.source[0] == "ExternalArtifact":
-        return replace(flux, folder=_copied(flux, sources))
+        copied = _copied(flux, sources)
+        return replace(flux, folder=_found(copied, flux, files) if copied is not None else None)
     here = sources.is_here(flux.source)
-    unclear = here is None and bool(flux.path) and flux.path in files.folders
-    return replace(flux, folder=flux.path if here or unclear else None, expected=bool(here))
+    if here:
+        return replace(flux, folder=flux.path, expected=True)
+    return replace(flux, folder=_found(flux.path, flux, files) if here is None and flux.path else None)
+
+
+def _found(path: str | None, flux: FluxKustomization, files: Files) -> str | None:
+    """A folder of the repository, or of one that the object is in, where an artifact was made of that."""
+    above = flux.origin.file
+    candidates = [path]
+    while path is not None and "/" in above:
+        above = above.rpartition("/")[0]
+        candidates.append(posixpath.join(above, path))
+    return next((each for each in candidates if each and each in files.folders), None)
 
 
 def _copied(flux: FluxKustomization, sources: Sources) -> str | None:

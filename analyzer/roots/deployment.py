@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from analyzer.document import Document, load
@@ -221,11 +221,15 @@ def _applied_by_flux(files: Files, paths: Sequence[str], renderer: Renderer, pla
         return
     sources = sources_of(origin.document for origin in documents)
     walk = _Walk(files, renderer, {each.at: located(each, files, sources) for each in objects})
-    for folder, entries in walk.beginnings().items():
-        roots, layers = walk.cluster(folder, entries)
+    made = {folder: walk.cluster(folder, entries) for folder, entries in walk.beginnings().items()}
+    for folder, (roots, layers) in made.items():
         for layer in layers:
             plan.take(layer)
-        plan.clusters[folder or "."] += roots
+        others = (
+            root for other, (theirs, _) in made.items() if other != folder for root in theirs if root.path != other
+        )
+        seems_unused = folder != RAW and any(_within(root.path, folder.rpartition("/")[0]) for root in others)
+        plan.clusters[folder or "."] += [replace(root, sure=False) for root in roots] if seems_unused else roots
 
 
 class _Walk:
@@ -233,6 +237,7 @@ class _Walk:
 
     def __init__(self, files: Files, renderer: Renderer, objects: Mapping[object, FluxKustomization]) -> None:
         self._files, self._renderer, self._objects = files, renderer, objects
+        self._applied = frozenset(each.folder for each in objects.values() if each.folder is not None)
         self._children = {at: self._declared_by(self._layer(each)) for at, each in objects.items()}
 
     def beginnings(self) -> Mapping[str, list[FluxKustomization]]:
@@ -257,7 +262,7 @@ class _Walk:
         queue = list(entries)
         if not any(each.folder == folder for each in entries):
             first = Layer()
-            collect(folder, first, self._files, self._renderer)
+            collect(folder, first, self._files, self._renderer, self._applied)
             layers.append((folder, None, self._renderer.finish(first)))
             queue += [self._objects[child] for child in self._declared_by(first)]
         seen: set[object] = set()

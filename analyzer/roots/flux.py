@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -92,19 +92,29 @@ def render_flux(flux: FluxKustomization, files: Files, renderer: Renderer) -> La
     return renderer.finish(layer)
 
 
-def collect(folder: str, layer: Layer, files: Files, renderer: Renderer) -> None:
-    """A folder as Flux reads it: its kustomization, or everything in it and below, kustomizations taken as such."""
+def collect(
+    folder: str, layer: Layer, files: Files, renderer: Renderer, without: Collection[str] = frozenset()
+) -> None:
+    """A folder as Flux reads it: its kustomization, or everything in it and below, kustomizations taken as such.
+
+    `without`: folders below that are applied by themselves.
+    """
     if folder in files.kustomizations:
         layer.include(renderer.base(folder, ()))
         return
-    inner = [each for each in sorted(files.kustomizations) if _below(each, folder)]
+    apart = [each for each in without if _below(each, folder)]
+    inner = [each for each in sorted(files.kustomizations) if _below(each, folder) and not _is_in(each, apart)]
     outermost = [each for each in inner if not any(_below(each, other) for other in inner)]
     for each in outermost:
         layer.include(renderer.base(each, ()))
     layer.reads |= {folder}  # what comes new there is part of it, too
     for path in files.below(folder):
-        if not any(path.startswith(f"{each}/") for each in outermost):
+        if not _is_in(path, outermost) and not _is_in(path, apart):
             renderer.take(path, layer)
+
+
+def _is_in(path: str, folders: Iterable[str]) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in folders)
 
 
 def _below(path: str, folder: str) -> bool:

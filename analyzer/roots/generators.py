@@ -144,7 +144,11 @@ def _copy(origin: Origin) -> Part:
 def content_hash(item: Item) -> str:
     """The end of a name that tells the content: ten characters, as kustomize computes them."""
     value: Any = item.tree.value
-    content = {"kind": item.kind, "name": "", "data": value.get("data", {})}  # nobody's name is looked at
+    content = {
+        "kind": item.kind,
+        "name": "",
+        "data": value.get("data", {} if item.kind == "Secret" else ""),
+    }  # nobody's name is looked at
     extra = "binaryData" if item.kind == "ConfigMap" else "stringData"
     if extra in value:
         content[extra] = value[extra]

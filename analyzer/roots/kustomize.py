@@ -86,10 +86,15 @@ class Renderer:
 
     def base(self, folder: str, chain: tuple[str, ...]) -> Layer:
         if folder not in self._layers:
-            layer = Layer()
+            layer = Layer(sure=not self._is_component(folder))  # by itself it may lack what it changes
             self.apply(folder, layer, chain)
             self._layers[folder] = layer
         return self._layers[folder]
+
+    def _is_component(self, folder: str) -> bool:
+        blob = self._files.kustomization(folder)
+        documents = load(blob).documents if blob else ()
+        return any(isinstance(each.value, dict) and each.value.get("kind") == "Component" for each in documents)
 
     def apply(self, folder: str, layer: Layer, chain: tuple[str, ...] = ()) -> None:
         """Put into a layer what the kustomization of a folder holds, and do to the whole layer what it says.

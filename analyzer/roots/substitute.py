@@ -14,7 +14,7 @@ from schemas.validation import Path
 Values: TypeAlias = Mapping[str, Part]
 
 _VARIABLE: Final = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-=])([^{}]*))?\}")
-_ANY: Final = re.compile(r"\$\{[^}]*\}")
+_ANY: Final = re.compile(r"\$\{[^}]*\}|<[A-Z][A-Z0-9_]{2,}>")  # or what people write for a script to replace
 _SWITCH: Final = "kustomize.toolkit.fluxcd.io/substitute"
 
 
@@ -65,4 +65,7 @@ def _typed(item: Item, path: Path, text: str) -> Any:  # noqa: ANN401  # JSON
 
 def has_variables(value: Any) -> bool:  # noqa: ANN401  # JSON
     """Whether a variable is left in a value."""
-    return any(_ANY.search(text) for _, text in _texts(value, ()))
+    if isinstance(value, str):
+        return bool(_ANY.search(value))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(has_variables, parts))

@@ -126,6 +126,32 @@ def test_flux_reads_a_folder_without_a_kustomization() -> None:
     assert [len(root.declarations) for root in cluster.roots if root.path == "plain"] == [2]
 
 
+def test_an_artifact_of_a_folder_of_this_repository() -> None:
+    """Where the source is made of a folder, paths begin in that folder: one that the object itself is in."""
+    files = {
+        "deploy/clusters/a/a.yaml": flux("a", "./apps/x", "{kind: OCIRepository, name: flux-system}"),
+        "deploy/apps/x/a.yaml": CONFIG,
+    }
+    assert clusters(files) == {"deploy/clusters/a": ["deploy/clusters/a", "deploy/apps/x"]}
+
+
+def test_objects_that_nobody_applies_beside_some_that_are() -> None:
+    """What stands among folders that a cluster applies, and is applied by none, may be put away: nobody is sure."""
+    files = {
+        "clusters/a/all.yaml": flux("all", "apps/one"),
+        "apps/one/kustomization.yaml": "resources: [a.yaml]\n",
+        "apps/one/a.yaml": CONFIG,
+        "apps/two/ks.yaml": flux("two", "apps/two/app"),
+        "apps/two/app/a.yaml": CONFIG,
+    }
+    found = {cluster.name: cluster.roots for cluster in deployed(files).clusters}
+    assert {name: [(root.path, root.sure) for root in roots] for name, roots in found.items()} == {
+        "apps/two": [("apps/two", False), ("apps/two/app", False)],
+        "clusters/a": [("clusters/a", True), ("apps/one", True)],
+    }
+    assert [len(root.declarations) for root in found["apps/two"]] == [1, 1]
+
+
 def test_what_flux_takes_from_elsewhere() -> None:
     """A Kustomization of another repository is none of this one; a folder of this one that is missing is told."""
     other = (
@@ -256,6 +282,15 @@ def test_templates_are_told_once(lint: Lint) -> None:
     [finding] = found(report, "invalid-yaml")
     assert (str(finding.location), finding.confidence) == ("a.yaml:2:6", Confidence.LOW)
     assert report.blocks
+
+
+def test_what_no_root_takes_in_may_be_nobodys(lint: Lint) -> None:
+    """Beside roots, a finding about a file of other tools is not sure; about storage, which is applied, it is."""
+    files = {"k/kustomization.yaml": "resources: [a.yaml]\n", "k/a.yaml": TARGET, "left.yaml": "kind: Patch\n"}
+    [finding] = found(lint(files), "invalid-resource")
+    assert finding.confidence is Confidence.LOW
+    [finding] = found(lint(files | {"left.yaml": VOLUME}), "dangling-reference")
+    assert finding.confidence is Confidence.HIGH
 
 
 @pytest.mark.parametrize("path", ["a.yaml", "deep/b.yaml"])
