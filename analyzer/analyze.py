@@ -13,7 +13,7 @@ from analyzer.finding import Finding, Severity
 from analyzer.graph import ResourceGraph, link
 from analyzer.history import MAIN, History
 from analyzer.report import Counts, Report
-from analyzer.rule import Case
+from analyzer.rule import Case, CaseRule
 from analyzer.scope import Scope, Site, changed_files, gaps_of, raw_scope, scope_of
 from analyzer.snapshot import Blob, Snapshot
 from analyzer.state import Around, State
@@ -122,7 +122,8 @@ class _Run:
         rest = ask_of_files(self.scope.rest if site is self.scope.main else ())
         changed = ask_of_changes(case, state.touched if state and follows else None)
         hits = chain(ask_of_case(case), rest, asked, changed)
-        findings = [told(rule.finding(hit, self._severity(rule.id, rule.severity)), site, graph) for rule, hit in hits]
+        found = ((rule, rule.finding(hit, self._severity(rule.id, rule.severity))) for rule, hit in hits)
+        findings = [each if isinstance(rule, CaseRule) else told(each, site, graph) for rule, each in found]
         return _Judged(graph, findings, state.resources if state else len(graph.manifests), state)
 
     def _state(self, site: Site, known: State | None) -> State | None:
