@@ -45,8 +45,10 @@ def references_of(manifest: Manifest) -> Iterator[Reference]:
         return
     for field in kind.references:
         assert field.reference is not None  # noqa: S101  # that is what `references` means
-        for path, holders, value in _walk(*_where(manifest, kind, field.path), ()):
-            yield from _reference(manifest, kind, path, holders, value, field.reference)
+        whole, way, here = _where(manifest, kind, field.path)
+        if way and way[0] in whole:  # most fields are not given
+            for path, holders, value in _walk(whole, way, here, ()):
+                yield from _reference(manifest, kind, path, holders, value, field.reference)
 
 
 def selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, Sequence[Reference]]:
@@ -135,11 +137,8 @@ def field_path(path: Path) -> FieldPath:
 def _where(manifest: Manifest, kind: Kind, path: FieldPath) -> tuple[Any, FieldPath, Path]:
     """What to look into for a field, the way from there, and where that is in the manifest."""
     resource = manifest.resource
-    match path:
-        case ("metadata", "annotations", *rest):
-            return resource.annotations, tuple(rest), ("metadata", "annotations")
-        case ("metadata", "labels", *rest):
-            return resource.labels, tuple(rest), ("metadata", "labels")
+    if path[0] == "metadata" and path[1] in ("annotations", "labels"):
+        return getattr(resource, path[1]), path[2:], path[:2]
     return resource.spec, path[len(kind.body) :], kind.body
 
 
@@ -150,7 +149,7 @@ def _walk(value: Any, path: FieldPath, here: Path, holders: tuple[Any, ...]) -> 
     elif path[0] == ITEM:
         for index, item in enumerate(value if isinstance(value, list) else ()):
             yield from _walk(item, path[1:], (*here, index), holders)
-    elif isinstance(value, Mapping) and path[0] in value:
+    elif (type(value) is dict or isinstance(value, Mapping)) and path[0] in value:
         yield from _walk(value[path[0]], path[1:], (*here, path[0]), (*holders, value))
 
 

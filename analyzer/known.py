@@ -22,8 +22,10 @@ class KnownGraph(ResourceGraph):
         object.__setattr__(self, "layer", layer)
         object.__setattr__(self, "unread", unread)
         object.__setattr__(self, "revision", revision)
+        object.__setattr__(self, "_met", {})
 
     layer: Layer
+    _met: dict[ResourceKey, Manifest | None]  # what was looked up before
 
     def declared(self, key: ResourceKey) -> tuple[Manifest, ...]:
         """All manifests that declare a resource; the first counts."""
@@ -36,8 +38,10 @@ class KnownGraph(ResourceGraph):
         return unit.manifest(number)
 
     def get(self, key: ResourceKey) -> Manifest | None:
-        entry = self.layer.entry(key)
-        return self.at(*entry.places[0]) if entry else None
+        if key not in self._met:
+            entry = self.layer.entry(key)
+            self._met[key] = self.at(*entry.places[0]) if entry else None
+        return self._met[key]
 
     def duplicates_of(self, key: ResourceKey) -> tuple[Manifest, ...]:
         return self.declared(key)[1:]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -208,12 +208,24 @@ class _Step:
     def _link(self, former: Mapping[ResourceKey, Manifest], touched: Iterable[ResourceKey]) -> None:
         """References of what changed, and of whom labels connect with it."""
         concerned = dict.fromkeys(touched)
-        for manifest in (*former.values(), *filter(None, map(self.graph.get, touched))):
+        begun = self.before.resources > 0  # otherwise everything there is is touched
+        for manifest in (*former.values(), *filter(None, map(self.graph.get, touched))) if begun else ():
             concerned |= dict.fromkeys(self.graph.choosing(manifest, names=True))
             concerned |= dict.fromkeys(self.graph.candidates(manifest, names=False))
         relinked = [key for key in concerned if self._relink(key)]
+        if not begun:
+            relinked = self._perhaps_knotted(relinked)
         for key in {k for d in relinked for k in (d, *self._old_knot(d), *self.graph.knot_of(d))}:
             self._knot(key)
+
+    def _perhaps_knotted(self, keys: Sequence[ResourceKey]) -> list[ResourceKey]:
+        """Those of all resources whose kind leads back to itself, as far as kinds tell."""
+        leads: dict[str, set[str]] = defaultdict(set)
+        for key in keys:
+            leads[key.kind].update(r.target.kind for r in self.graph.references(key) if not r.back)
+        while ends := {kind for kind, others in leads.items() if not others & leads.keys()}:
+            leads = {kind: others for kind, others in leads.items() if kind not in ends}
+        return [key for key in keys if key.kind in leads]
 
     def _relink(self, key: ResourceKey) -> bool:
         """Whether it names something else now."""

@@ -194,6 +194,7 @@ def _reference(  # noqa: PLR0913, PLR0917  # the parts of a row
 # --- names
 
 
+@functools.lru_cache(maxsize=1 << 18)
 def _key_text(key: ResourceKey) -> str:
     """The parts of a key in one text, those of one namespace beside each other."""
     text = f"{key.namespace}{_STEP}{key.group}{_STEP}{key.kind}{_STEP}{key.name}"

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-BLOCK = 64 * 1024  # characters, about: small enough to read one for a single row
+BLOCK = 32 * 1024  # characters, about: small enough to read one for a single row
 _END, _GAP = "\n", "\t"  # no key or value holds them
 
 
@@ -79,19 +79,23 @@ class Table:
     def get(self, key: str) -> str | None:
         """The value of a row. Raises Damaged."""
         at = bisect.bisect(self._firsts, key) - 1
-        return self._block(at).get(key) if at >= 0 else None
+        if at < 0:
+            return None
+        text, line = self._block(at), f"{_END}{key}{_GAP}"
+        begin = text.find(line)
+        return text[begin + len(line) : text.index(_END, begin + 1)] if begin >= 0 else None
 
     def rows(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """All rows whose key begins so, in order. Raises Damaged."""
         for at in range(max(0, bisect.bisect_left(self._firsts, prefix) - 1), len(self._index)):
             if self._firsts[at] > prefix and not self._firsts[at].startswith(prefix):
                 return
-            yield from ((key, value) for key, value in self._load(at).items() if key.startswith(prefix))
+            lines = (line.partition(_GAP) for line in self._load(at)[1:-1].split(_END))
+            yield from ((key, value) for key, _, value in lines if key.startswith(prefix))
 
-    def _load(self, at: int) -> dict[str, str]:
+    def _load(self, at: int) -> str:
         _, offset, length, digest = self._index[at]
         packed = self._read(offset, length)
         if _digest(packed) != digest:
             raise Damaged
-        lines = (line.partition(_GAP) for line in zlib.decompress(packed).decode().split(_END))
-        return {key: value for key, _, value in lines}
+        return f"{_END}{zlib.decompress(packed).decode()}{_END}"

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from estate import ADDRESS, BenchError, Estate, estate, exported
-from measures import Result, Row, Size, Spent, at_rest, bare, spent
+from measured import Result, Row, Size, Spent, spent
+from measures import at_rest, bare
 from wire import request
 
 from reconciler.demo.patience import until

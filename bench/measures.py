@@ -5,97 +5,18 @@ from __future__ import annotations
 import gc
 import json
 import resource
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from types import MappingProxyType
-from typing import Any
 
-import yaml
-from estate import BenchError, Estate, estate, exported, node
+from estate import BenchError, Estate, estate, exported
+from measured import Result, Row, Size, Spent, cpus, spent, walls
+from reading import lint, revisions
 from wire import Bare, request, writes
 
 from backends.contract import Interest
 from backends.objects import ObjectKey, ObjectKind
-from reconciler.demo.processes import HOLDFAST
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much is measured, and how often."""
-
-    apply: int
-    large: int
-    restart: int
-    lint: int
-    runs: int
-
-
-FULL = Size(apply=1000, large=10_000, restart=1000, lint=10_000, runs=3)
-QUICK = Size(apply=20, large=60, restart=20, lint=60, runs=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table: what took how long, and against what."""
-
-    what: str
-    seconds: tuple[float, ...]  # of every run
-    against: str = ""
-    floor: tuple[float, ...] = ()
-
-    @property
-    def ratio(self) -> float | None:
-        """Of the fastest runs: what disturbs a run only makes it slower."""
-        return min(self.seconds) / min(self.floor) if self.floor else None
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "what": self.what,
-            "min": min(self.seconds),
-            "median": median(self.seconds),
-            "against": self.against,
-            "floorMin": min(self.floor) if self.floor else None,
-            "ratio": self.ratio,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One measure on one target."""
-
-    name: str
-    target: str  # simulator | nvmf_tgt | none
-    title: str
-    rows: tuple[Row, ...]
-    facts: Mapping[str, int | float] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        rows = [row.to_json() for row in self.rows]
-        return {"name": self.name, "target": self.target, "title": self.title, "rows": rows, "facts": dict(self.facts)}
-
-
-@dataclass
-class Spent:
-    """What something took: seconds on the clock, and seconds of our own processor time."""
-
-    wall: float = 0.0
-    cpu: float = 0.0
-
-
-@contextmanager
-def spent() -> Iterator[Spent]:
-    """Garbage of what came before is not counted."""
-    gc.collect()
-    found = Spent(time.perf_counter(), time.process_time())
-    yield found
-    found.wall, found.cpu = time.perf_counter() - found.wall, time.process_time() - found.cpu
 
 
 @contextmanager
@@ -125,13 +46,13 @@ def apply(size: Size, nvmf_tgt: Path | None) -> Result:
         _name(nvmf_tgt),
         f"{size.apply:,} volumes with exports, {steps:,} steps",
         (
-            Row("whole tick", _walls(ours), "the same RPCs, bare", _walls(floor)),
-            Row("our CPU", _cpus(ours), "CPU of the bare loop", _cpus(floor)),
+            Row("whole tick", walls(ours), "the same RPCs, bare", walls(floor)),
+            Row("our CPU", cpus(ours), "CPU of the bare loop", cpus(floor)),
         ),
         {
             "RPCs": len(requests),
             "writes": len(writes(requests)),
-            "µs of CPU a step": round(min(_cpus(ours)) / steps * 1e6),
+            "µs of CPU a step": round(min(cpus(ours)) / steps * 1e6),
         },
     )
 
@@ -178,12 +99,12 @@ def no_op(size: Size, _: Path | None) -> Result:
         "simulator",
         f"nothing to do at {size.large:,} volumes",
         (
-            Row("our CPU, replies unchanged", _cpus(idle), "only reading them", _cpus(read)),
-            Row("our CPU, replies new", _cpus(first), "reading, parsing", _cpus(parsed)),
-            Row("our CPU, volumes written to", _cpus(written), "reading, parsing", _cpus(parsed)),
-            Row("our CPU, one bdev more", _cpus(changed), "reading, parsing", _cpus(parsed)),
-            Row("whole tick, replies unchanged", _walls(idle), "only reading them", _walls(read)),
-            Row("whole tick, replies new", _walls(first), "reading, parsing", _walls(parsed)),
+            Row("our CPU, replies unchanged", cpus(idle), "only reading them", cpus(read)),
+            Row("our CPU, replies new", cpus(first), "reading, parsing", cpus(parsed)),
+            Row("our CPU, volumes written to", cpus(written), "reading, parsing", cpus(parsed)),
+            Row("our CPU, one bdev more", cpus(changed), "reading, parsing", cpus(parsed)),
+            Row("whole tick, replies unchanged", walls(idle), "only reading them", walls(read)),
+            Row("whole tick, replies new", walls(first), "reading, parsing", walls(parsed)),
         ),
         {"RPCs": len(requests), "bytes": received, "writes": sent, "MiB resident": resident},
     )
@@ -298,8 +219,8 @@ def restart(size: Size, nvmf_tgt: Path | None) -> Result:
         _name(nvmf_tgt),
         f"the target killed at {size.restart:,} volumes",
         (
-            Row("until converged", _walls(ours), "the same RPCs, bare", _walls(floor)),
-            Row("our CPU", _cpus(ours), "CPU of the bare loop", _cpus(floor)),
+            Row("until converged", walls(ours), "the same RPCs, bare", walls(floor)),
+            Row("our CPU", cpus(ours), "CPU of the bare loop", cpus(floor)),
         ),
         {"RPCs": len(requests), "writes": len(writes(requests))},
     )
@@ -313,55 +234,6 @@ def _spent_restarting(site: Estate, requests: Sequence[bytes]) -> Spent:
         wire.send_all([*devices, request("bdev_wait_for_examine")])
         wire.send_all([each for each in requests if each not in devices])
     return took
-
-
-# --- lint
-
-
-def lint(size: Size, _: Path | None) -> Result:
-    """`holdfast lint` of a folder with one manifest a file; libyaml's bare events of the same files."""
-    with tempfile.TemporaryDirectory(prefix="hfb") as folder:
-        pairs = (size.lint - 4) // 2  # beside a target, its disk, its pool and a host
-        _write(Path(folder), [*node(Path(folder), pairs), *exported(pairs, subsystems=pairs)])
-        ours = [_spent_by([*HOLDFAST, "lint", folder]) for _ in range(size.runs)]
-        floor = [_spent_by([sys.executable, "-c", EVENTS, folder]) for _ in range(size.runs)]
-        bytes_ = sum(path.stat().st_size for path in Path(folder).iterdir())
-    return Result(
-        "lint",
-        "none",
-        f"{size.lint:,} manifests, a file each, the whole command",
-        (
-            Row("wall", _walls(ours), "libyaml's bare events", _walls(floor)),
-            Row("CPU", _cpus(ours), "libyaml's bare events", _cpus(floor)),
-        ),
-        {"manifests": size.lint, "bytes": bytes_},
-    )
-
-
-EVENTS = """
-import gc, pathlib, sys
-from yaml.cyaml import CParser
-gc.disable()
-for path in pathlib.Path(sys.argv[1]).iterdir():
-    next_event = CParser(path.read_bytes()).get_event
-    while next_event() is not None:
-        pass
-"""
-
-
-def _write(folder: Path, manifests: Sequence[Mapping[str, Any]]) -> None:
-    for number, each in enumerate(manifests):
-        (folder / f"{number:05}.yaml").write_text(yaml.safe_dump(each, sort_keys=False))
-
-
-def _spent_by(command: Sequence[str]) -> Spent:
-    """What a command took, and its own processor time. Raises BenchError when it fails."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if ended.returncode:
-        raise BenchError(f"{command[-2]}: {(ended.stderr or ended.stdout)[-300:]}")
-    return Spent(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 # --- what they share
@@ -384,16 +256,8 @@ def _name(nvmf_tgt: Path | None) -> str:
     return "nvmf_tgt" if nvmf_tgt else "simulator"
 
 
-def _walls(runs: Sequence[Spent]) -> tuple[float, ...]:
-    return tuple(run.wall for run in runs)
-
-
-def _cpus(runs: Sequence[Spent]) -> tuple[float, ...]:
-    return tuple(run.cpu for run in runs)
-
-
 # Each says whether it is repeated on a live target, where one is given.
 MEASURES: Mapping[str, tuple[Callable[[Size, Path | None], Result], bool]] = MappingProxyType(
     {"apply": (apply, True), "no-op": (no_op, False), "drift": (drift, False), "restart": (restart, True),
-     "lint": (lint, False)}
+     "lint": (lint, False), "revisions": (revisions, False)}
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """Timings as ratios: what we take, against the least that any program would have to do, in one run.
 
 Measured on a simulated target; where SPDK_TGT names an nvmf_tgt, applying and restarting are measured on it, too, and
-what observing costs it, and what its own client takes.
+what observing costs it, and what its own client takes. Where KUBECONFORM names that program, it checks the same
+manifests as lint.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from statistics import median
 
 from estate import BenchError
 from live import Skipped, load_config, observing
-from measures import FULL, MEASURES, QUICK, Result, Row, Size
+from measured import FULL, QUICK, Result, Row, Size
+from measures import MEASURES
 
 from reconciler.cli.exits import CommandError
 from schemas.resources import Json

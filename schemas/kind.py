@@ -171,8 +171,12 @@ class Kind:
 
     def with_defaults(self, spec: JsonObject) -> dict[str, Json]:
         """The spec with the schema's defaults filled in, also inside objects and items that are given."""
-        full: dict[str, Json] = _filled(self.body_schema, spec)
+        full: dict[str, Json] = self._filler.fill(spec) if self._filler else dict(spec)
         return full
+
+    @functools.cached_property
+    def _filler(self) -> _Filler | None:
+        return _filler_of(self.body_schema)
 
     def without_secrets(self, spec: JsonObject) -> dict[str, Json]:
         """What is declared, with every secret replaced by a word that says so."""
@@ -273,14 +277,34 @@ def without_secrets(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN4
     return value
 
 
-def _filled(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
-    if isinstance(value, Mapping) and "properties" in schema:
-        children = [(name, child) for name, child in schema["properties"].items() if isinstance(child, Mapping)]
-        full = {name: _default(child, value) for name, child in children if "default" in child} | dict(value)
-        return {name: _filled(schema["properties"].get(name, {}), child) for name, child in full.items()}
-    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
-        return [_filled(schema["items"], item) for item in value]
-    return value
+@dataclass(frozen=True)
+class _Filler:
+    """What of a schema fills in defaults, and nothing else of it: most values are passed through as they are."""
+
+    own: tuple[tuple[str, Mapping[str, Any]], ...]  # fields that have one
+    inside: Mapping[str, _Filler]
+    items: _Filler | None
+
+    def fill(self, value: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
+        if type(value) is list:
+            return [self.items.fill(item) for item in value] if self.items else value
+        if not isinstance(value, Mapping):
+            return value
+        full = {name: _default(child, value) for name, child in self.own}
+        full.update(value)
+        for name, filler in self.inside.items():
+            if name in full:
+                full[name] = filler.fill(full[name])
+        return full
+
+
+def _filler_of(schema: Mapping[str, Any]) -> _Filler | None:
+    """None where nothing is to be filled in."""
+    properties = {name: child for name, child in schema.get("properties", {}).items() if isinstance(child, Mapping)}
+    own = tuple((name, child) for name, child in properties.items() if "default" in child)
+    inside = {name: filler for name, child in properties.items() if (filler := _filler_of(child))}
+    items = _filler_of(schema["items"]) if isinstance(schema.get("items"), Mapping) else None
+    return _Filler(own, inside, items) if own or inside or items else None
 
 
 def _default(schema: Mapping[str, Any], beside: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -12,6 +15,10 @@ from world import World, world
 # How long an example takes says something of the machine, which may be busy, and nothing of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# What commands keep between runs is kept apart from the home of whoever runs the tests.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hf-cache-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 NO_TARGET = "needs a real target: make test-spdk SPDK_TGT=/path/to/nvmf_tgt"
 

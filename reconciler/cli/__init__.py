@@ -12,7 +12,6 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exits import CommandError, Exit
@@ -52,6 +51,16 @@ examples:
 
 exit codes: 0 clean, 1 findings, 2 usage or a broken configuration,
 3 something is unreachable, 4 held for a person, 10 changes or drift"""
+
+
+class _Version(argparse.Action):
+    """Says which version this is, and ends. Who does not ask need not look it up."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata  # noqa: PLC0415  # 20 ms that most need not pay
+
+        show(f"holdfast {metadata.version('holdfast')}\n")
+        parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,7 +103,7 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole command line; of the verbs only the one that is used, where `words` begin with one."""
     parser = _Parser(prog="holdfast", description="GitOps for SPDK NVMe-oF storage.", epilog=EPILOG)
     parser.formatter_class = _Overview
-    parser.add_argument("--version", action="version", version=f"holdfast {metadata.version('holdfast')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     if words and not words[0].startswith("-") and words[0] not in VERBS:
         parser.error(f"there is no verb {words[0]!r}{_did_you_mean(words[0])}")

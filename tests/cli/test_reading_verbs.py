@@ -332,6 +332,9 @@ HEAVY = (
     "apscheduler",
     "opentelemetry",
     "rich",
+    "sqlite3",
+    "uvicorn",
+    "reconciler.cli.cache",
 )
 
 

@@ -36,8 +36,8 @@ class History:
 
     def __init__(self, folder: Path, seed: int, size: int = 40) -> None:
         self.forge = Forge(folder / f"{seed}.git")
-        # a repository that defines kinds is always read in full, so that nothing kept would be of use
-        self._edited = Edited(seed, size=size, leave_out="CustomResourceDefinition")
+        # a repository that says how others are deployed, or what kinds there are, is always read in full
+        self._edited = Edited(seed, size=size, deployed=False)
         self._commit()
 
     @property

@@ -37,10 +37,10 @@ def documents() -> list[dict[str, Any]]:
 class Edited:
     """Files of documents, and a way to the next revision."""
 
-    def __init__(self, seed: int, files: int = 12, size: int = 40, leave_out: str = "") -> None:
-        """`leave_out`: a kind of which there is none."""
+    def __init__(self, seed: int, files: int = 12, size: int = 40, *, deployed: bool = True) -> None:
+        """`deployed`: some of it may say how other files are deployed, or what kinds there are."""
         self.chance = random.Random(seed)  # noqa: S311  # see above
-        self.stock = [document for document in documents() if not leave_out or document.get("kind") != leave_out]
+        self.stock = [each for each in documents() if deployed or not _says_of_others(each)]
         self.files: dict[str, list[dict[str, Any]] | str] = {}
         self.gaps: set[str] = set()
         self.policy: Mapping[str, Any] | None = None
@@ -146,6 +146,10 @@ _ACTS = {
     Edited._set: 30, Edited._label: 6, Edited._rename: 5, Edited._add: 10, Edited._copy: 3, Edited._drop: 6,
     Edited._drop_file: 3, Edited._move_file: 4, Edited._break: 2, Edited._mend: 1, Edited._gap: 1, Edited._policy: 1,
 }  # fmt: skip
+
+
+def _says_of_others(document: Mapping[str, Any]) -> bool:
+    return any(group in str(document.get("apiVersion")) for group in ("kustomize", "apiextensions"))
 
 
 def _text(held: list[dict[str, Any]]) -> str:

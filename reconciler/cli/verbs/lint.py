@@ -95,12 +95,13 @@ def _warm(arguments: argparse.Namespace, as_of: date, accepted: Callable[[Report
     from analyzer.git import departure  # noqa: PLC0415  # see above
     from reconciler.cli.cache import default_folder  # noqa: PLC0415  # see above
     from reconciler.cli.warm import Warm  # noqa: PLC0415  # see above
-    from reconciler.lineage import proposal_of  # noqa: PLC0415  # see above
 
     repository, root, head = arguments.repo or Path(), arguments.path or "", arguments.rev or "HEAD"
     warm = Warm(repository, root, as_of, arguments.cache or default_folder())
     if arguments.base is None:
         return accepted(warm.alone(head))
+    from reconciler.lineage import proposal_of  # noqa: PLC0415  # see above
+
     left = departure(repository, arguments.base, head)
     history = partial(proposal_of, repository, arguments.base, head, root, left)
     before, report = warm.compared(left, head, history)
