@@ -50,7 +50,8 @@ def test_what_only_looks_like_one_is_passed_over(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", " ", "<password>", "${TOKEN}", "$(cat key)", "{{ .Values.key }}", "changeme", "CHANGE_ME", "your-token",
-     "xxxxxxxx", "********", "REPLACE_ME", "ENC[AES256_GCM,data:x]", "vault:secret/data/x#y", "example-key", "..."],
+     "xxxxxxxx", "********", "REPLACE_ME", "ENC[AES256_GCM,data:x]", "vault:secret/data/x#y", "example-key", "...",
+     "see README.md"],
 )  # fmt: skip
 def test_placeholders(text: str) -> None:
     """What holds a place, or is encrypted, is no secret."""
