@@ -31,7 +31,7 @@ def admitted(graph: ResourceGraph, subsystem: ResourceKey) -> frozenset[Resource
 
 
 def _admits(reference: Reference) -> bool:
-    return reference.source.kind == "Subsystem" and reference.path[:2] == _HOSTS
+    return reference.source.kind_name == "Subsystem" and reference.path[:2] == _HOSTS
 
 
 def felt_through_selectors(
@@ -40,7 +40,7 @@ def felt_through_selectors(
     """The changes of a host with what they mean to the subsystems that pick it by its labels; those of a subsystem's
     hosts with whether anybody is put out by them.
     """
-    if pair.key.kind == "Subsystem" and pair.before and pair.after:
+    if pair.key.kind_name == "Subsystem" and pair.before and pair.after:
         return _of_guests(base, head, pair.before.key, pair.after.key, fields)
     if pair.before is None:
         return tuple(fields)

@@ -145,4 +145,4 @@ def _destroyed(pair: Pair, fields: Sequence[FieldChange]) -> ResourceKey | None:
         return None
     if pair.after is None:
         return pair.key
-    return removal_ref(pair.after) if pair.key.kind == REMOVAL else None
+    return removal_ref(pair.after) if pair.key.kind_name == REMOVAL else None

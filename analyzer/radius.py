@@ -181,7 +181,7 @@ def _offered(key: ResourceKey, place: str, base: ResourceGraph, head: ResourceGr
     """Volumes and hosts of a subsystem that something at this place of its manifest touches."""
     if key.group == HUB:
         yield from _apis_and_applications(key, base, head)
-    if key.kind != "Subsystem":
+    if key.kind_name != "Subsystem":
         return
     for graph in (base, head):
         if key in graph.manifests and graph.manifests[key].spec["hosts"]["any"]:

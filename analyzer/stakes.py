@@ -27,11 +27,11 @@ def live(found: Impact, base: ResourceGraph, head: ResourceGraph, usage: Usage) 
     """What the changes that are not safe mean to connected hosts."""
     changes = [change for change in found.changes if change.hazard in FELT]
     touched = {key for change in changes for key in (change.key, *(reached.key for reached in change.dependents))}
-    subsystems = sorted(key for key in touched & usage.hosts.keys() if key.kind == "Subsystem")
+    subsystems = sorted(key for key in touched & usage.hosts.keys() if key.kind_name == "Subsystem")
     unread = tuple(str(key) for key in subsystems if usage.hosts[key] is None)
     connected = {host for key in subsystems for host in usage.hosts[key] or ()}
     shown = {r.target for graph in (base, head) for key in subsystems for r in graph.references(key)}
-    volumes = [key for key in touched | shown if key.kind == "Volume"]
+    volumes = [key for key in touched | shown if key.kind_name == "Volume"]
     known = all(volume in usage.allocated for volume in volumes)
     return Live(
         time=usage.time,

@@ -112,10 +112,10 @@ def _exported(base: ResourceGraph, subsystem: ResourceKey, field: FieldChange | 
 
 def _home(key: ResourceKey, base: ResourceGraph) -> str:
     """The target on which the bytes of a resource are, as far as manifests lead there; else empty."""
-    here: ResourceKey | None = base.named(key, "Volume") or key if key.kind == "VolumeSnapshot" else key
-    if here and here.kind == "Volume":
+    here: ResourceKey | None = base.named(key, "Volume") or key if key.kind_name == "VolumeSnapshot" else key
+    if here and here.kind_name == "Volume":
         here = pool_of(base, here)
-    if here and here.kind == "StoragePool":
+    if here and here.kind_name == "StoragePool":
         here = base.named(here, "BlockDevice")
     target = base.named(here, "Target") if here else None
     return target.name if target else ""
@@ -148,7 +148,7 @@ def _by_others(found: Impact, budget: Budget) -> Iterator[Reason]:
 def _tightened(found: Impact) -> Iterator[Reason]:
     """Snapshots that a stricter retention takes go only when a person says so, whatever the budget."""
     for change in found.changes:
-        if change.key.kind == "SnapshotSchedule" and change.hazard == "data-loss":
+        if change.key.kind_name == "SnapshotSchedule" and change.hazard == "data-loss":
             yield Reason("RetentionTightened", f"{change.key} keeps less: snapshots that it retained until now go")
 
 

@@ -317,3 +317,18 @@ def test_what_a_change_of_ones_own_kinds_is(lint: Lint) -> None:
         ("spec.size", 1, 2),
         ("spec.password", "(secret)", "(secret)"),
     ]
+
+
+@pytest.mark.parametrize("name", ["Subsystem", "Volume", "StoragePool", "Removal", "Target", "SnapshotSchedule"])
+def test_a_kind_that_is_called_as_one_of_ours(lint: Lint, house: dict[str, str], name: str) -> None:
+    """Guards impact and rules: a definition of another group may use our names, and means something else by them."""
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": free}}}}
+    definition = json.dumps(crd(names={"kind": name, "plural": "odds"}, versions=[version]))
+    one, two = ({**house, "crd.yaml": definition, "a.yaml": widget(size=n).replace("Widget", name)} for n in (1, 2))
+    gone = {path: text for path, text in one.items() if path != "a.yaml"}
+    for before, after in ((one, two), (one, gone), (gone, one)):
+        report = lint(after, before)
+        assert told(report) == []
+        [change] = impact(lint(before).graph, report.graph).changes
+        assert change.hazard == "safe"
