@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from analyzer.finding import Confidence, Finding
 from analyzer.graph import ResourceGraph
+from analyzer.manifest import Manifest
 from analyzer.roots.substitute import has_variables
 from analyzer.scope import Site
 from schemas.resources import OUR_GROUP
@@ -21,13 +23,19 @@ def told(finding: Finding, site: Site, graph: ResourceGraph) -> Finding:
     root = site.root_of(manifest) if manifest else None
     if manifest is None or root is None:
         return replace(finding, confidence=Confidence.LOW) if _is_beside(finding, site) else finding
-    templated = manifest.key.kind not in _TEXTS and has_variables(manifest.document.value)
-    unsure = templated or not root.sure or (not root.rendered and _is_beside(finding, site))
+    unsure = not root.sure or _templated(manifest) or (not root.rendered and _is_beside(finding, site))
     confidence = Confidence.LOW if unsure else finding.confidence
     roots = (root.name,) if root.rendered else ()
     if (confidence, roots) == (finding.confidence, finding.roots):
         return finding
     return replace(finding, confidence=confidence, roots=roots)
+
+
+@functools.lru_cache(maxsize=1024)
+def _templated(manifest: Manifest) -> bool:
+    """Whether some of its values are not known yet. Of what is ours they are: it is applied as it is written."""
+    passed_over = manifest.key.kind in _TEXTS or manifest.key.group == OUR_GROUP
+    return not passed_over and has_variables(manifest.document.value)
 
 
 def _is_beside(finding: Finding, site: Site) -> bool:
