@@ -38,14 +38,6 @@ class FieldTopic:
     field: Field
 
 
-OTHER_NAMES: Mapping[str, str] = {  # what people call it → the rule that finds it
-    "data-remanence": "readable-after-delete",
-    "encrypted-pool-without-key": "invalid-resource",
-    "pool-neither-initialised-nor-imported": "invalid-resource",
-    "portal-transport-mismatch": "portal-without-transport",
-    "raid-member-shared": "device-used-twice",
-    "schedule-without-volumes": "schedule-selects-nothing",
-}
 Topic: TypeAlias = "Kind | FieldTopic | Rule | Reason | Settings | Annotation"
 
 
@@ -59,8 +51,8 @@ def find(subject: str) -> Topic:
     Raises UnknownTopic.
     """
     rules = {rule.id: rule for rule in RULES}
-    if (name := OTHER_NAMES.get(subject, subject)) in rules:
-        return rules[name]
+    if subject in rules:
+        return rules[subject]
     if reason := next((reason for name, reason in reasons().items() if name.casefold() == subject.casefold()), None):
         return reason
     if subject in settings():

@@ -38,6 +38,8 @@ the field they speak of:
     x-deprecated {use}, perhaps {in}: that it should not be used any more, and what to write in its place
     x-replaced-by  kinds that take the place of a kind
     x-regex      the value is a regular expression as Go reads it
+    x-rule       {missing, empty}: the rule that tells that the field is not there, or holds none of what it may hold,
+                 where that is not left to invalid-resource
     x-unit, x-expects  words for people
 
 A schema's root carries x-kind {group, version, scope, plural, shortNames, dataBearing}. Of a kind that is not ours it

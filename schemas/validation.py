@@ -10,10 +10,10 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from schemas.calendar import parse_cron, parse_zone
 from schemas.checks import broken
@@ -65,12 +65,17 @@ _TYPE_NAMES = {"object": "a mapping", "array": "a list", "string": "a string", "
                "number": "a number", "boolean": "true or false", "null": "null"}  # fmt: skip
 
 
+RuleID: TypeAlias = Literal[
+    "invalid-resource", "unknown-field", "encrypted-pool-without-key", "pool-neither-initialised-nor-imported"
+]
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Problem:
     """One way in which a value breaks its schema. `path` leads to the value (for an unknown field: to the field)."""
 
     path: Path
-    rule: Literal["invalid-resource", "unknown-field"]
+    rule: RuleID
     message: str
 
 
@@ -123,7 +128,7 @@ class Validator:
             return
         words = "the secret here is not as its schema says" if self._is_secret(error.schema_path) else None
         said = _sentence(error, schema) if schema else str(error.message)
-        yield Problem(path, "invalid-resource", words or said)
+        yield Problem(path, _rule_of(error, schema), words or said)
 
     def _is_secret(self, schema_path: Iterable[str | int]) -> bool:
         """Whether what failed is a secret, or holds nothing else."""
@@ -247,16 +252,36 @@ def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -
     return str(error.message)
 
 
+def _rule_of(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -> RuleID:
+    """`x-rule` of a field says by which rule it is told that it is `missing`, or that it is `empty`: it makes no choice
+    of those that it has.
+    """
+    match error.kind.name:
+        case "required":
+            said = schema.get("properties", {}).get(_detail(error, "property"), {}).get("x-rule", {}).get("missing")
+        case "oneOf":
+            bare = isinstance(error.instance, Mapping) and not _given(schema["oneOf"], error.instance)
+            said = schema.get("x-rule", {}).get("empty") if bare else None
+        case _:
+            said = None
+    return next((rule for rule in get_args(RuleID) if rule == said), "invalid-resource")
+
+
+def _given(branches: Sequence[Mapping[str, Any]], value: Mapping[str, Any]) -> list[str]:
+    """The fields of a `oneOf` that are there."""
+    return [name for branch in branches if (name := branch.get("required", [""])[0]) in value]
+
+
 def _detail(error: jsonschema_rs.ValidationError, name: str) -> Any:  # noqa: ANN401  # each kind of error has its own
     return getattr(error.kind, name)
 
 
-def _choice(branches: Iterable[Mapping[str, Any]], value: object) -> str:
+def _choice(branches: Sequence[Mapping[str, Any]], value: object) -> str:
     """A `oneOf` of ours always chooses between fields."""
     names = [branch.get("required", [""])[0] for branch in branches]
     if not all(names):
         return f"{quoted(value)} is none of the forms that are allowed here"
-    given = [name for name in names if isinstance(value, Mapping) and name in value]
+    given = _given(branches, value) if isinstance(value, Mapping) else []
     tail = f"{' and '.join(given)} are given" if given else "none is given"
     return f"exactly one of {', '.join(names)} is needed; {tail}"
 

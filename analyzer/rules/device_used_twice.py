@@ -7,9 +7,13 @@ from analyzer.graph import Reference
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 
+MEMBERS = ("spec", "raid", "members")
+
 
 def check(case: Case, device: Manifest) -> Iterator[Hit]:
     users = case.graph.incoming_to(device.key)
+    if any(user.path[:3] == MEMBERS for user in users):
+        return  # of which raid-member-shared tells
     for second in users[1:]:
         yield _hit(case, users[0], second)
 

@@ -15,6 +15,7 @@ from analyzer.finding import Confidence
 from analyzer.report import Report
 from analyzer.rule import Rule
 from analyzer.snapshot import Blob, Snapshot, blob_id
+from schemas.kinds import settings
 from schemas.nqn import why_invalid
 
 Manifest: TypeAlias = dict[str, Any]
@@ -112,8 +113,11 @@ def rules(report: Report) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_every_name_is_explained(name: str) -> None:
-    """Guards the design's names: each is a rule, or leads to the one that finds it."""
-    assert isinstance(find(name), Rule)
+    """Guards the names that people know: each is a rule, with a page and a severity that a policy may name."""
+    found = find(name)
+    assert isinstance(found, Rule)
+    assert found.id == name
+    assert name in {str(field).rpartition(".")[2] for field in settings()[".holdfast.yaml"].fields.values()}
 
 
 @pytest.mark.parametrize(

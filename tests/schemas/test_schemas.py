@@ -264,3 +264,27 @@ def test_messages(kind: str, change: dict[str, Any], message: str) -> None:
     example = our_kinds()[kind].example
     [problem] = our_kinds()[kind].problems(example | {"spec": example["spec"] | change})  # type: ignore[operator]
     assert problem.message == message
+
+
+KEYLESS, POOLLESS = "encrypted-pool-without-key", "pool-neither-initialised-nor-imported"
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "rule"),
+    [
+        ("Volume", {"encryption": {}}, KEYLESS),
+        ("Volume", {"encryption": {"keyFrom": {}}}, KEYLESS),
+        ("Volume", {"encryption": {"keyFrom": {"file": "/k", "env": "K"}}}, "invalid-resource"),
+        ("Volume", {"encryption": {"keyFrom": "k"}}, "invalid-resource"),
+        ("StorageClass", {"encryption": {}}, KEYLESS),
+        ("StoragePool", {"initialize": ...}, POOLLESS),
+        ("StoragePool", {"lvstoreUUID": "86b25858-0754-4031-8e53-7d936a7ab16c"}, "invalid-resource"),
+    ],
+)
+def test_what_is_missing_may_have_a_rule_of_its_own(kind: str, change: dict[str, Any], rule: str) -> None:
+    """Guards `x-rule`: it is for what is not there at all; what is there and wrong is invalid."""
+    example = our_kinds()[kind].example
+    spec = {name: value for name, value in (example["spec"] | change).items() if value is not ...}  # type: ignore[operator]
+    assert {problem.rule for problem in our_kinds()[kind].problems(example | {"spec": spec})} - {"unknown-field"} == {
+        rule
+    }

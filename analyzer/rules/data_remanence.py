@@ -30,4 +30,4 @@ def _unmaps(device: Mapping[str, Any]) -> bool:
     return bool(device["aio"]["fallocate"]) if "aio" in device else "uring" not in device
 
 
-RULE = ResourceRule("readable-after-delete", Severity.WARNING, ("StoragePool",), check)
+RULE = ResourceRule("data-remanence", Severity.WARNING, ("StoragePool",), check)

@@ -16,4 +16,4 @@ def check(case: Case, schedule: Manifest) -> Iterator[Hit]:
         yield hit(schedule, path, message, "label the volumes in their metadata, or correct the selector")
 
 
-RULE = ResourceRule("schedule-selects-nothing", Severity.WARNING, ("SnapshotSchedule",), check)
+RULE = ResourceRule("schedule-without-volumes", Severity.WARNING, ("SnapshotSchedule",), check)

@@ -16,4 +16,4 @@ def check(_: Case, target: Manifest) -> Iterator[Hit]:
             yield hit(target, path, message, f"declare {{type: {kind}}} in spec.transports")
 
 
-RULE = ResourceRule("portal-without-transport", Severity.ERROR, ("Target",), check)
+RULE = ResourceRule("portal-transport-mismatch", Severity.ERROR, ("Target",), check)
