@@ -12,11 +12,11 @@ from analyzer.config import AnalyzerConfig, PolicyProblem, read_config
 from analyzer.finding import Finding, Severity
 from analyzer.graph import ResourceGraph, link
 from analyzer.history import MAIN, History
+from analyzer.incremental.state import Around, State
 from analyzer.report import Counts, Report
 from analyzer.rule import Case, CaseRule
 from analyzer.scope import Scope, Site, changed_files, gaps_of, raw_scope, scope_of
 from analyzer.snapshot import Blob, Snapshot
-from analyzer.state import Around, State
 from analyzer.telling import once, told
 from analyzer.triage import Standard, triage
 from schemas.resources import JsonObject

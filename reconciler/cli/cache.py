@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.config import AnalyzerConfig
-from analyzer.known import KnownGraph
-from analyzer.layers import Layer
-from analyzer.packing import pack, unpack
+from analyzer.incremental.graph import LayeredGraph
+from analyzer.incremental.layers import Layer
+from analyzer.incremental.packing import pack, unpack
+from analyzer.incremental.state import Around, State
+from analyzer.incremental.stored import StoredLayer, Uncacheable, merged, rows_of
+from analyzer.incremental.table import Damaged, Table, Written, write
 from analyzer.snapshot import Snapshot, Unread
-from analyzer.state import Around, State
-from analyzer.stored import StoredLayer, Uncacheable, merged, rows_of
-from analyzer.table import Damaged, Table, Written, write
 
 FORMAT = 1
 LARGEST = 1 << 30  # bytes of all folders together
@@ -70,7 +70,7 @@ class Cache:
             assert layer is not None  # noqa: S101  # a head names a table
             gaps = tuple(Unread(*gap) for gap in head["gaps"])
             around = Around(config, unpack(head["asOf"]), head["revision"], unpack(head["outside"]))
-            graph = KnownGraph(layer, unpack(head["unread"]), head["revision"])
+            graph = LayeredGraph(layer, unpack(head["unread"]), head["revision"])
             state = State(layer, around, graph, frozenset(), head["files"], head["resources"])
             return Known(state, head["tree"], gaps, tables, tuple(head["tables"]))
         except _UNFIT:

@@ -33,7 +33,7 @@ class Options:
 
 def checked(repository: Path, revisions: Range, path: str, options: Options, usage: Usage | None = None) -> Check:
     """Judge the head against where it left its base; without a base, by itself. Raises SnapshotError."""
-    from analyzer.table import Damaged  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.incremental.table import Damaged  # noqa: PLC0415  # a verb's imports happen inside it
 
     try:
         return _checked(repository, revisions, path, options, usage)

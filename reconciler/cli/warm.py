@@ -13,10 +13,10 @@ from analyzer.config import read_config
 from analyzer.git import blob_reader, read_changes, read_settings, read_snapshot, tree_of
 from analyzer.graph import ResourceGraph
 from analyzer.history import History
+from analyzer.incremental.state import State
+from analyzer.incremental.table import Damaged
 from analyzer.report import Report
 from analyzer.snapshot import SnapshotError, Unread
-from analyzer.state import State
-from analyzer.table import Damaged
 from reconciler.cli.cache import Cache, Known
 
 

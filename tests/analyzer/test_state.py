@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import date
 
 from analyzer.analyze import analyze
-from analyzer.layers import DEEPEST
+from analyzer.incremental.layers import DEEPEST
+from analyzer.incremental.state import State
 from analyzer.report import Report
 from analyzer.snapshot import Snapshot
-from analyzer.state import State
 from schemas.resources import ResourceKey
 
 AS_OF = date(2026, 6, 1)

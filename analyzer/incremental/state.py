@@ -17,18 +17,16 @@ from analyzer.config import AnalyzerConfig
 from analyzer.edges import Reference
 from analyzer.finding import Location
 from analyzer.graph import ResourceGraph, file_order
-from analyzer.known import KnownGraph
-from analyzer.layers import DEEPEST, Entry, Layer, Place, Unit
+from analyzer.incremental.graph import LayeredGraph
+from analyzer.incremental.layers import DEEPEST, Entry, Layer, Place, Unit
+from analyzer.incremental.memberships import AGAIN, ALL, KNOTTED, Name, memberships
+from analyzer.incremental.recorder import BASE, DAY, EVERYTHING, UNREAD, RecordedCase
 from analyzer.manifest import Manifest
-from analyzer.memberships import ALL, Name, memberships
-from analyzer.recorder import BASE, DAY, EVERYTHING, UNREAD, RecordedCase
 from analyzer.rule import File
 from analyzer.suppression import Suppression
 from schemas.resources import ResourceKey
 
 TOLD: Name = ("told",)  # who has findings
-AGAIN: Name = ("again",)  # what is declared more than once
-KNOTTED: Name = ("knotted",)  # what is in a circle
 UNREAD_UNITS: Name = ("unread units",)
 TOLD_UNITS: Name = ("told units",)
 COMMENTED_UNITS: Name = ("commented units",)
@@ -50,7 +48,7 @@ class State:
 
     layer: Layer
     around: Around
-    graph: KnownGraph
+    graph: LayeredGraph
     touched: frozenset[ResourceKey]
     files: int
     resources: int
@@ -59,7 +57,7 @@ class State:
     def of(cls, files: Iterable[File], around: Around) -> State:
         """A revision of which nothing is known yet."""
         around_nothing = replace(around, revision="", unread=())
-        nothing = cls(Layer(), around_nothing, KnownGraph(Layer(), (), ""), frozenset(), 0, 0)
+        nothing = cls(Layer(), around_nothing, LayeredGraph(Layer(), (), ""), frozenset(), 0, 0)
         return _Step(nothing, Layer(), {file.path: file for file in files}, around).taken()
 
     def after(self, files: Mapping[str, File | None], around: Around) -> State:
@@ -114,7 +112,7 @@ class _Step:
 
     def __init__(self, state: State, layer: Layer, files: Mapping[str, File | None], around: Around) -> None:
         self.before, self.layer, self.files, self.around = state, layer, files, around
-        self.graph = KnownGraph(layer, (), around.revision)
+        self.graph = LayeredGraph(layer, (), around.revision)
         self.changed: set[Name] = {EVERYTHING}  # what would be answered otherwise now
         self.subjects: set[ResourceKey] = set()  # who must be asked again
         self.count = (state.files, state.resources)
@@ -262,7 +260,7 @@ class _Step:
     def _tell_unread(self) -> None:
         inside = (place for unit in units_in(self.layer, UNREAD_UNITS) for place in unit.unread)
         unread = (*self.around.unread, *inside)
-        self.graph = KnownGraph(self.layer, unread, self.around.revision)
+        self.graph = LayeredGraph(self.layer, unread, self.around.revision)
         if unread != self.before.graph.unread:
             self.changed.add(UNREAD)
 

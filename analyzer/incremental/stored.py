@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from analyzer.document import Document, Source
 from analyzer.edges import Reference
-from analyzer.layers import Entry, Layer, Unit
+from analyzer.incremental.layers import Entry, Layer, Unit
+from analyzer.incremental.memberships import Name
+from analyzer.incremental.packing import pack, unpack
 from analyzer.manifest import decode
-from analyzer.memberships import Name
-from analyzer.packing import pack, unpack
 from analyzer.rule import File
 from analyzer.rules import RULES
 from analyzer.snapshot import blob_id

@@ -14,6 +14,8 @@ from schemas.resources import CORE, OUR_GROUP, ResourceKey
 Name: TypeAlias = "tuple[str | ResourceKey | None, ...]"  # of a set, or of something that was asked
 
 ALL: Name = ("all",)
+AGAIN: Name = ("again",)  # what is declared more than once
+KNOTTED: Name = ("knotted",)  # what is in a circle
 EMPTY: Name = ("empty",)
 
 

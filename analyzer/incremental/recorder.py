@@ -9,9 +9,9 @@ from analyzer.config import AnalyzerConfig
 from analyzer.edges import Reference
 from analyzer.finding import Location
 from analyzer.graph import ResourceGraph
+from analyzer.incremental.memberships import Name
 from analyzer.indexes import Index
 from analyzer.manifest import Manifest
-from analyzer.memberships import Name
 from analyzer.rule import Case
 from schemas.resources import Resource, ResourceKey
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from analyzer.edges import Chooser, Reference, choosers_of, references_of
 from analyzer.finding import Location
 from analyzer.graph import ResourceGraph, file_order, key_order
+from analyzer.incremental.layers import Layer
+from analyzer.incremental.memberships import AGAIN, ALL, KNOTTED, Name, candidates, choosing
 from analyzer.indexes import Index
-from analyzer.layers import Layer
 from analyzer.manifest import Manifest
-from analyzer.memberships import ALL, Name, candidates, choosing
 from schemas.resources import ResourceKey
 
 
-class KnownGraph(ResourceGraph):
+class LayeredGraph(ResourceGraph):
     """The resources of one revision. `unread` and `revision` as in any graph."""
 
     def __init__(self, layer: Layer, unread: tuple[tuple[Location, str], ...], revision: str) -> None:
@@ -78,7 +78,7 @@ class KnownGraph(ResourceGraph):
 
     @functools.cached_property
     def duplicates(self) -> tuple[Manifest, ...]:
-        others = (manifest for key in self.layer.members(("again",)) for manifest in self.duplicates_of(key))
+        others = (manifest for key in self.layer.members(AGAIN) for manifest in self.duplicates_of(key))
         return tuple(sorted(others, key=file_order))
 
     @functools.cached_property
@@ -92,7 +92,7 @@ class KnownGraph(ResourceGraph):
 
     @functools.cached_property
     def _knots(self) -> Mapping[ResourceKey, frozenset[ResourceKey]]:
-        return {key: knot for key in self.layer.members(("knotted",)) if (knot := self.knot(key))}
+        return {key: knot for key in self.layer.members(KNOTTED) if (knot := self.knot(key))}
 
     # --- what follows from the rest, for who changes it
 

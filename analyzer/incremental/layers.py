@@ -14,8 +14,8 @@ from typing import TypeAlias
 from analyzer.ask import Found
 from analyzer.edges import Reference
 from analyzer.finding import Location
+from analyzer.incremental.memberships import Name
 from analyzer.manifest import Manifest
-from analyzer.memberships import Name
 from analyzer.rule import File
 from schemas.resources import ResourceKey
 
