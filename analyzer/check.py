@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from analyzer.baseline import gone, since
 from analyzer.finding import Finding, Severity
-from analyzer.impact import Impact
+from analyzer.impact.difference import Impact
 from analyzer.report import Report
 from schemas.resources import Json
 

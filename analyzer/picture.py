@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from analyzer.graph import ResourceGraph
-from analyzer.impact import Impact
-from analyzer.radius import way_in_words
+from analyzer.impact.difference import Impact
+from analyzer.impact.radius import way_in_words
 from schemas.kinds import kinds
 from schemas.resources import Json, ResourceKey
 from schemas.validation import did_you_mean, quoted

@@ -53,7 +53,7 @@ def target_usage(
     records: Sequence[Record],
     nqns: Collection[str] = (),
 ) -> Json:
-    """Who uses one target, as JSON (`analyzer.usage` says how); of these subsystems, or of all."""
+    """Who uses one target, as JSON (`analyzer.impact.usage` says how); of these subsystems, or of all."""
     wanted = [s for s in wish.subsystems if not nqns or s.subsystem.nqn in nqns]
     hosts = _ask(connect, wish, {s.subsystem.nqn for s in wanted}) if wanted else {}
     silent = bool(hosts) and all(connected is None for connected in hosts.values())

@@ -8,12 +8,12 @@ from itertools import chain
 from analyzer.access.questions import Answer
 from analyzer.access.rows import AccessChange
 from analyzer.access.storage import CONNECT, WHERE
-from analyzer.budget import Reason, Verdict
 from analyzer.hazards import FieldChange, Hazard
-from analyzer.impact import Impact
-from analyzer.radius import UNKNOWN, Radius, Reached, ResourceChange
+from analyzer.impact.budget import Reason, Verdict
+from analyzer.impact.difference import Impact
+from analyzer.impact.radius import UNKNOWN, Radius, Reached, ResourceChange
+from analyzer.impact.usage import HostLoss, Live
 from analyzer.render.text import COLOURS, WIDTH, Style, plural
-from analyzer.usage import HostLoss, Live
 from schemas.quantity import format_bytes
 from schemas.resources import OUR_GROUP, ResourceKey, canonical
 

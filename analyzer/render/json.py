@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from analyzer.check import Check
-from analyzer.impact import Impact
+from analyzer.impact.difference import Impact
 from analyzer.picture import Picture
 from analyzer.report import Report
 

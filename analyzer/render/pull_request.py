@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.check import Check
-from analyzer.impact import Impact
-from analyzer.radius import UNKNOWN
+from analyzer.impact.difference import Impact
+from analyzer.impact.radius import UNKNOWN
 from analyzer.render import told_changes, told_findings
 from analyzer.render.home import Home
 from analyzer.render.markup import code

@@ -9,13 +9,13 @@ from analyzer.access.questions import Answer
 from analyzer.access.rows import AccessChange
 from analyzer.access.storage import CONNECT
 from analyzer.hazards import FieldChange
-from analyzer.impact import Impact
-from analyzer.radius import UNKNOWN, Radius, Reached, ResourceChange
+from analyzer.impact.difference import Impact
+from analyzer.impact.radius import UNKNOWN, Radius, Reached, ResourceChange
+from analyzer.impact.usage import HostLoss
 from analyzer.render.home import Home
 from analyzer.render.markup import code, header, prose, row
 from analyzer.render.sections import Section
 from analyzer.render.text import plural
-from analyzer.usage import HostLoss
 from schemas.quantity import format_bytes
 from schemas.resources import ResourceKey, canonical
 

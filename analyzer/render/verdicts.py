@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.budget import Cost, Reason, Verdict
-from analyzer.impact import Impact
+from analyzer.impact.budget import Cost, Reason, Verdict
+from analyzer.impact.difference import Impact
 from analyzer.render.markup import code, prose
 
 SHOWN = 10

@@ -4,10 +4,10 @@ import functools
 from collections.abc import Iterator
 from dataclasses import replace
 
-from analyzer.budget import Budget, Cost, budget_of
 from analyzer.finding import Note, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import Pair, changes, removal_ref
+from analyzer.impact.budget import Budget, Cost, budget_of
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, ChangeRule, Hit
 from analyzer.volumes import resolved
@@ -70,8 +70,8 @@ def _may_cost(base: ResourceGraph, pair: Pair) -> bool:
 @functools.lru_cache(maxsize=1)
 def _costs(base: ResourceGraph, head: ResourceGraph) -> tuple[ResourceKey | None, tuple[Cost, ...]]:
     """The first resource whose change costs something, and what all of them cost together."""
-    from analyzer.impact import impact  # noqa: PLC0415  # only a change that can cost something needs it
-    from analyzer.verdict import costs_of  # noqa: PLC0415  # see above
+    from analyzer.impact.difference import impact  # noqa: PLC0415  # only a change that can cost something needs it
+    from analyzer.impact.verdict import costs_of  # noqa: PLC0415  # see above
 
     found = impact(base, head)
     first = min((change.key for change in found.changes if change.hazard in FELT), default=None)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.admission import felt_through_selectors
 from analyzer.finding import Severity
 from analyzer.hazards import HAZARDS, FieldChange, Pair, changes
+from analyzer.impact.admission import felt_through_selectors
 from analyzer.manifest import Manifest
 from analyzer.renames import follows_rename
 from analyzer.rule import Case, ChangeRule, Hit

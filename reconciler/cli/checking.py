@@ -13,7 +13,7 @@ from reconciler.cli.exits import Exit, worst
 
 if TYPE_CHECKING:
     from analyzer.check import Check
-    from analyzer.usage import Usage
+    from analyzer.impact.usage import Usage
 
 Mode: TypeAlias = Literal["lint", "impact", "check"]
 
@@ -42,9 +42,9 @@ def checked(repository: Path, revisions: Range, path: str, options: Options, usa
 
 
 def _checked(repository: Path, revisions: Range, path: str, options: Options, usage: Usage | None) -> Check:
-    from analyzer.assess import assess  # noqa: PLC0415  # a verb's imports happen inside it
     from analyzer.check import Check  # noqa: PLC0415  # see above
     from analyzer.finding import Severity  # noqa: PLC0415  # see above
+    from analyzer.impact.assess import assess  # noqa: PLC0415  # a verb's imports happen inside it
 
     before = None
     if revisions.base:

@@ -15,9 +15,9 @@ from reconciler.cli.exits import CommandError, UsageError
 if TYPE_CHECKING:
     from datetime import date
 
+    from analyzer.impact.usage import Usage
     from analyzer.report import Report
     from analyzer.snapshot import Snapshot
-    from analyzer.usage import Usage
 
 LIVE = (
     "also say which connected hosts lose what: a file that `holdfast usage -o json` wrote, or the daemon at "
@@ -132,8 +132,8 @@ def commit_of(repository: Path, revision: str) -> str:
 
 def usage_at(place: str, revision: str = "") -> Usage:
     """What a file or the daemon tells of who is connected, and what a commit would have held. Raises CommandError."""
-    from analyzer.usage import UsageError as NoUsage  # noqa: PLC0415  # see above
-    from analyzer.usage import usage_of  # noqa: PLC0415  # see above
+    from analyzer.impact.usage import UsageError as NoUsage  # noqa: PLC0415  # see above
+    from analyzer.impact.usage import usage_of  # noqa: PLC0415  # see above
 
     try:
         return usage_of(_document(place, revision))

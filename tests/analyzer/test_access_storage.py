@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.access.questions import answers
 from analyzer.access.storage import changes, grants
-from analyzer.assess import assess
+from analyzer.impact.assess import assess
 from analyzer.render import impact as text
 from analyzer.report import Report
 

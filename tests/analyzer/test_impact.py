@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from analyzer.impact import Impact, impact
-from analyzer.radius import Radius
+from analyzer.impact.difference import Impact, impact
+from analyzer.impact.radius import Radius
 from analyzer.report import Report
 
 Lint = Callable[..., Report]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from analyzer.assess import assess
-from analyzer.impact import Impact
+from analyzer.impact.assess import assess
+from analyzer.impact.difference import Impact
 from analyzer.render import impact as text
 from analyzer.report import Report
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analyzer.analyze import analyze
-from analyzer.impact import impact
+from analyzer.impact.difference import impact
 from analyzer.report import Report
 from analyzer.snapshot import Blob, Snapshot, blob_id
 from schemas.kinds import kinds

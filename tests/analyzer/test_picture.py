@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 
 import schemas
 from analyzer import picture
-from analyzer.impact import impact
+from analyzer.impact.difference import impact
 from analyzer.render import dot, mermaid
 from analyzer.render import json as machine
 from analyzer.report import Report

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from markdown_it import MarkdownIt
 
-from analyzer.assess import assess
 from analyzer.check import Check
+from analyzer.impact.assess import assess
+from analyzer.impact.usage import Path, Rehearsal, Usage
 from analyzer.render.home import Home
 from analyzer.render.pull_request import COMMENT, render
 from analyzer.render.sections import size
 from analyzer.report import Report
-from analyzer.usage import Path, Rehearsal, Usage
 from schemas.resources import ResourceKey
 
 Lint = Callable[..., Report]

@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 
 import schemas
-from analyzer.assess import assess
 from analyzer.finding import Confidence, Finding, Location, Severity
-from analyzer.impact import impact
+from analyzer.impact.assess import assess
+from analyzer.impact.difference import impact
 from analyzer.render import impact as impact_text
 from analyzer.render import json, text
 from analyzer.report import WORDS, Aside, Report

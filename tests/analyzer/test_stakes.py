@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from analyzer.impact import impact
+from analyzer.impact.difference import impact
+from analyzer.impact.stakes import live
+from analyzer.impact.usage import Live, UsageError, usage_of
 from analyzer.render import impact as text
 from analyzer.report import Report
-from analyzer.stakes import live
-from analyzer.usage import Live, UsageError, usage_of
 
 Lint = Callable[..., Report]
 House = Mapping[str, str]

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from analyzer.assess import assess
-from analyzer.budget import Verdict
-from analyzer.impact import impact
+from analyzer.impact.assess import assess
+from analyzer.impact.budget import Verdict
+from analyzer.impact.difference import impact
+from analyzer.impact.verdict import costs_of
 from analyzer.render import impact as text
 from analyzer.report import Report
-from analyzer.verdict import costs_of
 from reconciler.policy import BUILT_IN, policy_of
 from schemas.quantity import parse_seconds
 

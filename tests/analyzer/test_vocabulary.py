@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from analyzer.analyze import analyze
-from analyzer.impact import impact
+from analyzer.impact.difference import impact
 from analyzer.report import Report
 from analyzer.snapshot import from_directory
 from schemas.custom import definition_of_crd, definition_of_schema, extended

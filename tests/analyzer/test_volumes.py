@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from analyzer.analyze import analyze
-from analyzer.impact import impact
+from analyzer.impact.difference import impact
 from analyzer.report import Report
 from analyzer.snapshot import Blob, Snapshot, blob_id
 from schemas.kinds import our_kinds

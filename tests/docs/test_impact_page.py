@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analyzer import budget, verdict
 from analyzer.access.questions import QUESTIONS
+from analyzer.impact import budget, verdict
 from schemas.reasons import reasons
 
 ROOT = Path(__file__).resolve().parents[2]

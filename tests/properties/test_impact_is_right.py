@@ -16,9 +16,9 @@ from world import World, world
 
 from analyzer.access.rows import EVERYONE
 from analyzer.access.storage import CONNECT, USE, changes, grants
-from analyzer.assess import assess
 from analyzer.graph import ResourceGraph
-from analyzer.impact import Impact
+from analyzer.impact.assess import assess
+from analyzer.impact.difference import Impact
 from backends.objects import (
     AllowedHost,
     Listener,

@@ -74,7 +74,7 @@ def _revision(arguments: argparse.Namespace) -> Picture:
 
 
 def _change(arguments: argparse.Namespace) -> Picture:
-    from analyzer.impact import impact  # noqa: PLC0415  # see above
+    from analyzer.impact.difference import impact  # noqa: PLC0415  # see above
     from analyzer.picture import touched  # noqa: PLC0415  # see above
 
     if arguments.rev:

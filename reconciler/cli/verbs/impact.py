@@ -13,7 +13,7 @@ from reconciler.cli.reading import reading
 from reconciler.cli.screen import show, use_colour
 
 if TYPE_CHECKING:
-    from analyzer.impact import Impact
+    from analyzer.impact.difference import Impact
     from analyzer.report import Report
 
 HELP = "say what a change does, worst first, and whom it reaches"
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    from analyzer.assess import assess  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.impact.assess import assess  # noqa: PLC0415  # a verb's imports happen inside it
 
     with reading():
         before, after = _reports(arguments)

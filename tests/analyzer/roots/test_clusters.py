@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from analyzer.analyze import analyze
-from analyzer.assess import assess
-from analyzer.impact import Impact
+from analyzer.impact.assess import assess
+from analyzer.impact.difference import Impact
 from analyzer.report import Report
 from analyzer.snapshot import Blob, Snapshot, blob_id
 

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from analyzer.budget import OTHERS, Budget, Cost, Outcome, Reason, Verdict
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import FieldChange
-from analyzer.impact import Impact
-from analyzer.radius import ResourceChange, concerned_by
-from analyzer.usage import Rehearsal
+from analyzer.impact.budget import OTHERS, Budget, Cost, Outcome, Reason, Verdict
+from analyzer.impact.difference import Impact
+from analyzer.impact.radius import ResourceChange, concerned_by
+from analyzer.impact.usage import Rehearsal
 from analyzer.volumes import pool_of
 from schemas.resources import OUR_GROUP, ResourceKey
 

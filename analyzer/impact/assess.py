@@ -9,15 +9,15 @@ from analyzer.access import storage
 from analyzer.access.api import api_grants
 from analyzer.access.questions import answers
 from analyzer.access.rows import AccessChange, compare
-from analyzer.budget import budget_of
-from analyzer.clusters import pairs_of, together
 from analyzer.finding import Finding
 from analyzer.graph import ResourceGraph
-from analyzer.impact import Impact, Unreadable, impact
+from analyzer.impact.budget import budget_of
+from analyzer.impact.clusters import pairs_of, together
+from analyzer.impact.difference import Impact, Unreadable, impact
+from analyzer.impact.stakes import connected, live
+from analyzer.impact.usage import Usage
+from analyzer.impact.verdict import judge
 from analyzer.report import Report
-from analyzer.stakes import connected, live
-from analyzer.usage import Usage
-from analyzer.verdict import judge
 from schemas.resources import ResourceKey
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from analyzer.access.rows import AccessChange, Grant, Row
 from analyzer.access.storage import CONNECT, USE, listeners
 from analyzer.graph import ResourceGraph
-from analyzer.impact import Impact
+from analyzer.impact.difference import Impact
+from analyzer.impact.radius import ResourceChange
+from analyzer.impact.usage import HostLoss, Live, Path, Usage
 from analyzer.manifest import Manifest
-from analyzer.radius import ResourceChange
-from analyzer.usage import HostLoss, Live, Path, Usage
 from schemas.limits import picks
 from schemas.resources import ResourceKey
 

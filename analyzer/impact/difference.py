@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from analyzer.access.questions import Answer
-from analyzer.admission import felt_through_selectors
-from analyzer.budget import Verdict
 from analyzer.finding import Finding, Location
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs, removal_ref, worst
-from analyzer.moved import perhaps_renamed
-from analyzer.radius import UNKNOWN, Action, Radius, ResourceChange, radius_of, reach
-from analyzer.usage import Live
+from analyzer.impact.admission import felt_through_selectors
+from analyzer.impact.budget import Verdict
+from analyzer.impact.moved import perhaps_renamed
+from analyzer.impact.radius import UNKNOWN, Action, Radius, ResourceChange, radius_of, reach
+from analyzer.impact.usage import Live
 from analyzer.volumes import resolved
 from schemas.resources import OUR_GROUP, Json, ResourceKey
 

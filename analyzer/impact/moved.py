@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from analyzer.radius import ResourceChange
+from analyzer.impact.radius import ResourceChange
 from schemas.resources import ResourceKey, canonical
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from analyzer.graph import ResourceGraph, link
 from analyzer.hazards import HAZARDS, Hazard
-from analyzer.impact import Impact, Unreadable
-from analyzer.radius import Radius, ResourceChange
+from analyzer.impact.difference import Impact, Unreadable
+from analyzer.impact.radius import Radius, ResourceChange
 from analyzer.report import Report
 
 
