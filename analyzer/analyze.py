@@ -8,10 +8,10 @@ from datetime import date
 from itertools import chain
 
 from analyzer.ask import ask_of_case, ask_of_changes, ask_of_files, ask_of_resources
+from analyzer.authority.history import MAIN, History
 from analyzer.config import AnalyzerConfig, PolicyProblem, read_config
 from analyzer.finding import Finding, Severity
 from analyzer.graph import ResourceGraph, link
-from analyzer.history import MAIN, History
 from analyzer.incremental.state import Around, State
 from analyzer.report import Counts, Report
 from analyzer.rule import Case, CaseRule

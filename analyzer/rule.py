@@ -13,11 +13,11 @@ from datetime import date
 from pathlib import Path as FilePath
 from typing import ClassVar, TypeAlias
 
+from analyzer.authority.history import History
 from analyzer.config import AnalyzerConfig
 from analyzer.document import Defect, Place, Source
 from analyzer.finding import Confidence, Finding, Location, Note, Severity
 from analyzer.graph import ResourceGraph
-from analyzer.history import History
 from analyzer.manifest import Declaration, Manifest
 from analyzer.roots.deployment import Root
 from analyzer.snapshot import Unread

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from analyzer import git
 from analyzer.analyze import analyze
+from analyzer.authority.history import History
 from analyzer.finding import Finding
-from analyzer.history import History
 from analyzer.report import Report
 from analyzer.snapshot import SnapshotError
 from reconciler.dates import day_of

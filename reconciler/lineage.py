@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analyzer import git
-from analyzer.acts import NOTHING, State, acts_of, opaque
 from analyzer.analyze import graphs_of
+from analyzer.authority.acts import NOTHING, State, acts_of, opaque
+from analyzer.authority.history import APPROVAL, MAIN, Act, Commit, History
+from analyzer.authority.rights import KIND, Subject, subjects
 from analyzer.finding import Location, Note
 from analyzer.git import CommitObject
 from analyzer.graph import ResourceGraph
-from analyzer.history import APPROVAL, MAIN, Act, Commit, History
 from analyzer.manifest import Manifest
-from analyzer.rights import KIND, Subject, subjects
 from analyzer.roots.files import is_kustomization
 from analyzer.snapshot import POLICY_FILE, SETTINGS, Blob
 from reconciler.signatures import verify

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from analyzer.authority.rights import Subject
 from analyzer.git import CommitObject
-from analyzer.rights import Subject
 
 DEADLINE: Final = 10.0  # seconds that one look at a signature may take
 NAMESPACE: Final = "git"  # what ssh signatures of commits are made for; those of other things do not count

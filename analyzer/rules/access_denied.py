@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.authority.history import Act, Commit, History
+from analyzer.authority.rights import kind_name, may, may_everything, whose
 from analyzer.finding import Note, Severity
-from analyzer.history import Act, Commit, History
-from analyzer.rights import kind_name, may, may_everything, whose
 from analyzer.rule import Case, CaseRule, Hit
 from schemas.resources import OUR_GROUP
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.authority.history import Act
+from analyzer.authority.rights import KIND, may, subjects
 from analyzer.finding import Location, Severity
-from analyzer.history import Act
-from analyzer.rights import KIND, may, subjects
 from analyzer.rule import Case, CaseRule, Hit, hit
 from schemas.resources import ResourceKey
 

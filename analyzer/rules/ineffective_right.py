@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from analyzer.authority.history import APPROVAL, POLICY
+from analyzer.authority.rights import ANY
 from analyzer.finding import Severity
-from analyzer.history import APPROVAL, POLICY
 from analyzer.manifest import Manifest
-from analyzer.rights import ANY
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.kinds import our_kinds
 from schemas.validation import did_you_mean, quoted

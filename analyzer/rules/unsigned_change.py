@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.authority.history import Commit
 from analyzer.finding import Note, Severity
-from analyzer.history import Commit
 from analyzer.rule import Case, CaseRule, Hit
 from schemas.resources import OUR_GROUP
 

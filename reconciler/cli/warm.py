@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from analyzer.analyze import advance, analyze
+from analyzer.authority.history import History
 from analyzer.config import read_config
 from analyzer.git import blob_reader, read_changes, read_settings, read_snapshot, tree_of
 from analyzer.graph import ResourceGraph
-from analyzer.history import History
 from analyzer.incremental.state import State
 from analyzer.incremental.table import Damaged
 from analyzer.report import Report

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.acts import State, acts_of
 from analyzer.analyze import analyze
+from analyzer.authority.acts import State, acts_of
 from analyzer.document import parse
 from analyzer.graph import link
 from analyzer.manifest import decode

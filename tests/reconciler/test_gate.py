@@ -12,8 +12,8 @@ from forge import BRANCH
 from station import BAD, Station, station
 from world import manifest, volume
 
+from analyzer.authority.history import History
 from analyzer.baseline import baseline_of
-from analyzer.history import History
 from analyzer.report import Report
 from analyzer.snapshot import Snapshot
 from reconciler import gate

@@ -12,8 +12,8 @@ import pytest
 from forge import Forge
 from signing import Signer, needs_gpg, needs_ssh, run, store, unsigned
 
+from analyzer.authority.rights import Subject, subject
 from analyzer.git import CommitObject, GitError, commits_between, resolve
-from analyzer.rights import Subject, subject
 from reconciler.signatures import Verdict, verify
 
 WHO = {

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.acts import State, acts_of
 from analyzer.analyze import analyze
+from analyzer.authority.acts import State, acts_of
+from analyzer.authority.history import Commit, History
 from analyzer.document import parse
 from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
-from analyzer.history import Commit, History
 from analyzer.manifest import Manifest, decode
 from analyzer.render import text
 from analyzer.report import Report

@@ -13,9 +13,9 @@ from forge import Forge
 from signing import Signer, signed
 
 from analyzer.analyze import analyze
+from analyzer.authority.history import Commit
 from analyzer.finding import Finding, Severity
 from analyzer.git import read_snapshot
-from analyzer.history import Commit
 from reconciler.lineage import history_of, proposal_of
 
 AS_OF = date(2026, 6, 1)

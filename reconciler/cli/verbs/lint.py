@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
+    from analyzer.authority.history import History
     from analyzer.graph import ResourceGraph
-    from analyzer.history import History
     from analyzer.report import Report
     from analyzer.snapshot import Snapshot
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.history import Act, Action
+from analyzer.authority.history import Act, Action
 from analyzer.manifest import Manifest
 from schemas.keys import ssh_fingerprint
 from schemas.resources import OUR_GROUP, ResourceKey

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from analyzer.authority.history import POLICY, Act, Action
 from analyzer.finding import Location, Note
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import Pair, pairs
-from analyzer.history import POLICY, Act, Action
 from analyzer.snapshot import SETTINGS
 from schemas.resources import Resource, ResourceKey
 
