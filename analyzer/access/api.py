@@ -51,9 +51,6 @@ class Claim:
         return str(self.manifest.resource.spec.get("claims") or "")
 
 
-Claims: TypeAlias = Mapping[tuple[Principal, ResourceKey], Sequence[Claim]]
-
-
 def api_grants(graph: ResourceGraph) -> tuple[Grant, ...]:
     """Every row of access to an API, in order."""
     return tuple(sorted((*_calls(graph), *_sights(graph), *_limits(graph)), key=lambda grant: grant.row))

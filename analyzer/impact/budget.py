@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from schemas.kinds import settings
 from schemas.resources import Json, ResourceKey
 
 Outcome: TypeAlias = Literal["pass", "needs-approval", "blocked", "unknown"]
-OUTCOMES: Final[tuple[Outcome, ...]] = ("pass", "needs-approval", "blocked", "unknown")  # worst last
 
 UNKNOWN = "unknown"
 OTHERS = "AppliedByOthers"  # reason: what would be lost is not the daemon's to hold back

@@ -8,7 +8,7 @@ from analyzer.picture import Edge, Node, Picture
 from analyzer.render import drawing
 from schemas.resources import ResourceKey
 
-MOST_NODES, MOST_EDGES = 200, 400  # GitHub draws no more than 500 edges and 50,000 characters
+MOST_EDGES = 400  # GitHub draws no more than 500 edges and 50,000 characters
 
 _SHAPES = {
     "bytes": "[({})]", "place": "[{}]", "door": "{{{{{}}}}}", "guest": "([{}])", "rule": ">{}]", "other": "[[{}]]",

@@ -41,10 +41,6 @@ class Kustomization:
     top: Origin
     names: Mapping[str, str] = field(default_factory=dict)  # what a field is called where it has another name
 
-    @property
-    def is_component(self) -> bool:
-        return bool(self.value("kind") == "Component")
-
     def value(self, name: str) -> Any:  # noqa: ANN401  # JSON
         return mapping_at(self.top).get(self._called(name))
 

@@ -17,8 +17,6 @@ from analyzer.roots.substitute import Values, substitute
 from analyzer.roots.tree import Misfit, Origin, Part
 
 GROUP: Final = "kustomize.toolkit.fluxcd.io"
-SOURCES: Final = "source.toolkit.fluxcd.io"
-BOOTSTRAP: Final = "flux-system"
 _MADE_BY_FLUX: Final = {"namespace": "targetNamespace"}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from analyzer.document import MAX_REMEMBERED, Document, Written
 from analyzer.manifest import Decoded, decode
 from analyzer.roots.item import Item
-from analyzer.roots.tree import Origin, Tree
+from analyzer.roots.tree import Tree
 from schemas.validation import Path
 
 
@@ -40,7 +40,3 @@ def declaration_of(item: Item) -> Decoded:
 def declared(document: Document, path: str) -> Decoded:
     """What a document of a file declares."""
     return decode(document, path)
-
-
-def odd_declaration(origin: Origin) -> Decoded:
-    return declared(origin.document, origin.file)

@@ -42,7 +42,6 @@ class Run:
     server: str
     api: str
     repository: str  # OWNER/NAME
-    sha: str
     event: str
     event_file: str
     summary_file: str
@@ -91,7 +90,6 @@ def run_of(environment: Mapping[str, str]) -> Run:
         server=environment.get("GITHUB_SERVER_URL", "").rstrip("/"),
         api=environment.get("GITHUB_API_URL", "").rstrip("/"),
         repository=environment.get("GITHUB_REPOSITORY", ""),
-        sha=environment.get("GITHUB_SHA", ""),
         event=environment.get("GITHUB_EVENT_NAME", ""),
         event_file=environment.get("GITHUB_EVENT_PATH", ""),
         summary_file=environment.get("GITHUB_STEP_SUMMARY", ""),

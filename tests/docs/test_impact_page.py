@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from analyzer.access.questions import QUESTIONS
 from analyzer.impact import budget, verdict
@@ -21,7 +22,7 @@ def rows(heading: str) -> list[tuple[str, str]]:
 
 def test_every_verdict_is_told() -> None:
     """Guards the table of verdicts against one that comes or goes."""
-    assert [name for name, _ in rows("verdict")] == list(budget.OUTCOMES)
+    assert [name for name, _ in rows("verdict")] == list(get_args(budget.Outcome))
 
 
 def test_every_question_is_told() -> None:
