@@ -12,7 +12,8 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from analyzer.document import Place, Source, Span, spans
+from analyzer.composer import Place, Span, spans
+from analyzer.document import Source
 
 MARK = b"holdfast:"
 

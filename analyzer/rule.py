@@ -14,8 +14,9 @@ from pathlib import Path as FilePath
 from typing import ClassVar, TypeAlias
 
 from analyzer.authority.history import History
+from analyzer.composer import Defect, Place
 from analyzer.config import AnalyzerConfig
-from analyzer.document import Defect, Place, Source
+from analyzer.document import Source
 from analyzer.finding import Confidence, Finding, Location, Note, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Declaration, Manifest

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from analyzer.document import Place, load
+from analyzer.composer import Place
+from analyzer.document import load
 from analyzer.finding import Location
 from analyzer.roots.problem import Problem, Unrenderable, broken, place_of
 from analyzer.roots.tree import Origin

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from analyzer.document import Parsed, Place, Source, parse
+from analyzer.composer import Place
+from analyzer.document import Parsed, Source, parse
 from analyzer.roots.tree import Origin
 from schemas.validation import Path
 

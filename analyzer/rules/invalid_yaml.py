@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.document import Place
+from analyzer.composer import Place
 from analyzer.finding import Confidence, Location, Severity
 from analyzer.rule import File, FileRule, Hit
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from analyzer.document import Place
+from analyzer.composer import Place
 from analyzer.finding import Severity
 from analyzer.manifest import Declaration
 from analyzer.rule import File, FileRule, Hit

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer import document
-from analyzer.document import Parsed, Place, load, parse
+from analyzer import composer
+from analyzer.composer import Place, compose
+from analyzer.document import Parsed, load, parse
 from analyzer.snapshot import Blob
 
 
@@ -192,15 +193,15 @@ def refusal(text: str | bytes) -> str:
 
 def test_30_000_levels() -> None:
     """Brackets nested without end are refused, and overflow no stack, in either style."""
-    assert refusal("[" * 30_000) == f"nested more than {document.MAX_DEPTH} levels deep"
-    assert refusal("{a: " * 30_000) == f"nested more than {document.MAX_DEPTH} levels deep"
-    assert refusal("- " * 30_000) == f"nested more than {document.MAX_DEPTH} levels deep"
-    assert refusal("? " * 30_000) == f"nested more than {document.MAX_DEPTH} levels deep"
+    assert refusal("[" * 30_000) == f"nested more than {composer.MAX_DEPTH} levels deep"
+    assert refusal("{a: " * 30_000) == f"nested more than {composer.MAX_DEPTH} levels deep"
+    assert refusal("- " * 30_000) == f"nested more than {composer.MAX_DEPTH} levels deep"
+    assert refusal("? " * 30_000) == f"nested more than {composer.MAX_DEPTH} levels deep"
 
 
 def test_the_deepest_that_is_allowed() -> None:
     """The limit itself is still read."""
-    depth = document.MAX_DEPTH
+    depth = composer.MAX_DEPTH
     assert read("[" * depth + "]" * depth).defects == ()
     assert read("[" * (depth + 1) + "]" * (depth + 1)).defects != ()
 
@@ -214,16 +215,16 @@ def test_billion_laughs() -> None:
 
 def test_size_of_a_scalar(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text may be long, but not without end."""
-    assert read("a: " + "x" * document.MAX_SCALAR).defects == ()
-    assert refusal("a: " + "x" * 1_000_000) == f"a text of 1,000,000 characters (limit {document.MAX_SCALAR:,})"
-    assert refusal("a: |\n  " + "x" * 1_000_000) == f"a text of 1,000,000 characters (limit {document.MAX_SCALAR:,})"
+    assert read("a: " + "x" * composer.MAX_SCALAR).defects == ()
+    assert refusal("a: " + "x" * 1_000_000) == f"a text of 1,000,000 characters (limit {composer.MAX_SCALAR:,})"
+    assert refusal("a: |\n  " + "x" * 1_000_000) == f"a text of 1,000,000 characters (limit {composer.MAX_SCALAR:,})"
 
 
 def test_number_of_documents_values_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are bounded in every direction."""
-    monkeypatch.setattr(document, "MAX_DOCUMENTS", 3)
-    monkeypatch.setattr(document, "MAX_NODES", 20)
-    monkeypatch.setattr(document, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(composer, "MAX_DOCUMENTS", 3)
+    monkeypatch.setattr(composer, "MAX_NODES", 20)
+    monkeypatch.setattr(composer, "MAX_FILE_BYTES", 1000)
     assert refusal("--- a\n" * 4) == "more than 3 documents in one file"
     assert refusal(f"[{'[],' * 30}]") == "more than 20 values, every alias counted in full"
     assert refusal("#" * 1001) == "a file of 1,001 bytes (limit 1,000)"
@@ -238,7 +239,7 @@ def test_parsed_once_for_each_blob_id() -> None:
 def test_positions_do_not_change_values() -> None:
     """Reading with and without positions is one reading."""
     text = b"a: &x [1, {b: 2}]\nc: *x\n---\nd: !!str 5\n? e\n: f\n"
-    with_positions = document._build(text, record=True)
+    with_positions = compose(text, record=True)
     assert [root.value for root in with_positions.roots] == values(text)
 
 
