@@ -18,13 +18,16 @@ from schemas.validation import Path
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A field of some kinds. `create`: it is set also where it is missing."""
+    """A field of some kinds. `create`: it is set also where it is missing, but no list is made for it: `listed` is how
+    much of the path leads to the innermost one.
+    """
 
     path: FieldPath
     kind: str = ""
     group: str = ""
     version: str = ""
     create: bool = False
+    listed: int = 0
 
     def concerns(self, item: Item) -> bool:
         group, _, version = item.api_version.rpartition("/")
@@ -36,7 +39,8 @@ def spec_of(text: str, kind: str = "", group: str = "", version: str = "", *, cr
     """`spec/list[]/name` → a field spec; a slash inside a name has a backslash before it."""
     parts = text.strip("/").replace("\\/", "\0").split("/")
     path = tuple(part.replace("\0", "/").removesuffix("[]") for part in parts)
-    return FieldSpec(path, kind, group, version, create)
+    listed = max((number for number, part in enumerate(parts, 1) if part.endswith("[]")), default=0)
+    return FieldSpec(path, kind, group, version, create, listed)
 
 
 def found(item: Item, path: FieldPath, here: Path = ()) -> Iterator[Path]:
@@ -59,19 +63,19 @@ def set_fields(item: Item, spec: FieldSpec, part: Part) -> None:
 
 def places(item: Item, spec: FieldSpec) -> Iterator[Path]:
     """Where a field is, and where it would be if the spec wants it made."""
-    return _places(item, spec.path, (), create=spec.create)
+    return _places(item, spec.path, (), made=len(spec.path) - spec.listed if spec.create else 0)
 
 
-def _places(item: Item, path: FieldPath, here: Path, *, create: bool) -> Iterator[Path]:
+def _places(item: Item, path: FieldPath, here: Path, *, made: int) -> Iterator[Path]:
     value = item.tree.get(here)
     if isinstance(value, list):
         for index in range(len(value)):
-            yield from _places(item, path, (*here, index), create=create)
+            yield from _places(item, path, (*here, index), made=made)
     elif not path:
         yield here
     elif isinstance(value, dict) and value.get(path[0]) is not None:
-        yield from _places(item, path[1:], (*here, path[0]), create=create)
-    elif create and (value is None or isinstance(value, dict)):
+        yield from _places(item, path[1:], (*here, path[0]), made=made)
+    elif len(path) <= made and (value is None or isinstance(value, dict)):
         yield (*here, *path)
 
 

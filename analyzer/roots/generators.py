@@ -56,7 +56,13 @@ def _generated(kustomization: Kustomization, entry: Origin, kind: str, read: Rea
         complete = complete and content is not None
         _put(tree, kind, key, Part(content or b"", origin))
     hashed = _apply_options(kustomization, entry, tree)
-    return Generated(Item(tree, hashed=hashed), given(entry, "behavior") or "create", entry, complete)
+    return Generated(Item(tree, hashed=hashed), _behavior(entry), entry, complete)
+
+
+def _behavior(entry: Origin) -> str:
+    """What kustomize does not know it takes for `create`."""
+    said = given(entry, "behavior")
+    return said if said in ("merge", "replace") else "create"
 
 
 def _put(tree: Tree, kind: str, key: str, part: Part) -> None:

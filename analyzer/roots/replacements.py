@@ -16,9 +16,11 @@ from schemas.validation import Path
 _WHERE = "metadata.name"
 
 
-def replace(items: Sequence[Item], entry: Origin) -> None:
-    """Carry out one replacement."""
-    part = _source(items, entry)
+def replace(items: Sequence[Item], entry: Origin, *, sparing: bool = False) -> None:
+    """Carry out one replacement. `sparing`: what it takes a value from may be elsewhere."""
+    part = _source(items, entry, sparing=sparing)
+    if part is None:
+        return
     targets = list(listed(entry, "targets"))
     if not targets:
         raise broken(entry, "a replacement needs targets")
@@ -26,13 +28,15 @@ def replace(items: Sequence[Item], entry: Origin) -> None:
         _into(items, target, part)
 
 
-def _source(items: Sequence[Item], entry: Origin) -> Part:
+def _source(items: Sequence[Item], entry: Origin, *, sparing: bool) -> Part | None:
     if mapping_at(entry).get("sourceValue") is not None:
         return Part(text_at(entry.at("sourceValue")), entry.at("sourceValue"))
     if mapping_at(entry).get("source") is None:
         raise broken(entry, "a replacement needs a source")
     source = entry.at("source")
     matching = [item for item in items if any(_is(identity, source) for identity in item.identities())]
+    if sparing and not matching:
+        return None
     if len(matching) != 1:
         count = "several resources are" if matching else "no resource is"
         raise broken(source, f"{count} the source that this selects")

@@ -46,14 +46,19 @@ class Transformation:
         self._replacements()
 
     def _merge_patches(self) -> None:
-        for entry in self._file.entries("patchesStrategicMerge"):
+        for entry in (*self._file.entries("patchesStrategicMerge"), *self._listed_patches(plain=True)):
             text = text_at(entry)
             documents = _inline(entry) if "\n" in text or ": " in text else self._read(entry, text)
             for part in documents or ():
                 self._merge_by_name(part, entry)
 
+    def _listed_patches(self, *, plain: bool) -> Iterator[Origin]:
+        """The entries of `patches`. A mere list of files is what patchesStrategicMerge was called at first."""
+        entries = list(self._file.entries("patches"))
+        return iter(entries if plain == (bool(entries) and isinstance(entries[0].value, str)) else ())
+
     def _patches(self) -> None:
-        for entry in self._file.entries("patches"):
+        for entry in self._listed_patches(plain=False):
             patch = self._patch(entry)
             if not patch:
                 continue
@@ -188,12 +193,15 @@ class Transformation:
         for entry in self._file.entries("replacements"):
             path = given(entry, "path")
             if not path:
-                replace(self._items, entry)
+                self._replace(entry)
                 continue
             for part in self._read(entry.at("path"), path) or ():
                 listed = isinstance(part.value, list)
                 for each in [part.origin.at(n) for n in range(len(part.value))] if listed else [part.origin]:
-                    replace(self._items, each)
+                    self._replace(each)
+
+    def _replace(self, entry: Origin) -> None:
+        replace(self._items, entry, sparing=self._sparing)
 
 
 def _restore(item: Item, kept: Sequence[tuple[Path, Part]]) -> None:

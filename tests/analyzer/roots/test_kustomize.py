@@ -245,3 +245,34 @@ def test_content_that_was_not_read_is_not_taken_for_empty() -> None:
     layer = render(files, others=("settings.ini",))
     assert (layer.problems, layer.sure, list(layer.items[0].tree.value["data"])) == ([], False, ["settings.ini"])
     assert [problem.message for problem in render(files).problems] == ["there is no settings.ini"]
+
+
+def test_labels_make_no_claims_for_what_has_none() -> None:
+    """Labels for volume claims go into the claims that there are; an empty one in their place would be no list."""
+    stateful = DEPLOYMENT.replace("Deployment", "StatefulSet")
+    claim = "  volumeClaimTemplates: [{metadata: {name: data}}]\n"
+    without = one("commonLabels: {team: a}\n", stateful)
+    having = one("commonLabels: {team: a}\n", stateful + claim)
+    assert "volumeClaimTemplates" not in without["spec"]
+    assert having["spec"]["volumeClaimTemplates"] == [{"metadata": {"name": "data", "labels": {"team": "a"}}}]
+
+
+def test_patches_may_be_a_mere_list_of_files() -> None:
+    """A list of files under `patches` is the old form of patchesStrategicMerge, which kustomize still takes."""
+    patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n"
+    assert one("patches: [three.yaml]\n", three=patch)["spec"]["replicas"] == 3
+
+
+def test_a_generator_with_another_behavior_creates() -> None:
+    """Kustomize takes a behavior that it does not know for none, so that the resource is made."""
+    made = rendered({"kustomization.yaml": "configMapGenerator: [{name: a, behavior: add, literals: [x=y]}]\n"})
+    assert [value["data"] for value in made] == [{"x": "y"}]
+
+
+def test_what_a_component_takes_a_value_from_may_be_elsewhere() -> None:
+    """A component that nothing here uses is not called broken for want of what it is to be put into."""
+    replacement = "replacements: [{source: {kind: Secret, name: a}, targets: [{select: {kind: Deployment}}]}]\n"
+    files = {"kustomization.yaml": f"kind: Component\nresources: [web.yaml]\n{replacement}", "web.yaml": DEPLOYMENT}
+    alone, root = render(files), render({**files, "kustomization.yaml": f"resources: [web.yaml]\n{replacement}"})
+    assert (alone.problems, alone.sure) == ([], False)
+    assert [problem.message for problem in root.problems] == ["no resource is the source that this selects"]
