@@ -225,11 +225,19 @@ def _applied_by_flux(files: Files, paths: Sequence[str], renderer: Renderer, pla
     for folder, (roots, layers) in made.items():
         for layer in layers:
             plan.take(layer)
-        others = (
+        others = [
             root for other, (theirs, _) in made.items() if other != folder for root in theirs if root.path != other
-        )
-        seems_unused = folder != RAW and any(_within(root.path, folder.rpartition("/")[0]) for root in others)
+        ]
+        seems_unused = folder != RAW and any(_passes_over(root, folder, files) for root in others)
         plan.clusters[folder or "."] += [replace(root, sure=False) for root in roots] if seems_unused else roots
+
+
+def _passes_over(root: Root, folder: str, files: Files) -> bool:
+    """Whether a root has what lies beside a folder, or a kustomization above it, and so could have this, too."""
+    if _within(root.path, folder.rpartition("/")[0]):
+        return True
+    above = (folder[:at] for at, sign in enumerate(folder) if sign == "/")
+    return any(path in root.taken for each in above for path in files.kustomizations.get(each, ()))
 
 
 class _Walk:

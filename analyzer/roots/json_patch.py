@@ -57,6 +57,9 @@ def _test(tree: Tree, path: Path, wanted: Any, origin: Origin) -> None:  # noqa:
 
 def _replace(tree: Tree, pointer: str, part: Part, origin: Origin) -> None:
     *steps, last = _steps(pointer, origin) or [""]
+    if _are_annotations(tree, steps):
+        tree.create((*steps, last), part)
+        return
     path = _resolved(tree, steps, origin, pointer)
     if pointer and isinstance(tree.get(path), dict):
         tree.set((*path, last), part)  # kustomize puts it there also where nothing was
@@ -69,6 +72,9 @@ def _add(tree: Tree, pointer: str, part: Part, origin: Origin) -> None:
     if not pointer:
         tree.set((), part)
         return
+    if _are_annotations(tree, steps):
+        tree.create((*steps, last), part)
+        return
     path = _resolved(tree, steps, origin, pointer)
     holder = tree.get(path)
     if isinstance(holder, list):
@@ -79,6 +85,11 @@ def _add(tree: Tree, pointer: str, part: Part, origin: Origin) -> None:
         tree.set((*path, last), part)
     else:
         raise _missing(origin, pointer)
+
+
+def _are_annotations(tree: Tree, steps: list[str]) -> bool:
+    """Whether that is where annotations are, in a manifest without: kustomize puts its own there before it patches."""
+    return steps == ["metadata", "annotations"] and tree.get(("metadata", "annotations")) is None
 
 
 def _existing(tree: Tree, pointer: str, origin: Origin) -> Path:

@@ -299,3 +299,16 @@ def test_what_no_root_takes_in_is_still_read(lint: Lint, path: str) -> None:
     files = {"k/kustomization.yaml": "resources: [a.yaml]\n", "k/a.yaml": TARGET}
     assert found(lint(files | {path: VOLUME}), "dangling-reference")
     assert found(lint(files | {path: "a: [\n"}), "invalid-yaml")
+
+
+def test_what_a_cluster_leaves_out_of_its_own_folders_is_not_sure() -> None:
+    """A Flux object below a kustomization that a cluster takes in, which does not take it in, is perhaps of nobody."""
+    files = {
+        "clusters/a/apps.yaml": flux("apps", "./apps/all"),
+        "apps/all/kustomization.yaml": "resources: [../base/one]\n",
+        "apps/base/one/kustomization.yaml": "resources: [namespace.yaml]\n",
+        "apps/base/one/namespace.yaml": CONFIG,
+        "apps/base/one/off/ks.yaml": flux("off", "./app", "{kind: ExternalArtifact, name: off}"),
+    }
+    found = {cluster.name: [root.sure for root in cluster.roots] for cluster in deployed(files).clusters}
+    assert found == {"apps/base/one/off": [False], "clusters/a": [True, True]}

@@ -276,3 +276,10 @@ def test_what_a_component_takes_a_value_from_may_be_elsewhere() -> None:
     alone, root = render(files), render({**files, "kustomization.yaml": f"resources: [web.yaml]\n{replacement}"})
     assert (alone.problems, alone.sure) == ([], False)
     assert [problem.message for problem in root.problems] == ["no resource is the source that this selects"]
+
+
+def test_annotations_are_there_before_a_json_patch_adds_one() -> None:
+    """Kustomize keeps notes of its own in the annotations while it patches, so that one can be added to none."""
+    patch = "[{op: add, path: /metadata/annotations/example.com~1a, value: b}]"
+    value = one(f"patches: [{{target: {{kind: Deployment}}, patch: '{patch}'}}]\n")
+    assert value["metadata"]["annotations"] == {"example.com/a": "b"}
