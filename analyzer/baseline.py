@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from analyzer.document import Parsed, parse
+from analyzer.composer import Place
+from analyzer.document import parse
 from analyzer.finding import Finding, Location
 from schemas.resources import Json
 
@@ -49,18 +50,19 @@ def read_baseline(data: bytes, path: str) -> tuple[Baseline, tuple[tuple[Locatio
     """What a file makes known; of a broken one nothing, and the problems say why."""
     parsed = parse(data)
     if parsed.defects:
-        place = parsed.defects[0].place
-        return {}, ((_at(parsed, path, place.line, place.column), parsed.defects[0].message),)
+        return {}, ((parsed.source.at(path, parsed.defects[0].place), parsed.defects[0].message),)
     value = parsed.documents[0].value if len(parsed.documents) == 1 else None
     listed = value.get("findings") if isinstance(value, dict) and value.get("version") == VERSION else None
     if not isinstance(listed, list):
-        return {}, ((_at(parsed, path, 1, 1), f"not a baseline: it has no version {VERSION} with findings"),)
+        return {}, (
+            (parsed.source.at(path, Place(1, 1)), f"not a baseline: it has no version {VERSION} with findings"),
+        )
     found: dict[str, Known] = {}
     for index, entry in enumerate(listed):
         read = _read(entry)
         if read is None:
             place = parsed.documents[0].place(("findings", index))
-            return {}, ((_at(parsed, path, place.line, place.column), "an entry needs a fingerprint and a count"),)
+            return {}, ((parsed.source.at(path, place), "an entry needs a fingerprint and a count"),)
         fingerprint, known = read
         found[fingerprint] = _more(known, found.get(fingerprint))
     return found, ()
@@ -134,7 +136,3 @@ def _read(entry: Json) -> tuple[str, Known] | None:
     if not isinstance(fingerprint, str) or not isinstance(count, int) or isinstance(count, bool):
         return None
     return (fingerprint, Known(count, rule, about)) if 0 < count <= MOST else None
-
-
-def _at(parsed: Parsed, path: str, line: int, column: int) -> Location:
-    return Location(path, line, column, text=parsed.source.line(line))

@@ -66,10 +66,7 @@ def _read_policy(snapshot: Snapshot) -> tuple[AnalyzerConfig, tuple[PolicyProble
     if blob is None:
         return AnalyzerConfig(), ()
     parsed = load(blob)
-    defects = tuple(
-        (Location(POLICY_FILE, d.place.line, d.place.column, text=parsed.source.line(d.place.line)), d.message)
-        for d in parsed.defects
-    )
+    defects = tuple((parsed.source.at(POLICY_FILE, defect.place), defect.message) for defect in parsed.defects)
     documents = parsed.documents
     if defects or not documents:
         return AnalyzerConfig(), defects
@@ -130,5 +127,4 @@ def _schema_problems(document: Document) -> tuple[PolicyProblem, ...]:
 
 
 def _at(document: Document, path: Path, *, key: bool = False) -> Location:
-    place = document.place(path, key=key)
-    return Location(POLICY_FILE, place.line, place.column, text=document.source.line(place.line))
+    return document.source.at(POLICY_FILE, document.place(path, key=key))

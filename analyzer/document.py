@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from analyzer.composer import Composition, Defect, Place, compose, lines_of
+from analyzer.finding import Location
 from analyzer.secrecy import hidden_lines, masked
 from analyzer.snapshot import Blob
 from schemas.resources import Json
@@ -67,6 +68,10 @@ class Source:
         lines = self.lines
         line = lines[number - 1] if 0 < number <= len(lines) else ""
         return masked(line) if number in self.hidden else line
+
+    def at(self, path: str, place: Place) -> Location:
+        """A place of this file, which is at that path, with the line as it may be shown."""
+        return Location(path, place.line, place.column, text=self.line(place.line))
 
     @functools.cached_property
     def text(self) -> str:

@@ -42,7 +42,7 @@ class File:
     defines: bool = False  # whether it defines kinds
 
     def at(self, place: Place) -> Location:
-        return Location(self.path, place.line, place.column, text=self.source.line(place.line))
+        return self.source.at(self.path, place)
 
     @property
     def unread(self) -> Iterator[tuple[Location, str]]:

@@ -120,8 +120,7 @@ def suppressions_of(entries: Iterable[tuple[Location, Mapping[str, Any]]]) -> It
 
 
 def _of_comment(path: str, source: Source, comment: Comment) -> Suppression | None:
-    place, scope = comment.place, Lines(path, comment.first, comment.last)
-    location = Location(path, place.line, place.column, text=source.line(place.line))
+    location, scope = source.at(path, comment.place), Lines(path, comment.first, comment.last)
     said = _VERB.fullmatch(" ".join(comment.text[:LONGEST].split()))
     if said is None or said["verb"] != "allow":
         meant = said is not None and _meant(said["verb"], said["rest"])

@@ -71,8 +71,7 @@ def _defects(blob: Blob) -> Iterator[Odd]:
     """What keeps a file with schemas from being read."""
     source = load(blob).source
     for defect in load(blob).defects:
-        place = defect.place
-        yield Location(blob.path, place.line, place.column, text=source.line(place.line)), defect.message
+        yield source.at(blob.path, defect.place), defect.message
 
 
 def _of_the_policy(message: str) -> Odd:
@@ -101,8 +100,7 @@ def _told(place: Place, definition: Definition) -> Iterator[Odd]:
     """What is wrong with a plain schema; of a CRD, which is a manifest, a rule tells."""
     blob, document = place
     for flaw in () if is_crd(document.value) else definition.flaws:
-        at = document.place(flaw.path)
-        yield Location(blob.path, at.line, at.column, text=document.source.line(at.line)), flaw.message
+        yield document.source.at(blob.path, document.place(flaw.path)), flaw.message
 
 
 def _all(snapshot: Snapshot) -> Iterator[Blob]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from analyzer.composer import Place
 from analyzer.document import load
-from analyzer.finding import Location
 from analyzer.roots.problem import Problem, Unrenderable, broken, place_of
 from analyzer.roots.tree import Origin
 from analyzer.snapshot import Blob
@@ -85,8 +84,9 @@ def read_kustomization(folder: str, blob: Blob) -> Kustomization:
     if parsed.defects or not parsed.documents:
         place = parsed.defects[0].place if parsed.defects else Place(1, 1)
         why = parsed.defects[0].message if parsed.defects else "it is empty"
-        where = Location(blob.path, place.line, place.column, text=parsed.source.line(place.line))
-        raise Unrenderable(Problem(where, f"this kustomization cannot be read: {why}", broken=True))
+        raise Unrenderable(
+            Problem(parsed.source.at(blob.path, place), f"this kustomization cannot be read: {why}", broken=True)
+        )
     document = parsed.documents[0]
     top = Origin(blob.path, document)
     if not isinstance(document.value, dict) or len(parsed.documents) > 1:
