@@ -15,6 +15,7 @@ from analyzer.roots.deployment import RootSetting
 from analyzer.snapshot import BASELINE_FILE, POLICY_FILE, Snapshot
 from analyzer.suppression import Suppression, suppressions_of
 from schemas.kinds import config_validator
+from schemas.loose import items, mapping, texts
 from schemas.resources import NOTHING, Json, JsonObject
 from schemas.validation import Path
 
@@ -77,42 +78,36 @@ def _read_policy(snapshot: Snapshot) -> tuple[AnalyzerConfig, tuple[PolicyProble
 def _config(document: Document) -> AnalyzerConfig:
     value = document.value
     assert isinstance(value, dict)  # noqa: S101  # the schema said so
-    said = _mapping(value.get("severities"))
-    ignore = value.get("ignore", [])
+    said = mapping(value.get("severities"))
     return AnalyzerConfig(
         severities={rule: Severity.parse(str(name)) for rule, name in said.items() if name != OFF},
         off=frozenset(rule for rule, name in said.items() if name == OFF),
         fail_on=Severity.parse(str(value.get("failOn", "error"))),
         fail_on_low_confidence=value.get("failOnLowConfidence") is True,
-        ignore=tuple(str(pattern) for pattern in ignore) if isinstance(ignore, list) else (),
-        secret_dirs=_texts(_mapping(value.get("secrets")).get("dirs")),
-        secret_env=_texts(_mapping(value.get("secrets")).get("env")),
+        ignore=texts(value.get("ignore")),
+        secret_dirs=_texts(mapping(value.get("secrets")).get("dirs")),
+        secret_env=_texts(mapping(value.get("secrets")).get("env")),
         suppressions=tuple(suppressions_of(_entries(document))),
-        schemas=tuple(map(posixpath.normpath, _texts(value.get("schemas")) or ())),
+        schemas=tuple(map(posixpath.normpath, texts(value.get("schemas")))),
         roots=tuple(_roots(value.get("roots"))),
         settings=value,
     )
 
 
 def _roots(value: Json) -> Iterator[RootSetting]:
-    for root in value if isinstance(value, list) else ():
-        path = posixpath.normpath(str(_mapping(root).get("path")))
+    for root in items(value):
+        path = posixpath.normpath(str(mapping(root).get("path")))
         folder = "" if path == "." else path
-        yield RootSetting(folder, str(_mapping(root).get("cluster", folder)))
+        yield RootSetting(folder, str(mapping(root).get("cluster", folder)))
 
 
-def _entries(document: Document) -> Iterator[tuple[Location, dict[str, Json]]]:
-    listed = _mapping(document.value).get("suppressions")
-    for index, entry in enumerate(listed if isinstance(listed, list) else ()):
-        yield _at(document, ("suppressions", index)), _mapping(entry)
+def _entries(document: Document) -> Iterator[tuple[Location, JsonObject]]:
+    for index, entry in enumerate(items(mapping(document.value).get("suppressions"))):
+        yield _at(document, ("suppressions", index)), mapping(entry)
 
 
 def _texts(value: Json) -> tuple[str, ...] | None:
     return tuple(map(str, value)) if isinstance(value, list) else None
-
-
-def _mapping(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}
 
 
 def _extra_documents(documents: tuple[Document, ...]) -> tuple[PolicyProblem, ...]:

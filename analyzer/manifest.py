@@ -12,6 +12,7 @@ from analyzer.document import Document
 from analyzer.finding import Location
 from schemas.kind import FRAME
 from schemas.kinds import Kind, Kinds, kinds
+from schemas.loose import mapping
 from schemas.resources import OUR_GROUP, Json, Resource, ResourceKey
 from schemas.validation import Path, Problem
 
@@ -120,7 +121,7 @@ def _in_kubernetes_form(value: Json) -> bool:
 
 
 def _resource(value: Mapping[str, Json], kind: Kind | None) -> Resource | None:
-    metadata = _mapping(value.get("metadata"))
+    metadata = mapping(value.get("metadata"))
     name, namespace = metadata.get("name"), metadata.get("namespace") or ""
     if not isinstance(name, str) or not isinstance(namespace, str):
         return None
@@ -132,9 +133,5 @@ def _resource(value: Mapping[str, Json], kind: Kind | None) -> Resource | None:
     return Resource(key, api_version, spec, labels, annotations, kind if kind and kind.is_custom else None)
 
 
-def _mapping(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
 def _texts(value: Json) -> dict[str, str]:
-    return {name: text for name, text in _mapping(value).items() if isinstance(text, str)}
+    return {name: text for name, text in mapping(value).items() if isinstance(text, str)}

@@ -13,6 +13,7 @@ from typing import Any
 
 from schemas.fields import reference_of
 from schemas.kinds import Kind, Kinds, kind_of_schema, shared
+from schemas.loose import items, mapping, texts
 from schemas.validation import Path, Validator, quoted
 
 CRD_GROUP, CRD_KIND = "apiextensions.k8s.io", "CustomResourceDefinition"
@@ -118,16 +119,15 @@ def _versions(spec: Mapping[str, Any]) -> Iterator[tuple[Path, Any, Any]]:
 
 
 def _of_crd(spec: Mapping[str, Any], names: Any, version: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ANN401
-    short = names.get("shortNames")
     about = {
         "group": spec["group"],
         "version": version,
         "scope": spec["scope"],
         "plural": names["plural"],
-        "shortNames": [str(name) for name in short] if isinstance(short, list) else [],
+        "shortNames": [*texts(names.get("shortNames"))],
         "dataBearing": False,
     }
-    inside = {name: child for name, child in _mapping(schema.get("properties")).items() if name not in _FRAME}
+    inside = {name: child for name, child in mapping(schema.get("properties")).items() if name not in _FRAME}
     api_version = f"{spec['group']}/{version}"
     return {
         "title": names["kind"],
@@ -192,10 +192,10 @@ def _openness(schema: Mapping[str, Any], *, closed: bool) -> dict[str, Any]:
 
 def _identity(schema: Mapping[str, Any]) -> dict[str, Any]:
     """What tells the items of a list apart."""
-    keys, items = schema.get("x-kubernetes-list-map-keys"), _mapping(schema.get("items"))
-    if isinstance(keys, list) and len(keys) == 1 and keys[0] in _listed(items.get("required")):
+    keys, item = schema.get("x-kubernetes-list-map-keys"), mapping(schema.get("items"))
+    if isinstance(keys, list) and len(keys) == 1 and keys[0] in items(item.get("required")):
         return {"x-list-key": keys[0]}
-    if schema.get("x-kubernetes-list-type") == "set" and items.get("type") in ("string", "integer"):
+    if schema.get("x-kubernetes-list-type") == "set" and item.get("type") in ("string", "integer"):
         return {"x-list-key": ""}
     return {}
 
@@ -218,7 +218,7 @@ def definition_of_schema(schema: object, path: str) -> Definition:
         return Definition(flaws=(Flaw((), message),))
     group, version, kind = named
     about = {"group": group, "version": version, "scope": "Namespaced", "plural": "", "shortNames": []}
-    inside = _mapping(schema.get("properties")).keys() - set(_FRAME)
+    inside = mapping(schema.get("properties")).keys() - set(_FRAME)
     whole = {
         "description": f"{kind}, as {path} defines it.",
         "examples": [{"kind": kind}],
@@ -246,7 +246,7 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
     kept = {name: child for name, child in schema.items() if not name.startswith("x-") or name in _KEPT}
     plain = {name: _plain(child) for name, child in kept.items() if name not in _BY_NAME}
     by_name = {
-        name: {n: _spelt_out(_plain(child)) for n, child in _mapping(kept[name]).items()}
+        name: {n: _spelt_out(_plain(child)) for n, child in mapping(kept[name]).items()}
         for name in _BY_NAME & kept.keys()
     }
     return plain | by_name
@@ -259,8 +259,8 @@ def _named_in(schema: Mapping[str, Any]) -> tuple[str, str, str] | None:
     match schema.get("x-kubernetes-group-version-kind"):
         case [{"group": str(group), "version": str(version), "kind": str(kind)}, *_]:
             return group, version, kind
-    properties = _mapping(schema.get("properties"))
-    api_version, kind = (_only(_mapping(properties.get(name))) for name in ("apiVersion", "kind"))
+    properties = mapping(schema.get("properties"))
+    api_version, kind = (_only(mapping(properties.get(name))) for name in ("apiVersion", "kind"))
     if not (api_version and kind):
         return None
     group, _, version = api_version.rpartition("/")
@@ -297,7 +297,7 @@ def _misshapen(schema: Any, path: Path) -> Iterator[Flaw]:  # noqa: ANN401  # JS
         properties = schema.get("properties", {})
         if not isinstance(properties, Mapping):
             yield Flaw((*path, "properties"), "the properties of a schema are a mapping")
-        for name, child in _mapping(properties).items():
+        for name, child in mapping(properties).items():
             yield from _misshapen(child, (*path, "properties", name))
         if isinstance(schema.get("items"), Mapping):
             yield from _misshapen(schema["items"], (*path, "items"))
@@ -332,11 +332,3 @@ def _at(value: Any, *steps: str) -> Any:  # noqa: ANN401  # JSON
     for step in steps:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON
-    return value if isinstance(value, Mapping) else {}
-
-
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401  # JSON
-    return value if isinstance(value, list) else []

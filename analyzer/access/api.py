@@ -17,6 +17,7 @@ from analyzer.edges import Reference
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.routing.routes import ROUTE_KINDS, routes_of
+from schemas.loose import items, mapping, texts
 from schemas.quantity import parse_seconds
 from schemas.resources import ResourceKey
 
@@ -44,7 +45,7 @@ class Claim:
     def operations(self) -> tuple[str, ...] | None:
         """The names of the sets of operations that it allows; None: all operations."""
         allowed = self.manifest.resource.spec.get("operationFilter")
-        return tuple(map(str, _list(_mapping(allowed).get("include")))) if allowed is not None else None
+        return texts(mapping(allowed).get("include")) if allowed is not None else None
 
     @property
     def condition(self) -> str:
@@ -81,14 +82,14 @@ def versions_of(graph: ResourceGraph, api: ResourceKey) -> tuple[ResourceKey, ..
 def operation_sets(manifest: Manifest | None) -> Mapping[str, str]:
     """The sets of operations that an API or a version of one defines, and in words what is in each."""
     spec = manifest.resource.spec if manifest else {}
-    sets = map(_mapping, _list(_mapping(spec.get("openApiSpec")).get("operationSets")))
-    return {str(each.get("name")): _matchers_in_words(_list(each.get("matchers"))) for each in sets}
+    sets = map(mapping, items(mapping(spec.get("openApiSpec")).get("operationSets")))
+    return {str(each.get("name")): _matchers_in_words(items(each.get("matchers"))) for each in sets}
 
 
 def applications_of(graph: ResourceGraph, subscription: Manifest) -> Mapping[Principal, Way]:
     """The applications that a subscription is for: those it names by their id, and ManagedApplications."""
     spec = subscription.resource.spec
-    named = (str(_mapping(each).get("appId", "")) for each in _list(spec.get("applications")))
+    named = (str(mapping(each).get("appId", "")) for each in items(spec.get("applications")))
     found: dict[Principal, Way] = {Principal("application", name): () for name in named if name}
     for reference in graph.references(subscription.key):
         application = graph.get(reference.target)
@@ -143,7 +144,7 @@ def _audience(manifest: Manifest) -> Iterator[Principal]:
     spec = manifest.resource.spec
     if spec.get("everyone") is True:
         yield EVERYONE
-    yield from (Principal("group", str(name)) for name in _list(spec.get("groups")))
+    yield from (Principal("group", name) for name in texts(spec.get("groups")))
 
 
 def _operations(claims: Iterable[Claim], sets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -162,11 +163,11 @@ def _operations(claims: Iterable[Claim], sets: Mapping[str, str]) -> Iterator[tu
 
 
 def _matchers_in_words(matchers: Sequence[Any]) -> str:
-    return "; ".join(sorted(_matcher_in_words(_mapping(matcher)) for matcher in matchers))
+    return "; ".join(sorted(_matcher_in_words(mapping(matcher)) for matcher in matchers))
 
 
 def _matcher_in_words(matcher: Mapping[str, Any]) -> str:
-    methods = " ".join(sorted(map(str, _list(matcher.get("methods")))))
+    methods = " ".join(sorted(texts(matcher.get("methods"))))
     places = (("path", ""), ("pathPrefix", "below "), ("pathRegex", "matching "))
     where = next((f"{words}{matcher[field]}" for field, words in places if field in matcher), "everywhere")
     return f"{methods} {where}".strip()
@@ -203,7 +204,7 @@ def _plan_of(graph: ResourceGraph, manifest: Manifest) -> Manifest | None:
 
 def _amount(limit: object) -> str:
     """`100 per 1m for each application`; what is shared by a whole subscription needs no words."""
-    about = _mapping(limit)
+    about = mapping(limit)
     buckets = {"application": " for each application", "application-api": " for each application and API"}
     each = buckets.get(str(about.get("bucket")), " by each gateway" if about.get("strategy") == "local" else "")
     return f"{about.get('limit')} per {about.get('period') or 'default period'}{each}"
@@ -228,11 +229,3 @@ def _rate(spec: Mapping[str, Any]) -> float:
         return float(limit) / max(parse_seconds(period), 1)
     except ValueError:
         return float(limit)
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

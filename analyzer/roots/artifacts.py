@@ -11,6 +11,7 @@ from analyzer.document import Document
 from analyzer.roots.config import plain
 from analyzer.roots.files import Files
 from analyzer.roots.flux import FluxKustomization
+from schemas.loose import items
 
 _GENERATORS: Final = "source.extensions.fluxcd.io/"
 _SOURCES: Final = "source.toolkit.fluxcd.io/"
@@ -58,10 +59,10 @@ def sources_of(documents: Iterable[Document]) -> Sources:
 
 
 def _artifacts(spec: Mapping[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str, SourceName], ...]]]:
-    known = [plain(each) for each in _list(spec.get("sources"))]
+    known = [plain(each) for each in items(spec.get("sources"))]
     sources = {str(each.get("alias")): (str(each.get("kind")), str(each.get("name"))) for each in known}
-    for artifact in map(plain, _list(spec.get("artifacts"))):
-        yield str(artifact.get("name")), tuple(_copies(_list(artifact.get("copy")), sources))
+    for artifact in map(plain, items(spec.get("artifacts"))):
+        yield str(artifact.get("name")), tuple(_copies(items(artifact.get("copy")), sources))
 
 
 def _copies(entries: list[Any], sources: Mapping[str, SourceName]) -> Iterator[tuple[str, str, SourceName]]:
@@ -70,10 +71,6 @@ def _copies(entries: list[Any], sources: Mapping[str, SourceName]) -> Iterator[t
         _, _, into = str(entry.get("to")).partition("/")
         if start in sources and path.endswith(("**", "/")):
             yield _folder(into), _folder(path.removesuffix("**")), sources[start]
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _folder(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from analyzer.manifest import Manifest
 from analyzer.routing.traefik_rule import And, Matcher, Or, Rule, RuleError, parse
+from schemas.loose import items, mapping, texts
 from schemas.validation import Path
 
 INGRESS_ROUTE = "traefik.io/IngressRoute"
@@ -51,9 +52,9 @@ def routes_of(manifest: Manifest) -> tuple[Route, ...]:
 
 def _of_ingress_route(manifest: Manifest) -> Iterator[Route]:
     spec = manifest.resource.spec
-    doors, secure = frozenset(map(str, _list(spec.get("entryPoints")))), spec.get("tls") is not None
+    doors, secure = frozenset(texts(spec.get("entryPoints"))), spec.get("tls") is not None
     served_by = str(spec.get("ingressClassName") or manifest.resource.annotations.get(_CLASS, ""))
-    for index, route in enumerate(map(_mapping, _list(spec.get("routes")))):
+    for index, route in enumerate(map(mapping, items(spec.get("routes")))):
         text = str(route.get("match", ""))
         try:
             rule = parse(text)
@@ -71,9 +72,9 @@ def _of_ingress(manifest: Manifest) -> Iterator[Route]:
     spec = manifest.resource.spec
     served_by = str(spec.get("ingressClassName") or annotations.get(_CLASS, ""))
     secure = bool(spec.get("tls")) or annotations.get(f"{_ROUTER}tls") == "true"
-    for index, rule in enumerate(map(_mapping, _list(spec.get("rules")))):
+    for index, rule in enumerate(map(mapping, items(spec.get("rules")))):
         host = str(rule.get("host") or "")
-        for at, entry in enumerate(map(_mapping, _list(_mapping(rule.get("http")).get("paths")))):
+        for at, entry in enumerate(map(mapping, items(mapping(rule.get("http")).get("paths")))):
             found = _and([*_host(host, "[a-zA-Z0-9-]+"), *_ingress_path(entry)])
             text = _written(found)
             precedence = int(priority) if priority.isdecimal() and int(priority) else len(text)
@@ -90,22 +91,22 @@ def _ingress_path(entry: Mapping[str, Any]) -> Iterator[Rule]:
 
 def _of_http_route(manifest: Manifest) -> Iterator[Route]:
     spec = manifest.resource.spec
-    parents = map(_mapping, _list(spec.get("parentRefs")))
+    parents = map(mapping, items(spec.get("parentRefs")))
     doors = frozenset(
         f"{parent.get('namespace') or manifest.key.namespace}/{parent.get('name')}/{parent.get('sectionName') or ''}"
         for parent in parents
     )
-    hosts = [rule for name in _list(spec.get("hostnames")) for rule in _host(str(name), r"[a-zA-Z0-9.-]+")]
+    hosts = [rule for name in texts(spec.get("hostnames")) for rule in _host(name, r"[a-zA-Z0-9.-]+")]
     host = [Or(tuple(hosts)) if len(hosts) > 1 else hosts[0]] if hosts else []
-    for index, rule in enumerate(map(_mapping, _list(spec.get("rules")))):
-        for at, wanted in enumerate(map(_mapping, _list(rule.get("matches")) or [{}])):
+    for index, rule in enumerate(map(mapping, items(spec.get("rules")))):
+        for at, wanted in enumerate(map(mapping, items(rule.get("matches")) or [{}])):
             found = _and([*host, *_http_conditions(wanted)])
             path: Path = ("spec", "rules", index, "matches", at)
             yield Route(path, found, _written(found), doors, secure=True, precedence=None)
 
 
 def _http_conditions(wanted: Mapping[str, Any]) -> Iterator[Rule]:
-    path = _mapping(wanted.get("path"))
+    path = mapping(wanted.get("path"))
     value = str(path.get("value") or "/")
     match path.get("type", "PathPrefix"):
         case "Exact":
@@ -118,7 +119,7 @@ def _http_conditions(wanted: Mapping[str, Any]) -> Iterator[Rule]:
     if method := wanted.get("method"):
         yield Matcher("Method", (str(method),), 0)
     for field, name in (("headers", "Header"), ("queryParams", "Query")):
-        for each in map(_mapping, _list(wanted.get(field))):
+        for each in map(mapping, items(wanted.get(field))):
             exact = each.get("type", "Exact") == "Exact"
             yield Matcher(name if exact else f"{name}Regexp", (str(each.get("name")), str(each.get("value"))), 0)
 
@@ -143,11 +144,3 @@ def _written(rule: Rule) -> str:
         case Or(operands):
             return f"({' || '.join(map(_written, operands))})"
     return ""
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -8,6 +8,7 @@ from analyzer.finding import Severity
 from analyzer.manifest import Declaration
 from analyzer.rule import File, FileRule, Hit
 from analyzer.secrecy import Shape, decoded, is_placeholder, may_have_shapes, shapes_in
+from schemas.loose import items, mapping
 from schemas.validation import Path
 
 ADVICE = (
@@ -89,7 +90,7 @@ def _of_secret(secret: Mapping[str, Any]) -> Iterator[Found]:
     values = [
         (block, key, decode(value))
         for block, decode in (("data", decoded), ("stringData", str))
-        for key, value in _mapping(secret.get(block)).items()
+        for key, value in mapping(secret.get(block)).items()
         if isinstance(value, str) and _is_secret(key, decode(value))
     ]
     encoded = ", in base64, which hides nothing"
@@ -111,25 +112,22 @@ def _is_secret(key: str, text: str) -> bool:
 
 
 def _of_application(application: Mapping[str, Any]) -> Iterator[Found]:
-    keys = _mapping(application.get("spec")).get("apiKeys")
-    for index, key in enumerate(keys if isinstance(keys, list) else ()):
-        value = _mapping(key).get("value")
+    for index, key in enumerate(items(mapping(application.get("spec")).get("apiKeys"))):
+        value = mapping(key).get("value")
         if isinstance(value, str) and not (is_placeholder(value) or _is_hash(value)):
             path = ("spec", "apiKeys", index, "value")
             yield Found(path, "an API key in plain text; name a Secret in secretName instead")
 
 
 def _of_policy(policy: Mapping[str, Any]) -> Iterator[Found]:
-    secret = _mapping(_mapping(policy.get("spec")).get("jwt")).get("signingSecret")
+    secret = mapping(mapping(policy.get("spec")).get("jwt")).get("signingSecret")
     if isinstance(secret, str) and not is_placeholder(secret):
         yield Found(("spec", "jwt", "signingSecret"), "the key that signs tokens, in plain text")
 
 
 def _of_generators(kustomization: Mapping[str, Any]) -> Iterator[Found]:
-    generators = kustomization.get("secretGenerator")
-    for index, generator in enumerate(generators if isinstance(generators, list) else ()):
-        literals = _mapping(generator).get("literals")
-        for at, literal in enumerate(literals if isinstance(literals, list) else ()):
+    for index, generator in enumerate(items(kustomization.get("secretGenerator"))):
+        for at, literal in enumerate(items(mapping(generator).get("literals"))):
             key, _, value = str(literal).partition("=")
             if _is_secret(key, value):
                 yield Found(("secretGenerator", index, "literals", at), f"{key}: in plain text")
@@ -137,10 +135,6 @@ def _of_generators(kustomization: Mapping[str, Any]) -> Iterator[Found]:
 
 def _is_hash(value: str) -> bool:
     return len(value) == HASH_LENGTH and all(digit in "0123456789abcdefABCDEF" for digit in value)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 RULE = FileRule("plaintext-secret", Severity.WARNING, check)
