@@ -13,7 +13,7 @@ from schemas.fields import ITEM, Field, FieldPath
 from schemas.fields import Reference as FieldReference
 from schemas.kind import Kind
 from schemas.limits import picks, selects
-from schemas.resources import OUR_GROUP, Json, ResourceKey
+from schemas.resources import Json, ResourceKey, unqualified
 from schemas.validation import Path
 
 
@@ -36,6 +36,10 @@ class Reference:
     @property
     def _order(self) -> tuple[object, ...]:
         return (self.source, tuple(map(str, self.path)), self.target, self.part)
+
+    def to_json(self) -> dict[str, Json]:
+        source, target = self.source.to_json(), self.target.to_json()
+        return {"from": source, "to": target, "field": list(self.path), "part": self.part}
 
 
 def references_of(manifest: Manifest) -> Iterator[Reference]:
@@ -186,9 +190,9 @@ def _target(  # noqa: PLR0913, PLR0917  # see above
         name += at + behind
         behind = ""
     namespace = behind or (said if isinstance(said, str) and said else manifest.key.namespace)
-    group, _, bare = target_kind.rpartition("/")
+    group, bare = unqualified(target_kind)
     namespace = namespace if kind.namespaced(target_kind) else ""
-    return ResourceKey(bare, namespace, name, "" if group == "core" else group or OUR_GROUP)
+    return ResourceKey(bare, namespace, name, group)
 
 
 def _beside(holders: tuple[Any, ...], place: str) -> Json:

@@ -18,6 +18,7 @@ from schemas.quantity import parse_bytes, parse_percent, parse_seconds
 from schemas.resources import OUR_GROUP, Json, JsonObject, Resource, ResourceKey
 from schemas.validation import Path
 
+Action: TypeAlias = Literal["create", "update", "delete"]
 Hazard: TypeAlias = Literal["safe", "refused", "disruptive", "data-loss"]
 HAZARDS: Final[tuple[Hazard, ...]] = ("safe", "refused", "disruptive", "data-loss")  # refused: nothing comes of it
 
@@ -73,6 +74,10 @@ class Pair:
         present = self.after or self.before
         assert present is not None  # noqa: S101  # a pair of nothing is never made
         return present.key
+
+    @property
+    def action(self) -> Action:
+        return "delete" if self.after is None else "update" if self.before else "create"
 
 
 def pairs(base: Mapping[ResourceKey, Resource], head: Mapping[ResourceKey, Resource]) -> tuple[Pair, ...]:

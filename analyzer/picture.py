@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from analyzer.graph import ResourceGraph
+from analyzer.hazards import Action
 from analyzer.impact.difference import Impact
 from analyzer.impact.radius import way_in_words
 from schemas.kinds import kinds
@@ -18,7 +19,7 @@ from schemas.resources import Json, ResourceKey
 from schemas.validation import did_you_mean, quoted
 
 State: TypeAlias = Literal["", "centre", "data-loss", "disruptive", "refused", "safe", "reached", "missing"]
-Action: TypeAlias = Literal["", "create", "update", "delete"]
+Change: TypeAlias = Action | Literal[""]  # empty: it stays as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Node:
 
     key: ResourceKey
     state: State = ""
-    action: Action = ""
+    action: Change = ""
 
     def to_json(self) -> dict[str, Json]:
         return {"resource": self.key.to_json(), "state": self.state or None, "action": self.action or None}
@@ -40,7 +41,7 @@ class Edge:
     source: ResourceKey
     target: ResourceKey
     fields: tuple[str, ...]
-    action: Action = ""
+    action: Change = ""
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -184,7 +185,7 @@ def _edges(kept: Mapping[ResourceKey, Node], graphs: Sequence[ResourceGraph]) ->
     ]
 
 
-def _came(before: bool, after: bool) -> Action:  # noqa: FBT001  # one question of each side
+def _came(before: bool, after: bool) -> Change:  # noqa: FBT001  # one question of each side
     return "" if before and after else "create" if after else "delete"
 
 

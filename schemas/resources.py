@@ -16,11 +16,18 @@ OUR_GROUP = "storage.holdfast.dev"
 CORE = "core"  # stands for the group of Kubernetes that has no name
 
 NOTHING: JsonObject = MappingProxyType({})
+UNKNOWN = "unknown"  # what machine output says in place of what could not be known, which is never nothing
 
 
 def qualified(group: str, kind: str) -> str:
     """What a kind is called among those of all groups: `Volume` (ours), `core/Service`, `hub.traefik.io/API`."""
     return kind if group == OUR_GROUP else f"{group or CORE}/{kind}"
+
+
+def unqualified(name: str) -> tuple[str, str]:
+    """Group and kind of what is called so."""
+    group, slash, kind = name.rpartition("/")
+    return ("" if group == CORE else group) if slash else OUR_GROUP, kind
 
 
 class ResourceKey(NamedTuple):

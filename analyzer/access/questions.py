@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from analyzer.access.api import CALL, CALL_AT_MOST, SEE
 from analyzer.access.rows import AccessChange, Row
 from analyzer.access.storage import CONNECT, USE, WHERE
-from schemas.resources import Json
-
-UNKNOWN = "unknown"
+from schemas.resources import UNKNOWN, Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Grant:
             "resource": self.resource.to_json(),
             "right": self.right,
             "terms": dict(self.terms),
-            "because": [_reference_json(reference) for reference in self.because],
+            "because": [reference.to_json() for reference in self.because],
         }
 
 
@@ -111,8 +111,3 @@ def _as_everyone(here: Mapping[Row, Grant], there: Mapping[Row, Grant]) -> dict[
             own = tuple((name, value) for name, value in there[row].terms if name == IDENTITY)
             found[row] = replace(everyone, principal=row.principal, terms=(*everyone.terms, *own))
     return found
-
-
-def _reference_json(reference: Reference) -> dict[str, Json]:
-    source, target = reference.source.to_json(), reference.target.to_json()
-    return {"from": source, "to": target, "field": list(reference.path), "part": reference.part}

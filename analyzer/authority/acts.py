@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from analyzer.authority.history import POLICY, Act, Action
+from analyzer.authority.history import POLICY, Act
 from analyzer.finding import Location, Note
 from analyzer.graph import ResourceGraph
-from analyzer.hazards import Pair, pairs
+from analyzer.hazards import Action, pairs
 from analyzer.snapshot import SETTINGS
 from schemas.resources import Resource, ResourceKey
 
@@ -127,8 +127,4 @@ def _between(
         if pair.before != pair.after:
             manifest = next(found for graph in (after, *sides) if (found := graph.get(pair.key)))
             place = manifest.position_of(("metadata", "name"))
-            yield Act(_action(pair), pair.key, replace(place, revision=commit))
-
-
-def _action(pair: Pair) -> Action:
-    return "delete" if pair.after is None else "update" if pair.before else "create"
+            yield Act(pair.action, pair.key, replace(place, revision=commit))

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from analyzer.finding import Location, Note
+from analyzer.hazards import Action
 from analyzer.manifest import Manifest
 from schemas.resources import ResourceKey
-
-Action: TypeAlias = Literal["create", "update", "delete"]
 
 MAIN: Final = ""  # what Holdfast applies, whichever of the sites that is
 POLICY: Final = ".holdfast.yaml"  # how access policies name that file, and the baseline beside it

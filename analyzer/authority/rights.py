@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.authority.history import Act, Action
+from analyzer.authority.history import Act
+from analyzer.hazards import Action
 from analyzer.manifest import Manifest
 from schemas.keys import ssh_fingerprint
-from schemas.resources import OUR_GROUP, ResourceKey
+from schemas.resources import ResourceKey
 
 KIND = "AccessPolicy"
 ANY = "*"
@@ -72,9 +73,4 @@ def _grants(right: Mapping[str, Any], action: Action, key: ResourceKey) -> bool:
     places = right["namespaces"]
     kinds = right["kinds"]
     somewhere = ANY in places or (key.namespace != "" and key.namespace in places)
-    return somewhere and action in right["changes"] and (ANY in kinds or kind_name(key) in kinds)
-
-
-def kind_name(key: ResourceKey) -> str:
-    """A kind as policies name it: `Volume`, `hub.traefik.io/API`, `core/Secret`."""
-    return key.kind if key.group == OUR_GROUP else f"{key.group or 'core'}/{key.kind}"
+    return somewhere and action in right["changes"] and (ANY in kinds or key.kind_name in kinds)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from schemas.kinds import settings
-from schemas.resources import Json, ResourceKey
+from schemas.resources import UNKNOWN, Json, ResourceKey
 
 Outcome: TypeAlias = Literal["pass", "needs-approval", "blocked", "unknown"]
 
-UNKNOWN = "unknown"
 OTHERS = "AppliedByOthers"  # reason: what would be lost is not the daemon's to hold back
 
 

@@ -17,10 +17,10 @@ from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs,
 from analyzer.impact.admission import felt_through_selectors
 from analyzer.impact.budget import Verdict
 from analyzer.impact.moved import perhaps_renamed
-from analyzer.impact.radius import UNKNOWN, Action, Radius, ResourceChange, radius_of, reach
+from analyzer.impact.radius import Radius, ResourceChange, radius_of, reach
 from analyzer.impact.usage import Live
 from analyzer.volumes import resolved
-from schemas.resources import OUR_GROUP, Json, ResourceKey
+from schemas.resources import OUR_GROUP, UNKNOWN, Json, ResourceKey
 
 Side: TypeAlias = Literal["base", "head"]
 
@@ -132,10 +132,9 @@ def _change(pair: Pair, base: ResourceGraph, head: ResourceGraph) -> ResourceCha
     location = replace(
         graph.manifests[pair.key].position_of(("metadata", "name")), revision="" if pair.after else base.revision
     )
-    action: Action = "delete" if pair.after is None else "update" if pair.before else "create"
     former = pair.before.key if pair.before and pair.before.key != pair.key else None
     return ResourceChange(
-        action, pair.key, location, fields, reach(pair, base, head, fields), _destroyed(pair, fields), former
+        pair.action, pair.key, location, fields, reach(pair, base, head, fields), _destroyed(pair, fields), former
     )
 
 

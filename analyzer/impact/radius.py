@@ -10,19 +10,15 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from analyzer.access.api import HUB, apis_of
 from analyzer.finding import Location
 from analyzer.graph import Reference, ResourceGraph
-from analyzer.hazards import FieldChange, Hazard, Pair, worst
+from analyzer.hazards import Action, FieldChange, Hazard, Pair, worst
 from schemas.kinds import ITEM, our_kinds
 from schemas.quantity import parse_bytes
-from schemas.resources import OUR_GROUP, Json, ResourceKey
+from schemas.resources import OUR_GROUP, UNKNOWN, Json, ResourceKey
 
-Action: TypeAlias = Literal["create", "update", "delete"]
-
-UNKNOWN = "unknown"
 COPIED_FROM = ("spec", "source")  # where a volume says what it begins as
 APPLICATION = f"{HUB}/ManagedApplication"
 ANYBODY = ResourceKey("Host", "", "*")  # any host may connect
@@ -38,7 +34,7 @@ class Reached:
 
     def to_json(self) -> dict[str, Json]:
         steps = zip(self.path, self.names, strict=True)
-        return {"resource": self.key.to_json(), "path": [_reference_json(step, name) for step, name in steps]}
+        return {"resource": self.key.to_json(), "path": [{**step.to_json(), "name": name} for step, name in steps]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +215,3 @@ def _bytes(volumes: Iterable[ResourceKey], base: ResourceGraph, head: ResourceGr
     declared = [head.manifests.get(volume) or base.manifests.get(volume) for volume in volumes]
     sizes = [parse_bytes(manifest.spec["size"]) for manifest in declared if manifest]
     return sum(sizes) if len(sizes) == len(declared) else None
-
-
-def _reference_json(reference: Reference, name: str) -> Json:
-    source, target = reference.source.to_json(), reference.target.to_json()
-    return {"from": source, "to": target, "field": list(reference.path), "name": name, "part": reference.part}

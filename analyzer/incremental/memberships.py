@@ -9,7 +9,7 @@ from typing import TypeAlias
 from analyzer.edges import Chooser, choosers_of
 from analyzer.indexes import INDEXES, Index
 from analyzer.manifest import Manifest
-from schemas.resources import CORE, OUR_GROUP, ResourceKey
+from schemas.resources import OUR_GROUP, ResourceKey, unqualified
 
 Name: TypeAlias = "tuple[str | ResourceKey | None, ...]"  # of a set, or of something that was asked
 
@@ -40,10 +40,10 @@ def candidates(chooser: Chooser) -> Name:
     """The set of what a selector may choose."""
     if chooser.label:
         return ("labelled", chooser.wanted, chooser.namespace, *chooser.label)
-    group, foreign, kind = chooser.wanted.rpartition("/")
-    if not (chooser.names and foreign):
+    group, kind = unqualified(chooser.wanted)
+    if not chooser.names or group == OUR_GROUP:
         return EMPTY  # these choose nothing by nothing
-    return ("names", "" if group == CORE else group or OUR_GROUP, kind, chooser.namespace)
+    return ("names", group, kind, chooser.namespace)
 
 
 def choosing(manifest: Manifest, *, names: bool) -> Iterator[Name]:

@@ -11,11 +11,11 @@ from analyzer.access.storage import CONNECT, WHERE
 from analyzer.hazards import FieldChange, Hazard
 from analyzer.impact.budget import Reason, Verdict
 from analyzer.impact.difference import Impact
-from analyzer.impact.radius import UNKNOWN, Radius, Reached, ResourceChange
+from analyzer.impact.radius import Radius, Reached, ResourceChange
 from analyzer.impact.usage import HostLoss, Live
 from analyzer.render.text import COLOURS, WIDTH, Style, plural
 from schemas.quantity import format_bytes
-from schemas.resources import OUR_GROUP, ResourceKey, canonical
+from schemas.resources import OUR_GROUP, UNKNOWN, ResourceKey, canonical
 
 SHOWN = 5  # dependents of one change
 ROWS = 10  # of one question

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from analyzer.check import Check
 from analyzer.impact.difference import Impact
-from analyzer.impact.radius import UNKNOWN
 from analyzer.render import told_changes, told_findings
 from analyzer.render.home import Home
 from analyzer.render.markup import code
@@ -18,7 +17,7 @@ from analyzer.render.sections import Section, fit
 from analyzer.render.text import plural
 from analyzer.render.verdicts import verdict
 from schemas.quantity import format_bytes
-from schemas.resources import OUR_GROUP
+from schemas.resources import OUR_GROUP, UNKNOWN
 
 COMMENT = 65_536
 SUMMARY = 1_048_576

@@ -10,14 +10,14 @@ from analyzer.access.rows import AccessChange
 from analyzer.access.storage import CONNECT
 from analyzer.hazards import FieldChange
 from analyzer.impact.difference import Impact
-from analyzer.impact.radius import UNKNOWN, Radius, Reached, ResourceChange
+from analyzer.impact.radius import Radius, Reached, ResourceChange
 from analyzer.impact.usage import HostLoss
 from analyzer.render.home import Home
 from analyzer.render.markup import code, header, prose, row
 from analyzer.render.sections import Section
 from analyzer.render.text import plural
 from schemas.quantity import format_bytes
-from schemas.resources import ResourceKey, canonical
+from schemas.resources import UNKNOWN, ResourceKey, canonical
 
 SHOWN = 4  # fields, dependents or principals in one row
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.authority.history import Act, Commit, History
-from analyzer.authority.rights import kind_name, may, may_everything, whose
+from analyzer.authority.rights import may, may_everything, whose
 from analyzer.finding import Note, Severity
 from analyzer.rule import Case, CaseRule, Hit
 from schemas.resources import OUR_GROUP
@@ -30,7 +30,7 @@ def _hit(case: Case, commit: Commit, act: Act, who: str) -> Hit:
     where = manifest.position_of(("metadata", "name")) if manifest else act.location
     place = f" in namespace {act.key.namespace}" if act.key.namespace else ""
     message = f"{who} may not do this: {commit.name} {act.words}"
-    wanted = f"{act.action} of {kind_name(act.key)}{place}"
+    wanted = f"{act.action} of {act.key.kind_name}{place}"
     advice = f"have somebody sign it whom an AccessPolicy allows {wanted}, or have the right granted first"
     return Hit(where, message, act.key if manifest and act.key.group == OUR_GROUP else None, help=advice)
 
