@@ -64,7 +64,7 @@ def selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, Sequence[R
     choosers = [chooser for manifest in known for chooser in choosers_of(manifest)]
     found: dict[ResourceKey, list[Reference]] = defaultdict(list)
     for chooser in sorted(choosers, key=lambda chooser: chooser.names):  # those that it names come after those it is in
-        for manifest in (sound if chooser.names else candidates).of(chooser.wanted, chooser.namespace, chooser.chosen):
+        for manifest in (sound if chooser.names else candidates).of(chooser):
             if chooser.matches(manifest):
                 reference = chooser.reference(manifest)
                 found[reference.source].append(reference)
@@ -216,17 +216,16 @@ class _Candidates:
             self._all[name, None].append(manifest)
             self._all[name, manifest.key.namespace].append(manifest)
 
-    def of(self, kind: str, namespace: str | None, chosen: Json) -> Sequence[Manifest]:
-        """Those that a selector could match, in their order; all namespaces for None."""
-        wanted: Any = chosen.get("matchLabels") if isinstance(chosen, dict) else None
-        everybody = self._all.get((kind, namespace), [])
-        if not (isinstance(wanted, dict) and wanted):
+    def of(self, chooser: Chooser) -> Sequence[Manifest]:
+        """Those that a selector could choose, in their order."""
+        place = (chooser.wanted, chooser.namespace)
+        everybody = self._all.get(place, [])
+        if chooser.label is None:
             return everybody
-        if (kind, namespace) not in self._labelled:
+        if place not in self._labelled:
             by_label: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
-            self._labelled[kind, namespace] = by_label
+            self._labelled[place] = by_label
             for manifest in everybody:
                 for label in manifest.resource.labels.items():
                     by_label[label].append(manifest)
-        pair = next(iter(wanted.items()))
-        return self._labelled[kind, namespace].get(pair, []) if isinstance(pair[1], str) else []
+        return self._labelled[place].get(chooser.label, [])
