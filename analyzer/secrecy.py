@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -36,7 +37,7 @@ _SHAPES: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
             ("sk-ant-", "sk-proj-"),
             r"\bsk-(?:ant|proj)-[A-Za-z0-9_-]{32,}",
         ),
-        "a JSON Web Token": (("eyJ",), r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
+        "a JSON Web Token": (("eyJ",), r"(?<![\w-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
     }
 )
 _BEGINNINGS = tuple(beginning.encode() for beginnings, _ in _SHAPES.values() for beginning in beginnings)
@@ -103,14 +104,15 @@ _DIVIDER = re.compile(r"^---(?:\s|$)", re.MULTILINE)
 
 def hidden_lines(text: str) -> frozenset[int]:
     """The numbers (from 1) of lines that hold something secret, or may hold it."""
-    found = {number for shape in shapes_in(text) for number in _lines_of(text, shape)}
-    start = 0
+    return frozenset((*_lines_with_shapes(text), *_lines_in_blocks(text)))
+
+
+def _lines_in_blocks(text: str) -> Iterator[int]:
+    start = before = 0
     for end in (*(divider.start() for divider in _DIVIDER.finditer(text)), len(text)):
         lines = text[start:end].split("\n")
-        before = text.count("\n", 0, start)
-        found |= {before + number for number in _secret_blocks(lines)}
-        start = end
-    return frozenset(found)
+        yield from (before + number for number in _secret_blocks(lines))
+        start, before = end, before + len(lines) - 1
 
 
 def masked(line: str) -> str:
@@ -119,10 +121,19 @@ def masked(line: str) -> str:
     return f"{kept['kept'].rstrip() if kept else ''} {HIDDEN}" if line.strip() else line
 
 
-def _lines_of(text: str, shape: Shape) -> range:
-    first = text.count("\n", 0, shape.start) + 1
-    end = text.find("-----END", shape.start) if shape.text.startswith("-----BEGIN") else -1
-    return range(first, (text.count("\n", 0, end) if end >= 0 else first - 1 + shape.text.count("\n")) + 2)
+def _lines_with_shapes(text: str) -> Iterator[int]:
+    """Of a private key all lines up to its end."""
+    found = list(shapes_in(text))
+    breaks = [match.start() for match in re.finditer("\n", text)] if found else []
+    ends = [match.start() for match in re.finditer("-----END", text)] if found else []
+    told = -1  # the end of the key before
+    for shape in found:
+        last = shape.start + len(shape.text)
+        if shape.text.startswith("-----BEGIN") and (end := bisect_left(ends, shape.start)) < len(ends):
+            if ends[end] == told:
+                continue  # within the lines of that key
+            last = told = ends[end]
+        yield from range(bisect_left(breaks, shape.start) + 1, bisect_left(breaks, last) + 2)
 
 
 def _secret_blocks(lines: Sequence[str]) -> Iterator[int]:

@@ -129,3 +129,14 @@ def test_what_is_left_of_a_line() -> None:
     assert masked('  - "password": x') == f'  - "password": {HIDDEN}'
     assert masked("    hunter2").strip() == HIDDEN
     assert masked("") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["---\n" * 1_000_000, f"{TOKENS['an AWS access key']}\n" * 200_000, "-----BEGIN PRIVATE KEY-----\n" * 100_000,
+     "-----BEGIN PRIVATE KEY-----\n" * 100_000 + "-----END", "-eyJaaaaaaaaaa" * 100_000],
+    ids=["documents", "tokens", "keys without an end", "keys with one end", "the beginnings of a token"],
+)  # fmt: skip
+def test_hostile_files_are_looked_through_once(text: str) -> None:
+    """Guards the time that a file of 8 MiB may take: one that is looked through for each of its lines never ends."""
+    assert len(hidden_lines(text)) in (0, text.count("\n"), text.count("\n") + 1)
