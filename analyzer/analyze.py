@@ -128,9 +128,9 @@ class _Run:
 
     def _state(self, site: Site, known: State | None) -> State | None:
         """The state of a site, gone on from that before; None where nobody needs one, or it could not hold all."""
-        if site.elsewhere or not (known or self.keep) or len({file.path for file in site.files}) < len(site.files):
+        if not (known or self.keep) or len({file.path for file in site.files}) < len(site.files):
             return None
-        around = Around(self.config, self.as_of, self.revision, site.gaps)
+        around = Around(self.config, self.as_of, self.revision, site.gaps, site.elsewhere)
         return known.after(known.differing(site.files), around) if known else State.of(site.files, around)
 
     def report(

@@ -157,8 +157,12 @@ class ResourceGraph:
         if reference.outlives:
             return False
         if not reference.part:
-            return self.get(reference.target) is None and reference.target not in self.elsewhere
+            return self.get(reference.target) is None and not self.is_elsewhere(reference.target)
         return self.get(reference.target) is not None and reference.part not in self.alternatives(reference)
+
+    def is_elsewhere(self, key: ResourceKey) -> bool:
+        """Whether a root declares it of which nobody says whether it lives with these."""
+        return key in self.elsewhere
 
     def alternatives(self, reference: Reference) -> tuple[str, ...]:
         """The names that this reference could have given; of very many, those that stand next to it in the alphabet."""

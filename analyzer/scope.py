@@ -214,7 +214,8 @@ def _held(cluster: Cluster, files: Mapping[str, File], taken: frozenset[str]) ->
         for declaration in root.declarations:
             rendered[declaration.path].append(declaration)
     for path, declarations in rendered.items():
-        yield _rendered_file(path, declarations[0].document.source, tuple(declarations))
+        once = tuple(dict.fromkeys(declarations))  # roots that take in the very same declare it at one place
+        yield _rendered_file(path, once[0].document.source, once)
 
 
 @functools.lru_cache(maxsize=MAX_REMEMBERED)

@@ -16,12 +16,19 @@ from schemas.resources import ResourceKey
 
 
 class LayeredGraph(ResourceGraph):
-    """The resources of one revision. `unread` and `revision` as in any graph."""
+    """The resources of one revision. `unread`, `revision` and `elsewhere` as in any graph."""
 
-    def __init__(self, layer: Layer, unread: tuple[tuple[Location, str], ...], revision: str) -> None:
+    def __init__(
+        self,
+        layer: Layer,
+        unread: tuple[tuple[Location, str], ...],
+        revision: str,
+        elsewhere: frozenset[ResourceKey] = frozenset(),
+    ) -> None:
         object.__setattr__(self, "layer", layer)
         object.__setattr__(self, "unread", unread)
         object.__setattr__(self, "revision", revision)
+        object.__setattr__(self, "elsewhere", elsewhere)
         object.__setattr__(self, "_met", {})
 
     layer: Layer

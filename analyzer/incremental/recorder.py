@@ -55,6 +55,10 @@ class RecordedGraph(ResourceGraph):
         self.asked.add(("index", index.name, value))
         return self._graph.sharing(index, value)
 
+    def is_elsewhere(self, key: ResourceKey) -> bool:
+        self.asked.add(("elsewhere", key))
+        return self._graph.is_elsewhere(key)
+
     def names(self, like: ResourceKey) -> Sequence[str]:
         self.asked.add(("names", like.group, like.kind, like.namespace))
         return self._graph.names(like)

@@ -40,6 +40,7 @@ class Around:
     as_of: date
     revision: str
     unread: tuple[tuple[Location, str], ...] = ()  # outside of files
+    elsewhere: frozenset[ResourceKey] = frozenset()  # what other roots declare
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class State:
     @classmethod
     def of(cls, files: Iterable[File], around: Around) -> State:
         """A revision of which nothing is known yet."""
-        around_nothing = replace(around, revision="", unread=())
+        around_nothing = replace(around, revision="", unread=(), elsewhere=frozenset())
         nothing = cls(Layer(), around_nothing, LayeredGraph(Layer(), (), ""), frozenset(), 0, 0)
         return _Step(nothing, Layer(), {file.path: file for file in files}, around).taken()
 
@@ -112,7 +113,7 @@ class _Step:
 
     def __init__(self, state: State, layer: Layer, files: Mapping[str, File | None], around: Around) -> None:
         self.before, self.layer, self.files, self.around = state, layer, files, around
-        self.graph = LayeredGraph(layer, (), around.revision)
+        self.graph = LayeredGraph(layer, (), around.revision, around.elsewhere)
         self.changed: set[Name] = {EVERYTHING}  # what would be answered otherwise now
         self.subjects: set[ResourceKey] = set()  # who must be asked again
         self.count = (state.files, state.resources)
@@ -130,6 +131,7 @@ class _Step:
         self._tell_unread()
         if self.around.as_of != self.before.around.as_of:
             self.changed.add(DAY)
+        self.changed.update(("elsewhere", key) for key in self.around.elsewhere ^ self.before.around.elsewhere)
         self._ask(touched)
         files, resources = self.count
         return State(self.layer, self.around, self.graph, frozenset(touched), files, resources)
@@ -260,7 +262,7 @@ class _Step:
     def _tell_unread(self) -> None:
         inside = (place for unit in units_in(self.layer, UNREAD_UNITS) for place in unit.unread)
         unread = (*self.around.unread, *inside)
-        self.graph = LayeredGraph(self.layer, unread, self.around.revision)
+        self.graph = LayeredGraph(self.layer, unread, self.around.revision, self.around.elsewhere)
         if unread != self.before.graph.unread:
             self.changed.add(UNREAD)
 

@@ -18,7 +18,8 @@ from analyzer.roots.artifacts import BOOTSTRAP, located, sources_of
 from analyzer.roots.charts import charts_of, problem_of
 from analyzer.roots.config import read_kustomization
 from analyzer.roots.files import Files, is_kustomization, joined
-from analyzer.roots.flux import FluxKustomization, collect, flux_kustomization, put_in, render_flux
+from analyzer.roots.flux import FluxKustomization, collect, flux_kustomization, has_values, put_in, render_flux
+from analyzer.roots.kept import Kept, trace_of
 from analyzer.roots.kustomize import Layer, Renderer
 from analyzer.roots.problem import Problem, Unrenderable
 from analyzer.roots.rendered import declaration_of, declared
@@ -151,7 +152,8 @@ _FRAME = {"apiVersion", "kind", "metadata", "spec"}
 
 
 def _root(path: str, layer: Layer) -> Root:
-    declarations = (*map(declaration_of, layer.items), *(declared(odd.document, odd.file) for odd in layer.odd))
+    rendered = (declaration_of(item, path) for item in layer.items)
+    declarations = (*rendered, *(declared(odd.document, odd.file) for odd in layer.odd))
     problems = tuple(dict.fromkeys(layer.problems))
     return Root(path, declarations, problems, layer.sure, taken=frozenset(layer.taken))
 
@@ -191,11 +193,24 @@ def _kustomized(files: Files, paths: Sequence[str], renderer: Renderer, plan: _P
     for folder in (*(f for f in folders if f not in used), *folders):
         own = files.kustomizations[folder][0]
         if own not in plan.taken:
-            layer = renderer.render(folder)
+            layer, root = _kustomized_root(folder, files, renderer)
             new = layer.taken - plan.taken - {own}
             plan.take(layer)
             if new or not plan.clusters:  # else everything in it is deployed by somebody
-                plan.alone.append(_root(folder, layer))
+                plan.alone.append(root)
+
+
+def _kustomized_root(folder: str, files: Files, renderer: Renderer) -> tuple[Layer, Root]:
+    name = (files.root, folder)
+    if (known := _KEPT.find(name, files)) is None:
+        layer = renderer.render(folder)
+        known = (layer, _root(folder, layer))
+        if not layer.broken:
+            _KEPT.keep(name, trace_of(files, layer.reads), known, len(layer.items))
+    return known
+
+
+_KEPT: Kept[tuple[Layer, Root]] = Kept()
 
 
 def _taken_in(files: Files, folder: str) -> Iterator[str]:
@@ -245,6 +260,7 @@ class _Walk:
 
     def __init__(self, files: Files, renderer: Renderer, objects: Mapping[object, FluxKustomization]) -> None:
         self._files, self._renderer, self._objects = files, renderer, objects
+        self._made: dict[object, tuple[Layer, Root]] = {}
         self._applied = frozenset(each.folder for each in objects.values() if each.folder is not None)
         self._children = {at: self._declared_by(self._layer(each)) for at, each in objects.items()}
 
@@ -280,14 +296,35 @@ class _Walk:
                 if each.folder is not None or each.expected:
                     layers.append((each.folder or "", each, self._layer(each)))
                 queue += [self._objects[child] for child in self._children[each.at]]
-        everything = [item for _, _, layer in layers for item in layer.items]
-        for _, flux, layer in layers:
-            if flux:
+        own = [layer.fork() if flux and has_values(flux) else layer for _, flux, layer in layers]
+        everything = [item for layer in own for item in layer.items]
+        for (_, flux, _), layer in zip(layers, own, strict=True):
+            if flux and has_values(flux):
                 put_in(flux, layer, everything)
-        return [_root(path, layer) for path, _, layer in layers], [layer for _, _, layer in layers]
+        roots = [self._root(path, flux, layer) for (path, flux, _), layer in zip(layers, own, strict=True)]
+        return roots, own
+
+    def _root(self, path: str, flux: FluxKustomization | None, layer: Layer) -> Root:
+        known = self._rendered(flux) if flux else None
+        return known[1] if known and known[0] is layer else _root(path, layer)
 
     def _layer(self, each: FluxKustomization) -> Layer:
-        return render_flux(each, self._files, self._renderer)
+        return self._rendered(each)[0]
+
+    def _rendered(self, each: FluxKustomization) -> tuple[Layer, Root]:
+        """Before any variables."""
+        name = (self._files.root, each.at, each.folder, each.expected)
+        if name not in self._made:
+            self._made[name] = _KEPT.find(name, self._files) or self._render(each, name)
+        return self._made[name]
+
+    def _render(self, each: FluxKustomization, name: object) -> tuple[Layer, Root]:
+        layer = render_flux(each, self._files, self._renderer)
+        made = (layer, _root(each.folder or "", layer))
+        if not layer.broken:
+            reads = {*layer.reads, each.origin.file, each.folder or ""}
+            _KEPT.keep(name, trace_of(self._files, reads), made, len(layer.items))
+        return made
 
     def _declared_by(self, layer: Layer) -> list[object]:
         found = (flux_kustomization(item.tree.origin) for item in layer.items)

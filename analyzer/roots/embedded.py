@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from analyzer.composer import Place
@@ -31,6 +32,7 @@ class EmbeddedSource(Source):
         return Place(self._start.line + inner.line, self._indent + inner.column)
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_embedded(origin: Origin) -> Parsed:
     """The documents that are written in a text."""
     written = origin.document.written(origin.path)

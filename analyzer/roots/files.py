@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -30,7 +33,11 @@ class Files:
         return self.blobs[paths[0]] if paths else None
 
     def id_of(self, path: str) -> str:
-        """What is at a path, as text that changes whenever that changes; "" for nothing."""
+        """What is at a path, as text that changes whenever that changes; "" for nothing. Of a folder (a path that ends
+        in a slash) it is all that is in it and below.
+        """
+        if path.endswith("/"):
+            return self._listed[path[:-1]]
         blob = self.blobs.get(path)
         if blob:
             return blob.id
@@ -38,6 +45,18 @@ class Files:
             return f"unread: {self.unread[path]}"
         other = self.others.get(path)
         return other.id if other else "present" if path in self.others or path in self.folders else ""
+
+    @functools.cached_property
+    def _listed(self) -> Mapping[str, str]:
+        """A digest of what is in a folder and below, by the folder; "" for nothing."""
+        inside: dict[str, list[str]] = defaultdict(list)
+        for path, blob in sorted(self.blobs.items()):
+            folder = path
+            while folder:
+                folder = folder.rpartition("/")[0]
+                inside[folder].append(f"{path}\0{blob.id}")
+        digests = {folder: hashlib.sha256("\0".join(each).encode()).hexdigest() for folder, each in inside.items()}
+        return defaultdict(str, digests)
 
     def content(self, path: str) -> Blob | None:
         """What is in a file, manifest or not; None where it was not read."""

@@ -105,7 +105,7 @@ def collect(
     outermost = [each for each in inner if not any(_below(each, other) for other in inner)]
     for each in outermost:
         layer.include(renderer.base(each, ()))
-    layer.reads |= {folder}  # what comes new there is part of it, too
+    layer.reads |= {f"{folder}/"}  # what comes new there is part of it, too
     for path in files.below(folder):
         if not _is_in(path, outermost) and not _is_in(path, apart):
             renderer.take(path, layer)
@@ -128,11 +128,14 @@ def _common_metadata(spec: Origin, items: Iterable[Item]) -> None:
                 item.tree.create(("metadata", name, key), Part(origin.value, origin))
 
 
+def has_values(flux: FluxKustomization) -> bool:
+    """Whether it puts values into what it applies."""
+    return isinstance(flux.spec.get("postBuild"), dict)
+
+
 def put_in(flux: FluxKustomization, layer: Layer, items: Iterable[Item]) -> None:
     """Put the values of variables into a layer. `items` of the whole cluster may hold some of them."""
-    post_build = flux.spec.get("postBuild")
-    if not isinstance(post_build, dict):
-        return
+    post_build = plain(flux.spec.get("postBuild"))
     values, complete = _values(flux, post_build, {(i.kind, i.name): i for i in items if i.kind == "ConfigMap"})
     for item in layer.items:
         substitute(item, values, complete=complete)

@@ -15,11 +15,12 @@ from analyzer.roots.config import Kustomization, plain, read_kustomization, text
 from analyzer.roots.files import Files, is_remote, joined
 from analyzer.roots.generators import Generated, content_hash, generate
 from analyzer.roots.item import Item, identity_of
+from analyzer.roots.kept import Kept, trace_of
 from analyzer.roots.names import follow
 from analyzer.roots.problem import Problem, Unrenderable, broken, place_of, problem_of
 from analyzer.roots.transform import Patch, Transformation, patch_of
 from analyzer.roots.tree import Misfit, Origin, Tree
-from analyzer.snapshot import Blob
+from analyzer.snapshot import KUSTOMIZATION_FILES, Blob
 from schemas.validation import Path, did_you_mean
 
 MAX_DEPTH = 50  # kustomizations within kustomizations
@@ -29,7 +30,7 @@ _HASHED = {"kustomize.config.k8s.io/needs-hash": "true", "internal.config.kubern
 _LOCAL = ("metadata", "annotations", "config.kubernetes.io/local-config")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Layer:
     """What one kustomization holds."""
 
@@ -40,6 +41,7 @@ class Layer:
     taken: set[str] = field(default_factory=set)  # files that are deployed as part of it, or that only serve to make it
     served: set[str] = field(default_factory=set)  # files that only give generators what to put into something
     sure: bool = True
+    height: int = 0  # how many kustomizations stand on each other in it
 
     def include(self, other: Layer) -> None:
         """Take in a base."""
@@ -55,10 +57,27 @@ class Layer:
         self.taken |= other.taken
         self.served |= other.served
         self.sure = self.sure and other.sure
+        self.height = max(self.height, other.height)
+
+    def fork(self) -> Layer:
+        """The same, to be changed by somebody else."""
+        twin = Layer()
+        twin.include(self)
+        return twin
+
+    @property
+    def broken(self) -> bool:
+        """Whether something could not be applied: why, may hang on what nobody has written down."""
+        return any(problem.broken for problem in self.problems)
+
+
+_KEPT: Kept[Layer] = Kept()
 
 
 class Renderer:
-    """Renders the kustomizations of a snapshot; a base that several take in is rendered once."""
+    """Renders the kustomizations of a snapshot; a base that several take in is rendered once, and one of which nothing
+    has changed since an earlier snapshot not at all.
+    """
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -66,9 +85,7 @@ class Renderer:
 
     def render(self, folder: str) -> Layer:
         """A folder with a kustomization as a root, names and references final."""
-        whole = Layer()
-        whole.include(self.base(folder, ()))
-        return self.finish(whole)
+        return self.finish(self.base(folder, ()).fork())
 
     def finish(self, layer: Layer) -> Layer:
         """What kustomize does at the very end: names tell contents, references follow, what is local goes."""
@@ -86,10 +103,21 @@ class Renderer:
 
     def base(self, folder: str, chain: tuple[str, ...]) -> Layer:
         if folder not in self._layers:
-            layer = Layer(sure=not self._is_component(folder))  # by itself it may lack what it changes
-            self.apply(folder, layer, chain)
-            self._layers[folder] = layer
+            self._layers[folder] = self._remembered(folder, chain) or self._applied(folder, chain)
         return self._layers[folder]
+
+    def _remembered(self, folder: str, chain: tuple[str, ...]) -> Layer | None:
+        known = _KEPT.find((self._files.root, folder), self._files)
+        return known if known and len(chain) + known.height <= MAX_DEPTH else None
+
+    def _applied(self, folder: str, chain: tuple[str, ...]) -> Layer:
+        layer = Layer(sure=not self._is_component(folder))  # by itself it may lack what it changes
+        self.apply(folder, layer, chain)
+        layer.height -= len(chain)
+        if not layer.broken:
+            trace = trace_of(self._files, layer.reads)
+            _KEPT.keep((self._files.root, folder), trace, layer, len(layer.items))
+        return layer
 
     def _is_component(self, folder: str) -> bool:
         blob = self._files.kustomization(folder)
@@ -102,7 +130,8 @@ class Renderer:
         Once something is broken, what stands in the file after it is not applied.
         """
         blob = self._files.kustomization(folder)
-        layer.reads.update(f"{folder}/{name}".lstrip("/") for name in ("kustomization.yaml", "kustomization.yml"))
+        layer.height = max(layer.height, len(chain) + 1)
+        layer.reads.update(f"{folder}/{name}".lstrip("/") for name in KUSTOMIZATION_FILES)
         if blob is None:
             return
         layer.reads.add(blob.path)
@@ -115,7 +144,9 @@ class Renderer:
         except (Unrenderable, Misfit) as found:
             layer.problems.append(problem_of(found))
         if layer.problems:
-            layer.served |= _named(blob, folder, self._files)
+            named = _named(blob, folder)
+            layer.reads |= named
+            layer.served |= {path for path in named if path in self._files.blobs}
         layer.sure = layer.sure and not layer.problems
 
     def change(self, kustomization: Kustomization, layer: Layer) -> None:
@@ -137,10 +168,12 @@ class Renderer:
                 layer.odd.append(origin)
 
 
-def _named(blob: Blob, folder: str, files: Files) -> set[str]:
-    """Files that a kustomization names anywhere: also where it was not applied as a whole, they are parts of it."""
+def _named(blob: Blob, folder: str) -> set[str]:
+    """What may be files that a kustomization names anywhere: also where it was not applied as a whole, they are parts
+    of it.
+    """
     texts = (text for document in load(blob).documents for text in _texts(document.value))
-    return {path for text in texts if (path := joined(folder, text)) in files.blobs and path is not None}
+    return {path for text in texts if (path := joined(folder, text))}
 
 
 def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401  # JSON
@@ -218,7 +251,9 @@ class _Step:
             self._layer.learn(base)
             self._layer.items.clear()  # so that what takes this in has little to do
             raise broken(entry, f"more than {MAX_RESOURCES:,} resources in one root")
+        height = max(self._layer.height, len(self._chain) + base.height)
         self._layer.include(base)
+        self._layer.height = height
 
     def _check_way(self, entry: Origin, folder: str) -> None:
         if folder in self._chain:

@@ -107,6 +107,18 @@ class Tree:
             origin, here = self._origin_of(here, origin, step), here[step]
         return origin
 
+    def exceptions(self) -> Iterator[tuple[Path, Origin]]:
+        """The parts that were not written where their whole was, in the order of the value."""
+        waiting: list[tuple[Path, Any]] = [((), self.value)]
+        while waiting:
+            path, here = waiting.pop()
+            moved = self._moved.get(id(here))
+            for step, part in here.items() if isinstance(here, dict) else enumerate(here):
+                if moved and step in moved.origins:
+                    yield (*path, step), moved.origins[step]
+                if isinstance(part, (dict, list)):
+                    waiting.append(((*path, step), part))
+
     def part(self, path: Path) -> Part:
         return Part(self.get(path), self.written(path), self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import random  # noqa: TID251  # seeded: the same edits every time
 from collections.abc import Iterator, Mapping
@@ -26,10 +27,13 @@ POLICIES = (
 )
 
 
+@functools.cache
 def documents() -> list[dict[str, Any]]:
     """What there is to begin with: the example of every kind, and the repository that is our example."""
     examples = [copy.deepcopy(kind.example) for kind in kinds().values()]
-    written = [d for path in sorted(EXAMPLE.rglob("*.yaml")) for d in yaml.safe_load_all(path.read_text()) if d]
+    written = [
+        d for path in sorted(EXAMPLE.rglob("*.yaml")) for d in yaml.load_all(path.read_text(), yaml.CSafeLoader) if d
+    ]
     plain: list[dict[str, Any]] = json.loads(json.dumps([*examples, *written], default=str))
     return plain
 
