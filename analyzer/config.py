@@ -14,6 +14,7 @@ from analyzer.patterns import matches_path
 from analyzer.roots.deployment import RootSetting
 from analyzer.snapshot import BASELINE_FILE, POLICY_FILE, Snapshot
 from analyzer.suppression import Suppression, suppressions_of
+from analyzer.vocabulary import SchemaFolder
 from schemas.kinds import config_validator
 from schemas.loose import items, mapping, texts
 from schemas.resources import NOTHING, Json, JsonObject
@@ -35,7 +36,7 @@ class AnalyzerConfig:
     off: frozenset[str] = frozenset()  # rules whose findings nobody wants to hear of
     suppressions: tuple[Suppression, ...] = ()
     baseline: Baseline = field(default_factory=dict)
-    schemas: tuple[str, ...] = ()  # files and folders with schemas of kinds that only this repository knows
+    schemas: tuple[SchemaFolder, ...] = ()  # where schemas of kinds are that only this repository knows
     roots: tuple[RootSetting, ...] = ()  # none: they are found
     settings: JsonObject = field(default_factory=lambda: NOTHING)
 
@@ -88,17 +89,22 @@ def _config(document: Document) -> AnalyzerConfig:
         secret_dirs=_texts(mapping(value.get("secrets")).get("dirs")),
         secret_env=_texts(mapping(value.get("secrets")).get("env")),
         suppressions=tuple(suppressions_of(_entries(document))),
-        schemas=tuple(map(posixpath.normpath, texts(value.get("schemas")))),
-        roots=tuple(_roots(value.get("roots"))),
+        schemas=tuple(_schema_folders(document, value.get("schemas"))),
+        roots=tuple(_roots(document, value.get("roots"))),
         settings=value,
     )
 
 
-def _roots(value: Json) -> Iterator[RootSetting]:
-    for root in items(value):
+def _roots(document: Document, value: Json) -> Iterator[RootSetting]:
+    for index, root in enumerate(items(value)):
         path = posixpath.normpath(str(mapping(root).get("path")))
         folder = "" if path == "." else path
-        yield RootSetting(folder, str(mapping(root).get("cluster", folder)))
+        yield RootSetting(folder, str(mapping(root).get("cluster", folder)), _at(document, ("roots", index, "path")))
+
+
+def _schema_folders(document: Document, value: Json) -> Iterator[SchemaFolder]:
+    for index, path in enumerate(items(value)):
+        yield SchemaFolder(posixpath.normpath(str(path)), _at(document, ("schemas", index)))
 
 
 def _entries(document: Document) -> Iterator[tuple[Location, JsonObject]]:

@@ -20,6 +20,17 @@ from schemas.resources import Json
 Odd = tuple[Location, str]
 
 
+@dataclass(frozen=True)
+class SchemaFolder:
+    """A file or folder with schemas, and where the policy names it."""
+
+    path: str
+    place: Location
+
+    def holds(self, path: str) -> bool:
+        return matches_path(self.path, path)
+
+
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
     """What a repository defines. `files`: those that hold nothing but schemas, so that they are no manifests."""
@@ -37,11 +48,11 @@ class Vocabulary:
         return _decoded(declaration.document, declaration.path, self.more)
 
 
-def vocabulary_of(snapshot: Snapshot, folders: tuple[str, ...], defining: Iterable[str]) -> Vocabulary:
+def vocabulary_of(snapshot: Snapshot, folders: tuple[SchemaFolder, ...], defining: Iterable[str]) -> Vocabulary:
     """The kinds of a snapshot. `folders` hold schemas; `defining` are the other files in which there is a CRD."""
-    inside = tuple(blob for blob in _all(snapshot) if any(matches_path(folder, blob.path) for folder in folders))
-    others = tuple(snapshot.blobs[path] for path in defining if not any(matches_path(f, path) for f in folders))
-    missing = [folder for folder in folders if not any(matches_path(folder, blob.path) for blob in inside)]
+    inside = tuple(blob for blob in _all(snapshot) if any(folder.holds(blob.path) for folder in folders))
+    others = tuple(snapshot.blobs[path] for path in defining if not any(folder.holds(path) for folder in folders))
+    missing = [folder for folder in folders if not any(folder.holds(blob.path) for blob in inside)]
     return _vocabulary(inside, others, tuple(missing))
 
 
@@ -51,18 +62,18 @@ def defines(parsed: Parsed) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _vocabulary(inside: tuple[Blob, ...], others: tuple[Blob, ...], missing: tuple[str, ...]) -> Vocabulary:
+def _vocabulary(inside: tuple[Blob, ...], others: tuple[Blob, ...], missing: tuple[SchemaFolder, ...]) -> Vocabulary:
     found = [*_definitions(inside), *_definitions(others, only_crds=True)]
     schemas = [schema for _, definition in found for schema in definition.schemas]
     schema_files = [blob for blob in inside if not defines(load(blob))]
-    nothing = (f"there is no schema in {folder}; `schemas` names folders and files" for folder in missing)
+    nothing = ((f.place, f"there is no schema in {f.path}; `schemas` names folders and files") for f in missing)
     return Vocabulary(
         extended(kinds(), schemas) if schemas else None,
         frozenset(blob.path for blob in schema_files),
         (
             *(problem for blob in schema_files for problem in _defects(blob)),
             *(problem for place, definition in found for problem in _told(place, definition)),
-            *map(_of_the_policy, nothing),
+            *nothing,
         ),
     )
 
@@ -72,10 +83,6 @@ def _defects(blob: Blob) -> Iterator[Odd]:
     source = load(blob).source
     for defect in load(blob).defects:
         yield source.at(blob.path, defect.place), defect.message
-
-
-def _of_the_policy(message: str) -> Odd:
-    return Location(".holdfast.yaml", 1, 1), message
 
 
 Place = tuple[Blob, Document]

@@ -14,7 +14,7 @@ from typing import Any
 from schemas.fields import reference_of
 from schemas.kinds import Kind, Kinds, kind_of_schema, shared
 from schemas.loose import items, mapping, texts
-from schemas.validation import Path, Validator, quoted
+from schemas.validation import Path, Validator, did_you_mean, quoted
 
 CRD_GROUP, CRD_KIND = "apiextensions.k8s.io", "CustomResourceDefinition"
 _KEPT = (
@@ -285,8 +285,21 @@ def _only(schema: Mapping[str, Any]) -> str:
 def _schema_flaws(written: Mapping[str, Any], whole: Mapping[str, Any]) -> Iterator[Flaw]:
     found = [*_foreign_references(written, ()), *_odd_annotations(written, ()), *_misshapen(written, ())]
     yield from found
-    if not found and (wrong := Validator(whole).flaw()):
-        yield Flaw((), f"not a schema: {wrong}")
+    if not found and (flaw := Validator(whole).flaw()):
+        path, wrong = flaw
+        yield Flaw(_as_far_as_written(written, path), f"not a schema: {wrong}")
+
+
+def _as_far_as_written(schema: Any, path: Path) -> Path:  # noqa: ANN401  # JSON
+    """The beginning of a path that the author's own file has, too."""
+    for length, step in enumerate(path):
+        if not (isinstance(schema, Mapping) and step in schema):
+            return path[:length]
+        schema = schema[step]
+    return path
+
+
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 def _misshapen(schema: Any, path: Path) -> Iterator[Flaw]:  # noqa: ANN401  # JSON
@@ -294,6 +307,9 @@ def _misshapen(schema: Any, path: Path) -> Iterator[Flaw]:  # noqa: ANN401  # JS
     if not isinstance(schema, (Mapping, bool)):
         yield Flaw(path, f"{quoted(schema)} is not a schema")
     elif isinstance(schema, Mapping):
+        kinds = schema.get("type", [])
+        odd = [name for name in (kinds if isinstance(kinds, list) else [kinds]) if name not in _TYPES]
+        yield from (Flaw((*path, "type"), f"{quoted(n)} is not a type{did_you_mean(str(n), _TYPES)}") for n in odd)
         properties = schema.get("properties", {})
         if not isinstance(properties, Mapping):
             yield Flaw((*path, "properties"), "the properties of a schema are a mapping")

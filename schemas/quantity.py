@@ -53,6 +53,15 @@ def format_bytes(value: int) -> str:
     return str(value)
 
 
+def told_bytes(value: int) -> str:
+    """A size as people read it: 27648851968 → `25.75Gi`. Exact, like `format_bytes`."""
+    for unit in ("Pi", "Ti", "Gi", "Mi", "Ki"):
+        hundredths, rest = divmod(value * 100, _FACTOR[unit])
+        if hundredths >= 100 and not rest:
+            return f"{Decimal(hundredths).scaleb(-2).normalize():f}{unit}"
+    return str(value)
+
+
 def parse_seconds(text: str) -> float:
     """Seconds of a duration such as `60s`, `1h30m` or `250ms`. Raises ValueError."""
     if not re.fullmatch(f"(?:{_DURATION.pattern})+", text):

@@ -95,7 +95,7 @@ class Validator:
         if self._compiled.is_valid(value):
             found: Iterable[Problem] = ()
         else:
-            found = (p for error in self._compiled.iter_errors(value) for p in self._explain(error))
+            found = (p for error in _once(self._compiled.iter_errors(value)) for p in self._explain(error))
         return tuple(
             sorted(
                 {*found, *self._format_problems(value), *self._check_problems(value)},
@@ -103,13 +103,13 @@ class Validator:
             )
         )
 
-    def flaw(self) -> str:
-        """Why this is no schema at all; empty when it is one."""
+    def flaw(self) -> tuple[Path, str] | None:
+        """Where and why this is no schema at all; None when it is one."""
         try:
             self._compile()
         except ValueError as error:
-            return str(error).strip().partition("\n")[0]
-        return ""
+            return tuple(getattr(error, "instance_path", ())), str(error).strip().partition("\n")[0]
+        return None
 
     def _compile(self) -> jsonschema_rs.Validator:
         import jsonschema_rs  # noqa: PLC0415  # 20 ms that `--help` need not pay
@@ -216,7 +216,7 @@ def _values(value: object, way: tuple[str | None, ...], path: Path) -> Iterator[
         yield from _values(value[way[0]], way[1:], (*path, way[0]))
 
 
-def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -> str:  # noqa: C901, PLR0911  # one arm per keyword
+def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -> str:  # noqa: C901, PLR0911, PLR0912  # one arm per keyword
     kind, value = error.kind, error.instance
     match kind.name:
         case "required":
@@ -227,6 +227,8 @@ def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -
             return f"{quoted(value)} is not {' or '.join(_TYPE_NAMES[w] for w in wanted)}{_example(schema)}"
         case "enum":
             options = [str(option) for option in schema["enum"]]
+            if len(options) == 1:
+                return f"{quoted(value)} is not {quoted(schema['enum'][0])}, the only value that is allowed here"
             return f"{quoted(value)} is not one of {', '.join(options)}{did_you_mean(str(value), options)}"
         case "const":
             return f"{quoted(value)} is not {quoted(schema['const'])}"
@@ -250,6 +252,13 @@ def _sentence(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -
         case "uniqueItems":
             return f"{quoted(value)} has the same item twice"
     return str(error.message)
+
+
+def _once(errors: Iterable[jsonschema_rs.ValidationError]) -> Iterator[jsonschema_rs.ValidationError]:
+    """What is none of a list of values is not said to be of the wrong type as well."""
+    found = [*errors]
+    listed = {tuple(error.instance_path) for error in found if error.kind.name == "enum"}
+    return (error for error in found if not (error.kind.name == "type" and tuple(error.instance_path) in listed))
 
 
 def _rule_of(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any]) -> RuleID:

@@ -13,9 +13,10 @@ from analyzer.impact.budget import Reason, Verdict
 from analyzer.impact.difference import Impact
 from analyzer.impact.radius import Radius, Reached, ResourceChange
 from analyzer.impact.usage import HostLoss, Live
+from analyzer.render.apart import told_apart
 from analyzer.render.text import COLOURS, WIDTH, Style, plural
-from schemas.quantity import format_bytes
-from schemas.resources import OUR_GROUP, UNKNOWN, ResourceKey, canonical
+from schemas.quantity import told_bytes
+from schemas.resources import OUR_GROUP, UNKNOWN, ResourceKey
 
 SHOWN = 5  # dependents of one change
 ROWS = 10  # of one question
@@ -118,12 +119,8 @@ def _field(field: FieldChange) -> str:
         return field.reason
     verdict = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}.get(field.update, "")
     tail = ": ".join(filter(None, (verdict, field.reason)))
-    return f"{field.name}: {_value(field.before)} -> {_value(field.after)}{f' ({tail})' if tail else ''}"
-
-
-def _value(value: object) -> str:
-    text = "nothing" if value is None else value if isinstance(value, str) else canonical(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    values = " -> ".join("nothing" if text is None else text for text in told_apart(field.before, field.after))
+    return f"{field.name}: {values}{f' ({tail})' if tail else ''}"
 
 
 def _dependent(dependent: Reached) -> str:
@@ -149,7 +146,7 @@ def _terms(change: AccessChange) -> str:
     """What differs, of a row that stays; else how it is, or was."""
     grant = change.after or change.before
     assert grant is not None  # noqa: S101  # a row that is on neither side differs from nothing
-    right = f" {grant.right}" if grant.right.startswith(CONNECT) else ""
+    right = f", {grant.right}" if grant.right.startswith(CONNECT) else ""
     if change.before and change.after:
         return right + "".join(f", {name} {old or 'none'} -> {new or 'none'}" for name, old, new in change.terms)
     told = [(name, value) for name, value in grant.terms if change.after or name in WHERE]
@@ -179,7 +176,7 @@ def _live(live: Live | None, style: Style) -> Iterator[str]:
         yield "Bytes in use and connected hosts: unknown (no live data)."
         return
     hosts = UNKNOWN if live.connected is None else plural(live.connected, "host")
-    size = UNKNOWN if live.bytes_in_use is None else format_bytes(live.bytes_in_use)
+    size = UNKNOWN if live.bytes_in_use is None else told_bytes(live.bytes_in_use)
     yield from style.wrap(f"Connected at {live.time}: {hosts}; bytes in use: {size}.", "  ")
     for key in live.unread:
         yield from style.bulleted(f"the hosts of {key} could not be read, so they count as connected")
@@ -213,7 +210,7 @@ def _radius(radius: Radius) -> str:
 
 
 def _stored(radius: Radius) -> list[str]:
-    size = f"size {UNKNOWN}" if radius.bytes is None else format_bytes(radius.bytes)
+    size = f"size {UNKNOWN}" if radius.bytes is None else told_bytes(radius.bytes)
     hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else plural(radius.hosts, "host")
     return [
         plural(radius.devices, "device") if radius.devices else "",

@@ -16,7 +16,7 @@ from analyzer.render.markup import code
 from analyzer.render.sections import Section, fit
 from analyzer.render.text import plural
 from analyzer.render.verdicts import verdict
-from schemas.quantity import format_bytes
+from schemas.quantity import told_bytes
 from schemas.resources import OUR_GROUP, UNKNOWN
 
 COMMENT = 65_536
@@ -88,7 +88,7 @@ def _numbers(check: Check, home: Home) -> Iterator[str]:
         yield f"<br>Changes: {', '.join(changes) or 'none'}"
     if impact and impact.live:
         hosts = UNKNOWN if impact.live.connected is None else plural(impact.live.connected, "host")
-        size = UNKNOWN if impact.live.bytes_in_use is None else format_bytes(impact.live.bytes_in_use)
+        size = UNKNOWN if impact.live.bytes_in_use is None else told_bytes(impact.live.bytes_in_use)
         yield f"<br>Connected at {code(impact.live.time)}: {hosts}; bytes in use: {size}"
     if check.before:
         yield f"<br>Findings: {len(check.new):,} new, {len(check.known):,} known before, {len(check.fixed):,} fixed"

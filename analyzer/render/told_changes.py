@@ -12,12 +12,13 @@ from analyzer.hazards import FieldChange
 from analyzer.impact.difference import Impact
 from analyzer.impact.radius import Radius, Reached, ResourceChange
 from analyzer.impact.usage import HostLoss
+from analyzer.render.apart import told_apart
 from analyzer.render.home import Home
 from analyzer.render.markup import code, header, prose, row
 from analyzer.render.sections import Section
 from analyzer.render.text import plural
-from schemas.quantity import format_bytes
-from schemas.resources import UNKNOWN, ResourceKey, canonical
+from schemas.quantity import told_bytes
+from schemas.resources import UNKNOWN, ResourceKey
 
 SHOWN = 4  # fields, dependents or principals in one row
 
@@ -69,12 +70,12 @@ def _field(field: FieldChange) -> str:
         return prose(field.reason)
     verdict = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}.get(field.update, "")
     tail = ": ".join(filter(None, (verdict, field.reason)))
-    values = f"{_value(field.before)} → {_value(field.after)}"
+    values = " → ".join(map(_value, told_apart(field.before, field.after)))
     return f"{code(field.name)} {values}{f' ({prose(tail)})' if tail else ''}"
 
 
-def _value(value: object) -> str:
-    return "nothing" if value is None else code(value if isinstance(value, str) else canonical(value), 60)
+def _value(text: str | None) -> str:
+    return "nothing" if text is None else code(text)
 
 
 # --- who may do what
@@ -136,7 +137,7 @@ def _reach(impact: Impact) -> Section:
 
 
 def _radius(radius: Radius) -> Iterator[str]:
-    size = f"size {UNKNOWN}" if radius.bytes is None else format_bytes(radius.bytes)
+    size = f"size {UNKNOWN}" if radius.bytes is None else told_bytes(radius.bytes)
     parts = (
         plural(radius.devices, "device") if radius.devices else "",
         plural(radius.pools, "pool") if radius.pools else "",

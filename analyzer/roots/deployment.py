@@ -31,10 +31,11 @@ RAW = ""  # the root of what no other root takes in, and the cluster of roots of
 
 @dataclass(frozen=True)
 class RootSetting:
-    """A root that the policy names, and the cluster that it is part of."""
+    """A root that the policy names, and the cluster that it is part of. `place`: where it names it."""
 
     path: str
     cluster: str
+    place: Location = field(default_factory=lambda: Location(POLICY_FILE, 1, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +183,7 @@ def _configured(settings: Sequence[RootSetting], files: Files, renderer: Rendere
 
 def _no_folder(setting: RootSetting) -> Problem:
     message = f"`roots` in {POLICY_FILE} names {setting.path}, and there is no such folder"
-    return Problem(Location(POLICY_FILE, 1, 1), message, broken=True, help="correct the path")
+    return Problem(setting.place, message, broken=True, help="correct the path")
 
 
 def _kustomized(files: Files, paths: Sequence[str], renderer: Renderer, plan: _Plan) -> None:

@@ -21,7 +21,7 @@ def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
 
 def _told(graph: ResourceGraph, manifest: Manifest, reference: Reference) -> Iterator[Hit]:
     found = hit(manifest, reference.path, _message(graph, reference), _advice(graph, reference))
-    found = replace(found, follows=bool(graph.unread))
+    found = replace(found, follows=bool(graph.unread) and not reference.part)
     if reference.target.group == OUR_GROUP:
         yield found
     elif reference.elsewhere:
@@ -51,16 +51,19 @@ def _is_cluster_scoped(manifest: Manifest) -> bool:
 def _message(graph: ResourceGraph, reference: Reference) -> str:
     known = graph.alternatives(reference)
     if reference.part:
-        return f"{reference.target} has no {quoted(reference.part)}{did_you_mean(reference.part, known)}"
+        near = did_you_mean(reference.part, known) or (f"; it has {', '.join(known)}" if known else "")
+        return f"{reference.target} has no {quoted(reference.part)}{near}"
     where = f" in namespace {reference.target.namespace}" if reference.target.namespace else ""
     name = reference.target.name
     return f"{reference.target.kind} {quoted(name)} is not declared{where}{did_you_mean(name, known)}"
 
 
 def _advice(graph: ResourceGraph, reference: Reference) -> str:
-    if graph.unread:
+    if graph.unread and not reference.part:
         return f"it may be in {graph.unread[0][0].path}, which could not be made out"
-    return f"declare {reference.target}, or correct the name" if not reference.part else "declare it there"
+    return (
+        f"declare {reference.target}, or correct the name" if not reference.part else "correct it, or declare it there"
+    )
 
 
 RULE = ResourceRule(RULE_ID, Severity.ERROR, (), check, fixed=True, sound=False)

@@ -55,7 +55,7 @@ def _judge(case: Case, pool: Manifest, capacity: int, shares: Sequence[_Share]) 
         yield _hit(case, pool, sizes, message, advice)
     elif declared > (limit := int(usable * ratio) // cluster * cluster):
         sum_ = f"{format_bytes(usable)} × overcommitRatio {ratio:g}"
-        also = f", {moments} snapshot(s) of thick ones included" if moments else ""
+        also = f", {moments} snapshot{'s' if moments > 1 else ''} of thick ones included" if moments else ""
         message = f"{pool.key} may promise {format_bytes(limit)} ({sum_}); its volumes declare {format_bytes(declared)}"
         advice = "declare fewer bytes, or raise spec.overcommitRatio knowingly"
         yield _hit(case, pool, sizes, f"{message}{also}{kept}", advice)

@@ -8,7 +8,7 @@ from analyzer.indexes import Index
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from analyzer.volumes import limits_of
-from schemas.quantity import format_bytes, parse_bytes
+from schemas.quantity import parse_bytes, told_bytes
 
 SHOWN = 5  # volumes that a finding names
 Share: TypeAlias = "tuple[Manifest, int]"
@@ -53,7 +53,7 @@ def _unlimited(quota: Manifest, volume: Manifest) -> Hit:
 
 
 _UNITS: Mapping[str, Callable[[int], str]] = {
-    "capacity": format_bytes,
+    "capacity": told_bytes,
     "volumes": "{} volume(s)".format,
     "iops": "{} IO/s".format,
 }

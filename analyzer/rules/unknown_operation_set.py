@@ -22,7 +22,8 @@ def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
     for index, name in enumerate(included):
         if apis and name not in known:
             which = ", ".join(api.name for api in sorted(apis))
-            message = f"no API that it selects has a set of operations {quoted(name)}{did_you_mean(name, known)}"
+            near = did_you_mean(name, known) or (f"; they have {', '.join(sorted(known))}" if known else "")
+            message = f"no API that it selects has a set of operations {quoted(name)}{near}"
             advice = f"define the set in openApiSpec.operationSets of {which}, or correct the name"
             yield hit(manifest, ("spec", "operationFilter", "include", index), message, advice)
 

@@ -17,9 +17,10 @@ def check(case: Case, volume: Manifest) -> Iterator[Hit]:
 def _hit(case: Case, first: Reference, second: Reference) -> Hit:
     other = case.graph[first.source]
     note = (other.position_of(first.path), f"{other.key} has it")
-    where = "twice in this subsystem" if first.source == second.source else f"in {other.key} as well"
+    alike = first.source == second.source
+    where = "twice in this subsystem" if alike else f"in {other.key} as well"
     message = f"{second.target} is exported {where}; SPDK puts a volume into one namespace"
-    advice = "let both groups of hosts use one subsystem"
+    advice = "take out one of the two namespaces" if alike else "let both groups of hosts use one subsystem"
     return hit(case.graph[second.source], second.path, message, advice, note)
 
 

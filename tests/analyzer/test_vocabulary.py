@@ -158,8 +158,12 @@ BROKEN = [
     ({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"spec": {"$ref": "http://127.0.0.1:1/a"}}}}}]}, "spec.versions.0.schema.openAPIV3Schema.properties.spec.$ref", '"http://127.0.0.1:1/a" leads out of this file; nothing is fetched'),
     ({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"spec": {"x-ref": 3}}}}}]}, "spec.versions.0.schema.openAPIV3Schema.properties.spec.x-ref", "3 is no x-ref"),
     ({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"spec": 3}}}}]}, "spec.versions.0.schema.openAPIV3Schema.properties.spec", "3 is not a schema"),
+    ({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"spec": {"type": "strng"}}}}}]}, "spec.versions.0.schema.openAPIV3Schema.properties.spec.type", '"strng" is not a type; did you mean "string"?'),
     ({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": []}}}]}, "spec.versions.0.schema.openAPIV3Schema.properties", "the properties of a schema are a mapping"),
 ]  # fmt: skip
+
+
+AT_SPEC = ("spec", "versions", 0, "schema", "openAPIV3Schema", "properties", "spec")
 
 
 @pytest.mark.parametrize(("change", "path", "message"), BROKEN)
@@ -170,13 +174,14 @@ def test_a_broken_definition_is_told_at_its_place(change: dict[str, Any], path: 
     assert [(".".join(map(str, flaw.path)), flaw.message) for flaw in found.flaws] == [(path, message)]
 
 
-@pytest.mark.parametrize("wrong", [{"type": "strng"}, {"type": "string", "pattern": "("}, {"required": 3}])
+@pytest.mark.parametrize("wrong", [{"type": "string", "pattern": "("}, {"required": 3}])
 def test_what_is_no_schema_at_all(lint: Lint, wrong: dict[str, Any]) -> None:
     """Guards against a traceback: a schema that no validator takes is a finding of its file."""
     version = {"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"spec": wrong}}}}
     report = lint({"a.yaml": json.dumps(crd(versions=[version])), "b.yaml": widget(size=1)})
     assert [rule for rule, _, _ in told(report)] == ["invalid-resource", "unknown-kind"]
     assert report.findings[0].message.startswith("not a schema: ")
+    assert report.findings[0].path == (*AT_SPEC, next(name for name in wrong if name != "type"))
 
 
 @pytest.mark.parametrize("spec", [None, [], "x", {"names": 3}, {"versions": {}}])
@@ -243,8 +248,10 @@ def test_a_schema_that_cannot_be_used(tmp_path: Path, schema: str, message: str)
 
 def test_a_folder_without_schemas(lint: Lint) -> None:
     """A folder that is not there would leave its kinds unchecked without a word."""
-    [(rule, _, message)] = told(lint({".holdfast.yaml": "schemas: [./crds]\n"}))
+    report = lint({".holdfast.yaml": "failOn: error\nschemas: [./crds]\n"})
+    [(rule, _, message)] = told(report)
     assert (rule, message) == ("invalid-policy", "there is no schema in crds; `schemas` names folders and files")
+    assert str(report.findings[0].location) == ".holdfast.yaml:2:11"
 
 
 def test_local_references_in_a_schema() -> None:

@@ -90,6 +90,21 @@ def test_roots_that_the_policy_names_and_nothing_else() -> None:
     ]
     missing = report({".holdfast.yaml": "roots: [{path: nowhere}]\n", "a.yaml": HOST})
     assert [finding.rule for finding in missing.findings] == ["broken-kustomization", "undeployed-file"]
+    assert str(missing.findings[0].location) == ".holdfast.yaml:1:16"
+
+
+def test_a_file_that_is_left_out_is_told_once() -> None:
+    """Who forgot a folder under `roots` is not told of each manifest in it that it should become one."""
+    files = {".holdfast.yaml": "roots: [{path: a}]\n", "b.yaml": f"{HOST}---\n{API}", "c.yaml": "x: 1\n---\ny: 2\n"}
+    [both, none] = report(files | {"a/a.yaml": ""}).findings
+    assert (both.message, both.help) == (
+        "no root takes in the 2 manifests of this file; nothing will come of it",
+        "name its folder under `roots` in .holdfast.yaml, or the path under `ignore`",
+    )
+    assert (str(none.location), none.message) == (
+        "c.yaml:1:1",
+        "no manifest, and no root takes it in; nothing will come of it",
+    )
 
 
 def test_warm_equals_cold() -> None:
