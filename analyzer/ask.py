@@ -6,9 +6,8 @@ import functools
 from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
-from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
-from analyzer.renames import former_name, later_name
+from analyzer.renames import compared
 from analyzer.rule import AnyRule, Case, CaseRule, ChangeRule, File, FileRule, Hit, ResourceRule
 from analyzer.rules import RULES
 from schemas.resources import ResourceKey
@@ -51,7 +50,7 @@ def ask_of_resource(case: Case, manifest: Manifest) -> Iterator[Found]:
 
 def ask_of_changes(case: Case, keys: Collection[ResourceKey] | None = None) -> Iterator[Found]:
     """`keys`: the resources that may differ from the base, where that is known; otherwise all are compared."""
-    for before, after in _changed(case.base, case.graph, keys) if case.base else ():
+    for before, after in compared(case.base, case.graph, keys) if case.base else ():
         for rule in _CHANGE_RULES:
             for hit in rule.check(case, before, after):
                 yield rule, hit
@@ -62,17 +61,3 @@ def _rules_of(kind: str, *, sound: bool) -> tuple[ResourceRule, ...]:
     """The rules that a resource of this kind is any concern of."""
     concerned = (rule for rule in _RESOURCE_RULES if not rule.kinds or kind in rule.kinds)
     return tuple(rule for rule in concerned if sound or not rule.sound)
-
-
-def _changed(
-    base: ResourceGraph, head: ResourceGraph, keys: Collection[ResourceKey] | None
-) -> Iterator[tuple[Manifest | None, Manifest | None]]:
-    """The resources that differ from the base, at both revisions. One renamed stays one resource."""
-    for key in sorted(keys if keys is not None else base.manifests.keys() | head.manifests.keys()):
-        before, after = base.get(key), head.get(key)
-        if after and not before:
-            former = former_name(head, key)
-            before = base.get(former) if former else None
-        later = later_name(head, key) if before and not after else None
-        if before is not after and not (later and base.get(later) is None):
-            yield before, after

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import functools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -107,6 +107,14 @@ class ResourceGraph:
     def sound(self, kind: str) -> tuple[Manifest, ...]:
         """Those of them that are as their schema says, so that their fields can be relied on."""
         return tuple(manifest for manifest in self.of_kind(kind) if manifest.sound)
+
+    def unsound(self, group: str) -> tuple[Manifest, ...]:
+        """Those of a group that are not as their schema says, in order of their keys."""
+        return tuple(m for m in self.manifests.values() if m.kind and not m.sound and m.key.group == group)
+
+    def differing(self, base: ResourceGraph) -> Collection[ResourceKey] | None:  # noqa: ARG002  # here: unknown
+        """The resources that may differ from those of another revision, where that is known; None: any may."""
+        return None
 
     def sharing(self, index: Index, value: str) -> tuple[Manifest, ...]:
         """The manifests that have a value in an index, in order of their keys."""

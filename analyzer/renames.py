@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from analyzer.graph import ResourceGraph
 from analyzer.hazards import FieldChange, former_key
@@ -37,6 +37,23 @@ def later_name(graph: ResourceGraph, former: ResourceKey) -> ResourceKey | None:
     """What a resource of this key is called now, where it was renamed."""
     claims = (manifest.key for manifest in graph.sharing(FORMER, former.text))
     return next((key for key in claims if former_name(graph, key) == former), None)
+
+
+def compared(
+    base: ResourceGraph, head: ResourceGraph, keys: Collection[ResourceKey] | None = None
+) -> Iterator[tuple[Manifest | None, Manifest | None]]:
+    """The resources that differ, at both revisions, in order of their keys. One renamed stays one resource.
+
+    `keys`: those that may differ, where that is known.
+    """
+    for key in sorted(keys if keys is not None else base.manifests.keys() | head.manifests.keys()):
+        before, after = base.get(key), head.get(key)
+        if after and not before:
+            former = former_name(head, key)
+            before = base.get(former) if former else None
+        later = later_name(head, key) if before and not after else None
+        if before is not after and not (later and base.get(later) is None):
+            yield before, after
 
 
 def follows_rename(graph: ResourceGraph, after: Manifest, change: FieldChange) -> bool:

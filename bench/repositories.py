@@ -32,10 +32,12 @@ def _tenant(name: str, number: int) -> Iterator[dict[str, Any]]:
     yield manifest("Target", f"node-{name}", {"connection": connection, "portals": portals})
     device = {"targetRef": f"node-{name}", "uuid": str(UUID(int=(1 << 100) + number)), "aio": aio}
     yield manifest("BlockDevice", f"disk-{name}", device)
-    yield manifest("StoragePool", name, {"deviceRef": f"disk-{name}", "lvstoreUUID": str(UUID(int=number + 1))})
+    yield manifest(
+        "StoragePool", f"pool-{name}", {"deviceRef": f"disk-{name}", "lvstoreUUID": str(UUID(int=number + 1))}
+    )
     yield manifest("Host", f"host-{name}", {"nqn": f"nqn.2026-01.com.example:host-{name}", "dhchap": key})
     for n in range(TENANT):
-        yield manifest("Volume", f"v{n:05}", {"poolRef": name, "size": "1Gi", "thin": True}, f"tenant-{name}")
+        yield manifest("Volume", f"v{n:05}", {"poolRef": f"pool-{name}", "size": "1Gi", "thin": True}, f"tenant-{name}")
         spec = {
             "nqn": f"nqn.2026-01.com.example.tenant-{name}:s{n:05}",
             "exports": [{"targetRef": f"node-{name}", "portals": ["front"]}],

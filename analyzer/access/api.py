@@ -8,11 +8,13 @@ APIAccess lets groups call. An APIRateLimit holds beside all that.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
-from analyzer.access.rows import EVERYONE, Grant, Principal, Terms
+from analyzer.access.near import behind, sound
+from analyzer.access.rows import EVERYONE, AccessChange, Grant, Principal, Terms, compare
 from analyzer.edges import Reference
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
@@ -52,9 +54,48 @@ class Claim:
         return str(self.manifest.resource.spec.get("claims") or "")
 
 
-def api_grants(graph: ResourceGraph) -> tuple[Grant, ...]:
-    """Every row of access to an API, in order."""
-    return tuple(sorted((*_calls(graph), *_sights(graph), *_limits(graph)), key=lambda grant: grant.row))
+def changes(base: ResourceGraph, head: ResourceGraph, changed: Iterable[ResourceKey]) -> tuple[AccessChange, ...]:
+    """The rows that differ, where these resources do: nobody else has to be looked at."""
+    apis = _concerned((base, head), changed)
+    return compare(api_grants(base, apis), api_grants(head, apis))
+
+
+def api_grants(graph: ResourceGraph, apis: Collection[ResourceKey] | None = None) -> tuple[Grant, ...]:
+    """Every row of access to an API, or to one of these, in order."""
+    among = _Among(graph, apis)
+    return tuple(sorted((*_calls(among), *_sights(among), *_limits(among)), key=lambda grant: grant.row))
+
+
+def _concerned(graphs: Collection[ResourceGraph], changed: Iterable[ResourceKey]) -> frozenset[ResourceKey]:
+    """The APIs whose rows changed resources have a part in, and those that share a version with one of them."""
+    reached = behind(graphs, changed)
+    ahead = {r.target for graph in graphs for key in reached for r in graph.references(key)}
+    apis = {api for graph in graphs for key in reached for api in apis_of(graph, key)}
+    apis |= {key for key in reached | ahead if key.kind_name == API}
+    versions = {key for graph in graphs for api in apis for key in versions_of(graph, api)}
+    versions |= {key for key in ahead if key.kind_name == VERSION}
+    sharing = {r.source for graph in graphs for version in versions for r in graph.incoming_to(version)}
+    return frozenset(apis | {key for key in sharing if key.kind_name == API})
+
+
+@dataclass(frozen=True)
+class _Among:
+    """The part of a graph that is about some APIs; None: about any."""
+
+    graph: ResourceGraph
+    apis: Collection[ResourceKey] | None
+
+    def sound(self, kind: str) -> Iterator[Manifest]:
+        """The manifests of a kind that may lead to one of them."""
+        return sound(self.graph, kind, self._behind)
+
+    def apis_of(self, manifest: Manifest) -> Iterator[tuple[ResourceKey, Way]]:
+        found = apis_of(self.graph, manifest.key).items()
+        return ((api, way) for api, way in found if self.apis is None or api in self.apis)
+
+    @cached_property
+    def _behind(self) -> Collection[ResourceKey] | None:
+        return None if self.apis is None else behind((self.graph,), self.apis)
 
 
 def apis_of(graph: ResourceGraph, key: ResourceKey) -> Mapping[ResourceKey, Way]:
@@ -102,14 +143,15 @@ def applications_of(graph: ResourceGraph, subscription: Manifest) -> Mapping[Pri
 # --- who may call
 
 
-def _calls(graph: ResourceGraph) -> Iterator[Grant]:
+def _calls(among: _Among) -> Iterator[Grant]:
+    graph = among.graph
     claims: dict[tuple[Principal, ResourceKey], list[Claim]] = defaultdict(list)
-    for subscription in graph.sound(f"{HUB}/ManagedSubscription"):
+    for subscription in among.sound(f"{HUB}/ManagedSubscription"):
         for principal, way in applications_of(graph, subscription).items():
-            for api, onward in apis_of(graph, subscription.key).items():
+            for api, onward in among.apis_of(subscription):
                 claims[principal, api].append(Claim(subscription, (*way, *onward)))
-    for access in graph.sound(f"{HUB}/APIAccess"):
-        _claim_for_audience(graph, access, claims)
+    for access in among.sound(f"{HUB}/APIAccess"):
+        _claim_for_audience(among, access, claims)
     for (principal, api), several in claims.items():
         ordered = sorted(several, key=lambda claim: (-claim.weight, claim.manifest.key))
         for version in versions_of(graph, api):
@@ -119,10 +161,11 @@ def _calls(graph: ResourceGraph) -> Iterator[Grant]:
                 yield Grant(principal, version, CALL, terms, ordered[0].way)
 
 
-def _sights(graph: ResourceGraph) -> Iterator[Grant]:
+def _sights(among: _Among) -> Iterator[Grant]:
+    graph = among.graph
     claims: dict[tuple[Principal, ResourceKey], list[Claim]] = defaultdict(list)
-    for item in graph.sound(f"{HUB}/APICatalogItem"):
-        _claim_for_audience(graph, item, claims)
+    for item in among.sound(f"{HUB}/APICatalogItem"):
+        _claim_for_audience(among, item, claims)
     for (principal, api), several in claims.items():
         plans = sorted({line for claim in several for line in _plan_in_words(graph, claim.manifest)})
         for version in versions_of(graph, api):
@@ -133,10 +176,10 @@ def _sights(graph: ResourceGraph) -> Iterator[Grant]:
 
 
 def _claim_for_audience(
-    graph: ResourceGraph, manifest: Manifest, claims: dict[tuple[Principal, ResourceKey], list[Claim]]
+    among: _Among, manifest: Manifest, claims: dict[tuple[Principal, ResourceKey], list[Claim]]
 ) -> None:
     for principal in _audience(manifest):
-        for api, way in apis_of(graph, manifest.key).items():
+        for api, way in among.apis_of(manifest):
             claims[principal, api].append(Claim(manifest, way))
 
 
@@ -210,13 +253,13 @@ def _amount(limit: object) -> str:
     return f"{about.get('limit')} per {about.get('period') or 'default period'}{each}"
 
 
-def _limits(graph: ResourceGraph) -> Iterator[Grant]:
+def _limits(among: _Among) -> Iterator[Grant]:
     """The APIRateLimit in force: of several for one group the tightest; one for everyone where no group is named."""
     found: dict[tuple[Principal, ResourceKey], list[tuple[float, str, Way]]] = defaultdict(list)
-    for limit in graph.sound(f"{HUB}/APIRateLimit"):
+    for limit in among.sound(f"{HUB}/APIRateLimit"):
         spec = limit.resource.spec
         for principal in _audience(limit):
-            for api, way in apis_of(graph, limit.key).items():
+            for api, way in among.apis_of(limit):
                 found[principal, api].append((_rate(spec), _amount(spec), way))
     for (principal, api), limits in found.items():
         _, amount, way = min(limits, key=lambda each: each[:2])

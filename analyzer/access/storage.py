@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from analyzer.access.near import behind, sound
 from analyzer.access.rows import EVERYONE, AccessChange, Grant, Principal, Row, Terms, compare
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.manifest import Manifest
@@ -43,23 +44,10 @@ def changes(
 
 def _concerned(graphs: Collection[ResourceGraph], changed: Iterable[ResourceKey]) -> frozenset[ResourceKey]:
     """The subsystems that changed resources are, or that lead to them; and those that show the same volumes as they."""
-    reached = set(changed)
-    for graph in graphs:
-        reached |= _behind(graph, reached)
-    first = {key for key in reached if key.kind_name == "Subsystem"}
+    first = {key for key in behind(graphs, changed) if key.kind_name == "Subsystem"}
     shown = {r.target for graph in graphs for key in first for r in graph.references(key) if r.path[:2] == _NAMESPACES}
     beside = {r.source for graph in graphs for volume in shown for r in graph.incoming_to(volume)}
     return frozenset(first | {key for key in beside if key.kind_name == "Subsystem"})
-
-
-def _behind(graph: ResourceGraph, keys: Collection[ResourceKey]) -> set[ResourceKey]:
-    """Everything that leads to any of these."""
-    found, queue = set(keys), [*keys]
-    for key in queue:
-        new = {reference.source for reference in graph.incoming_to(key)} - found
-        found |= new
-        queue += new
-    return found
 
 
 def _through(found: Iterable[Grant | None]) -> Iterator[tuple[Principal, str]]:
@@ -84,9 +72,7 @@ def _goes_without_saying(
 def grants(graph: ResourceGraph, subsystems: Collection[ResourceKey] | None = None) -> Iterator[Grant]:
     """Every row of a revision, or of these subsystems; what a host has in two ways is one row."""
     found: dict[Row, Grant] = {}
-    for subsystem in graph.sound("Subsystem"):
-        if subsystems is not None and subsystem.key not in subsystems:
-            continue
+    for subsystem in sound(graph, "Subsystem", subsystems):
         for grant in _offers(graph, subsystem):
             found[grant.row] = _joined(found[grant.row], grant) if grant.row in found else grant
     yield from found.values()
@@ -140,7 +126,7 @@ def _guests(graph: ResourceGraph, subsystem: Manifest) -> Iterator[_Guest]:
         if reference.target.kind == "Host" and (reference.path[:2] == _HOSTS or masked):
             reasons[reference.target].append(reference)
     for host, because in sorted(reasons.items()):
-        manifest = graph.manifests.get(host)
+        manifest = graph.get(host)
         if manifest and manifest.sound:
             yield _Guest(Principal("host", host.name), manifest.spec["nqn"], tuple(because))
     if subsystem.spec["hosts"]["any"]:
@@ -165,7 +151,7 @@ def listeners(graph: ResourceGraph, subsystem: Manifest, *, usable: bool = True)
 
 def portals(graph: ResourceGraph, target: str) -> Sequence[Mapping[str, Any]]:
     """The portals that a target declares."""
-    found = graph.manifests.get(ResourceKey("Target", "", target))
+    found = graph.get(ResourceKey("Target", "", target))
     return found.spec["portals"] if found and found.sound else ()
 
 

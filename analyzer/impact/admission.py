@@ -21,13 +21,13 @@ _TENANTS = "spec.allowedNamespaces"
 
 def admitting(graph: ResourceGraph, host: ResourceKey) -> frozenset[ResourceKey]:
     """The subsystems that name a host, or pick it by its labels."""
-    return frozenset(reference.source for reference in graph.incoming.get(host, ()) if _admits(reference))
+    return frozenset(reference.source for reference in graph.incoming_to(host) if _admits(reference))
 
 
 def admitted(graph: ResourceGraph, subsystem: ResourceKey) -> frozenset[ResourceKey]:
     """The declared hosts that a subsystem names, or picks by their labels."""
     targets = (reference.target for reference in graph.references(subsystem) if _admits(reference))
-    return frozenset(target for target in targets if target in graph.manifests)
+    return frozenset(target for target in targets if graph.get(target))
 
 
 def _admits(reference: Reference) -> bool:
@@ -54,8 +54,8 @@ def felt_through_selectors(
     before = admitting(base, pair.before.key)
     after = admitting(head, pair.after.key) if pair.after else frozenset()
     own = _nqns(base, [pair.before.key])
-    lost = {key for key in before - after if key in head.manifests and own - _nqns(head, admitted(head, key))}
-    gained = {key for key in after - before if key in base.manifests}
+    lost = {key for key in before - after if head.get(key) and own - _nqns(head, admitted(head, key))}
+    gained = {key for key in after - before if base.get(key)}
     return tuple(_felt(field, base, head, lost, gained) for field in fields)
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
-from analyzer.access import storage
-from analyzer.access.api import api_grants
+from analyzer.access import api, storage
 from analyzer.access.questions import answers
-from analyzer.access.rows import AccessChange, compare
+from analyzer.access.rows import AccessChange
 from analyzer.finding import Finding
 from analyzer.graph import ResourceGraph
 from analyzer.impact.budget import budget_of
 from analyzer.impact.clusters import pairs_of, together
-from analyzer.impact.difference import Impact, Unreadable, impact
+from analyzer.impact.difference import Impact, Unreadable, differing, impact
 from analyzer.impact.stakes import connected, live
 from analyzer.impact.usage import Usage
 from analyzer.impact.verdict import judge
 from analyzer.report import Report
-from schemas.resources import ResourceKey
 
 
 def assess(
@@ -32,8 +29,7 @@ def assess(
     found = together([impact(before, after) for before, after in clusters], _one_sided(base, head))
     found = replace(found, rejected=head.blocking if rejected is None else rejected)
     if not found.unreadable:
-        changed = {key for change in found.changes for key in (change.key, change.former) if key}
-        rows = tuple(row for before, after in clusters for row in _access(before, after, changed))
+        rows = tuple(row for before, after in clusters for row in _access(before, after))
         found = replace(found, access=answers(rows))
     if usage and not found.unreadable:
         found = replace(
@@ -53,5 +49,7 @@ def _one_sided(base: Report, head: Report) -> tuple[Unreadable, ...]:
     return (*new, *old)
 
 
-def _access(base: ResourceGraph, head: ResourceGraph, changed: Collection[ResourceKey]) -> tuple[AccessChange, ...]:
-    return (*compare(api_grants(base), api_grants(head)), *storage.changes(base, head, changed))
+def _access(base: ResourceGraph, head: ResourceGraph) -> tuple[AccessChange, ...]:
+    sides = (side for pair in differing(base, head) for side in (pair.before, pair.after))
+    changed = {side.key for side in sides if side}
+    return (*api.changes(base, head, changed), *storage.changes(base, head, changed))

@@ -13,12 +13,13 @@ from typing import Final, Literal, TypeAlias
 from analyzer.access.questions import Answer
 from analyzer.finding import Finding, Location
 from analyzer.graph import ResourceGraph
-from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, pairs, removal_ref, worst
+from analyzer.hazards import HAZARDS, FieldChange, Hazard, Pair, changes, removal_ref, worst
 from analyzer.impact.admission import felt_through_selectors
 from analyzer.impact.budget import Verdict
 from analyzer.impact.moved import perhaps_renamed
 from analyzer.impact.radius import Radius, ResourceChange, radius_of, reach
 from analyzer.impact.usage import Live
+from analyzer.renames import compared
 from analyzer.volumes import resolved
 from schemas.resources import OUR_GROUP, UNKNOWN, Json, ResourceKey
 
@@ -98,8 +99,7 @@ def impact(base: ResourceGraph, head: ResourceGraph, rejected: tuple[Finding, ..
     unreadable = tuple(_unreadable(base, head))
     if unreadable:
         return Impact(base.revision, head.revision, (), {}, unreadable, rejected)
-    differing = (pair for pair in pairs(base.resources, head.resources) if pair.before != pair.after)
-    found = perhaps_renamed([change for pair in differing if (change := _change(pair, base, head)).fields])
+    found = perhaps_renamed([change for pair in differing(base, head) if (change := _change(pair, base, head)).fields])
     ordered = tuple(sorted(found, key=lambda change: (-HAZARDS.index(change.hazard), change.key)))
     radius = {hazard: radius_of(ordered, hazard, base, head) for hazard in TOUCHING}
     return Impact(base.revision, head.revision, ordered, radius, (), rejected)
@@ -109,8 +109,8 @@ def _unreadable(base: ResourceGraph, head: ResourceGraph) -> Iterator[Unreadable
     sides: tuple[tuple[Side, ResourceGraph, ResourceGraph], ...] = (("base", base, head), ("head", head, base))
     for side, graph, other in sides:
         yield from (Unreadable(side, location, because) for location, because in graph.unread)
-        ours = (m for m in (*graph.manifests.values(), *graph.duplicates) if m.key.group == OUR_GROUP)
-        yield from (Unreadable(side, m.location, m.because) for m in ours if m.kind and not m.sound)
+        twice = (m for m in graph.duplicates if m.key.group == OUR_GROUP and m.kind and not m.sound)
+        yield from (Unreadable(side, m.location, m.because) for m in (*graph.unsound(OUR_GROUP), *twice))
         yield from (
             Unreadable(side, manifest.location, f"{manifest.key} is declared twice")
             for manifest in graph.duplicates
@@ -124,14 +124,20 @@ def _stays(key: ResourceKey, graph: ResourceGraph, other: ResourceGraph) -> bool
     return here == there
 
 
+def differing(base: ResourceGraph, head: ResourceGraph) -> Iterator[Pair]:
+    """The resources that are not the same, at both revisions; nobody else is looked at."""
+    for before, after in compared(base, head, head.differing(base)):
+        pair = Pair(before.resource if before else None, after.resource if after else None)
+        if pair.before != pair.after:
+            yield pair
+
+
 def _change(pair: Pair, base: ResourceGraph, head: ResourceGraph) -> ResourceChange:
     before = resolved(base, pair.before) if pair.before and not pair.after else pair.before
-    raw = any(manifest and not manifest.sound for manifest in (base.manifest_of(before), head.manifest_of(pair.after)))
+    raw = any(m and not m.sound for m in (before and base[before.key], pair.after and head[pair.after.key]))
     fields = felt_through_selectors(pair, base, head, changes(before, pair.after, raw=raw))
     graph = head if pair.after else base
-    location = replace(
-        graph.manifests[pair.key].position_of(("metadata", "name")), revision="" if pair.after else base.revision
-    )
+    location = replace(graph[pair.key].position_of(("metadata", "name")), revision="" if pair.after else base.revision)
     former = pair.before.key if pair.before and pair.before.key != pair.key else None
     return ResourceChange(
         pair.action, pair.key, location, fields, reach(pair, base, head, fields), _destroyed(pair, fields), former

@@ -139,7 +139,7 @@ def way_in_words(graph: ResourceGraph, reference: Reference) -> str:
     """The field of a reference in words; one that a selector makes is where the labels are that it picks by."""
     if reference.path[0] != "spec":
         return ".".join(map(str, reference.path))
-    source = graph.manifests[reference.source]
+    source = graph[reference.source]
     assert source.kind is not None  # noqa: S101  # only kinds of ours have references
     return source.kind.name_of(reference.path, source.resource.spec)
 
@@ -180,10 +180,11 @@ def _offered(key: ResourceKey, place: str, base: ResourceGraph, head: ResourceGr
     if key.kind_name != "Subsystem":
         return
     for graph in (base, head):
-        if key in graph.manifests and graph.manifests[key].spec["hosts"]["any"]:
+        subsystem = graph.get(key)
+        if subsystem and subsystem.spec["hosts"]["any"]:
             yield ANYBODY
         for reference in graph.references(key):
-            declared = reference.target in graph.manifests and reference.target.kind in ("Volume", "Host")
+            declared = reference.target.kind in ("Volume", "Host") and graph.get(reference.target)
             if declared and not _beside(place, way_in_words(graph, reference)):
                 yield reference.target
 
@@ -212,6 +213,6 @@ def _of_kind(keys: Iterable[ResourceKey], kind: str, group: str = OUR_GROUP) -> 
 
 def _bytes(volumes: Iterable[ResourceKey], base: ResourceGraph, head: ResourceGraph) -> int | None:
     """What they declare; None when one of them is declared in neither revision, so that its size is not known."""
-    declared = [head.manifests.get(volume) or base.manifests.get(volume) for volume in volumes]
+    declared = [head.get(volume) or base.get(volume) for volume in volumes]
     sizes = [parse_bytes(manifest.spec["size"]) for manifest in declared if manifest]
     return sum(sizes) if len(sizes) == len(declared) else None

@@ -77,7 +77,7 @@ def _losses(
     head: ResourceGraph,
     anew: frozenset[str],
 ) -> Iterator[HostLoss]:
-    before, after = base.manifests.get(key), head.manifests.get(key)
+    before, after = base.get(key), head.get(key)
     useless = _listeners(before, base, usable=False) if before else frozenset()
     allowed = _allowed(after, head) if after else frozenset()
     for host, paths in sorted(hosts.items()):

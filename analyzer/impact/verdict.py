@@ -106,7 +106,7 @@ def _exported(base: ResourceGraph, subsystem: ResourceKey, field: FieldChange | 
     """The targets on which a change of a subsystem is felt: of one export there, of anything else wherever it is."""
     if field and field.name.startswith(_EXPORTS):
         return [field.name.removeprefix(_EXPORTS).partition("]")[0]]
-    manifest = base.manifests.get(subsystem)
+    manifest = base.get(subsystem)
     return [export["targetRef"] for export in manifest.spec["exports"]] if manifest and manifest.sound else []
 
 

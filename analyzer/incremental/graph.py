@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from analyzer.edges import Chooser, Reference, choosers_of, references_of
 from analyzer.finding import Location
@@ -63,6 +63,15 @@ class LayeredGraph(ResourceGraph):
 
     def of_kind(self, kind: str) -> tuple[Manifest, ...]:
         return self._manifests(("kind", kind))
+
+    def unsound(self, group: str) -> tuple[Manifest, ...]:
+        return self._manifests(("unsound", group))
+
+    def differing(self, base: ResourceGraph) -> Collection[ResourceKey] | None:
+        """What a layer holds on top of another one, as far as it is from other files."""
+        if not (isinstance(base, LayeredGraph) and self.layer.below is base.layer):
+            return None
+        return [key for key in self.layer.entries if self.get(key) is not base.get(key)]
 
     def sharing(self, index: Index, value: str) -> tuple[Manifest, ...]:
         return self._manifests(("index", index.name, value))

@@ -28,6 +28,8 @@ def memberships(manifest: Manifest) -> Iterator[Name]:
         return
     kind = key.kind_name
     yield ("kind", kind)
+    if not manifest.sound:
+        yield ("unsound", key.group)
     for label in manifest.resource.labels.items():
         yield from (("labelled", kind, space, *label) for space in _spaces(manifest))
     for chooser in choosers_of(manifest):

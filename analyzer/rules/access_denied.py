@@ -26,7 +26,7 @@ def _judge(case: Case, history: History, commit: Commit) -> Iterator[Hit]:
 
 
 def _hit(case: Case, commit: Commit, act: Act, who: str) -> Hit:
-    manifest = case.graph.manifests.get(act.key)
+    manifest = case.graph.get(act.key)
     where = manifest.position_of(("metadata", "name")) if manifest else act.location
     place = f" in namespace {act.key.namespace}" if act.key.namespace else ""
     message = f"{who} may not do this: {commit.name} {act.words}"

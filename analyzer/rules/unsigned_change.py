@@ -21,7 +21,7 @@ def check(case: Case) -> Iterator[Hit]:
 def _hit(case: Case, commit: Commit) -> Hit:
     places: list[Note] = [(act.location, act.words) for act in commit.acts] or [*commit.opaque]
     first = commit.acts[0] if commit.acts else None
-    manifest = case.graph.manifests.get(first.key) if first else None
+    manifest = case.graph.get(first.key) if first else None
     location = manifest.position_of(("metadata", "name")) if manifest else places[0][0]
     message = f"{commit.name} changes {_count(len(commit.acts))}, and {commit.unverified}"
     subject = first.key if first and manifest and first.key.group == OUR_GROUP else None

@@ -8,9 +8,12 @@ from api_site import Site
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.access.api import api_grants
+from analyzer.access.api import api_grants, changes
+from analyzer.access.rows import AccessChange, compare
 from analyzer.analyze import analyze
+from analyzer.impact.difference import differing
 from analyzer.render import json
+from analyzer.report import Report
 
 AS_OF = date(2026, 6, 1)
 RULES = {
@@ -26,12 +29,22 @@ def replay(seed: int, count: int) -> set[str]:
     warm = cold = None
     met: set[str] = set()
     for number, snapshot in enumerate(Site(seed).revisions(count)):
-        warm = analyze(snapshot, as_of=AS_OF, base=warm, keep=True)
+        before = cold
+        warm, last = analyze(snapshot, as_of=AS_OF, base=warm, keep=True), warm
         cold = analyze(snapshot, as_of=AS_OF, base=cold)
         assert json.render(warm) == json.render(cold), f"seed {seed}, revision {number}"
         assert api_grants(warm.graph) == api_grants(cold.graph)
+        if last and before:
+            told = compare(api_grants(before.graph), api_grants(cold.graph))
+            assert _near(last, warm) == _near(before, cold) == told, f"seed {seed}, revision {number}"
         met |= {finding.rule for finding in warm.findings}
     return met
+
+
+def _near(base: Report, head: Report) -> tuple[AccessChange, ...]:
+    """Whose access is another, where only those near what differs are looked at."""
+    sides = (side for pair in differing(base.graph, head.graph) for side in (pair.before, pair.after))
+    return changes(base.graph, head.graph, {side.key for side in sides if side})
 
 
 @settings(deadline=None, max_examples=15)

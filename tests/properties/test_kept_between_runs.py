@@ -14,7 +14,8 @@ from forge import Forge
 from analyzer import history as told
 from analyzer.analyze import analyze
 from analyzer.git import departure, read_snapshot
-from analyzer.render import json, text
+from analyzer.impact.assess import assess
+from analyzer.render import impact, json, text
 from analyzer.report import Report
 from reconciler.cli import cache
 from reconciler.cli.warm import Warm
@@ -24,6 +25,12 @@ AS_OF = date(2026, 6, 1)
 
 def said(report: Report) -> tuple[str, str]:
     return json.render(report), text.render(report, aside=True)
+
+
+def done(base: Report, head: Report) -> tuple[str, str]:
+    """What the change does, for machines and for people."""
+    found = assess(base, head)
+    return json.render_impact(found), impact.render(found)
 
 
 def cold(repository: Path, rev: str, base: str = "", as_of: date = AS_OF) -> Report:
@@ -67,7 +74,10 @@ def replay(folder: Path, seed: int, count: int, size: int = 40) -> int:
         else:
             before, after = warm.compared(departure(history.path, last, rev), rev, lambda _: told.History())
             assert said(before) == said(cold(history.path, last, as_of=as_of)), f"seed {seed}, base of {number}"
-            assert said(after) == said(cold(history.path, rev, last, as_of)), f"seed {seed}, commit {number}"
+            from_nothing = cold(history.path, rev, last, as_of)
+            assert said(after) == said(from_nothing), f"seed {seed}, commit {number}"
+            expected = done(cold(history.path, last, as_of=as_of), from_nothing)
+            assert done(before, after) == expected, f"seed {seed}, impact of {number}"
         used += warm._known is not None
         last = rev
     return used
