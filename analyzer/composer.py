@@ -5,14 +5,15 @@ YAML 1.1, let the last of two equal keys win, and overflow the process's stack o
 
 What cannot be taken at its word is a Defect, never a guess: duplicate keys, keys that are not strings, tags of an
 application, aliases of nothing, a file beyond the limits. Merge keys (`<<`) are one too: YAML 1.2 has none, readers
-disagree on them, and a reviewer should see every field of a manifest where it applies.
+disagree on them, and a reviewer should see every field of a manifest where it applies. So are keys that are numbers.
+Kubernetes takes both, so they are read as it does, and manifests for it are not called defective for them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import yaml
@@ -53,6 +54,7 @@ class Defect:
     message: str
     first: Place | None = field(default=None, compare=False)  # where the duplicate key was given before
     help: str = field(default="", compare=False)
+    last: bool = field(default=False, compare=False)  # nothing after it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,10 @@ def compose(data: bytes, *, record: bool) -> Composition:
         _check_bytes(data)
         found.build(data)
     except _Unfit as refused:
-        found.note(refused.defect)
+        found.note(replace(refused.defect, last=True))
     except yaml.YAMLError as error:
-        found.note(_syntax_defect(error, data))
+        found.note(replace(_syntax_defect(error, data), last=True))
+    found.settle()
     return found
 
 
@@ -127,6 +130,7 @@ class _Open:
 
 
 _DROPPED: Final = object()  # stands for a key that cannot be one; its value is read and forgotten
+_MERGED: Final = object()  # stands for a merge key until its mapping is complete
 
 
 class Composition:
@@ -136,10 +140,12 @@ class Composition:
         self.roots: list[_Root] = []
         self.defects: list[Defect] = []
         self.broken: set[int] = set()  # documents with defects, by number
+        self.habits: list[tuple[int, Defect]] = []  # what is a defect of a document unless it is for Kubernetes
         self.positions: dict[tuple[int, str | int], tuple[Any, Any]] = {}  # (collection, key) → marks of key and value
         self._record, self._long = record, long
         self._anchors: dict[str, tuple[Any, int]] = {}  # name → value, and how many values that is
         self._incomplete: list[tuple[Any, str, int]] = []  # open collection, its anchor, values before it
+        self._merging: list[tuple[dict[Any, Any], Any]] = []  # open mapping with a merge key, the event of that
         self._nodes = 0
         self._number = -1  # of the document at hand
 
@@ -172,6 +178,8 @@ class Composition:
                 value = {} if kind is _MAPPING else []
                 self._check_collection(event, value, len(stack))
             elif kind is _END_OF_MAPPING or kind is _END_OF_SEQUENCE:
+                if self._merging:
+                    self._merge(top)
                 if self._incomplete:
                     self._complete(top)
                 top, key = stack.pop()
@@ -254,24 +262,55 @@ class Composition:
         if self._nodes > MAX_NODES:
             raise _refused(event, f"more than {MAX_NODES:,} values, every alias counted in full")
 
-    def _odd_key(self, mapping: dict[str, Any], key: Any, event: Any) -> Any:  # noqa: ANN401
+    def settle(self) -> None:
+        """Leave no merge key in what could not be read to its end."""
+        for mapping, _ in self._merging:
+            mapping.pop(_MERGED, None)
+
+    def _merge(self, collection: Any) -> None:  # noqa: ANN401
+        """Put what a merge key stands for into its complete mapping, which goes before it."""
+        mapping, event = self._merging[-1]
+        if mapping is not collection:
+            return
+        self._merging.pop()
+        value = mapping.pop(_MERGED)
+        sources = value if isinstance(value, list) else [value]
+        if not all(isinstance(source, dict) for source in sources):
+            self._defect(event, "a merge key takes a mapping, or a list of them")
+            return
+        for source in sources:
+            for key in source:
+                if key not in mapping:
+                    mapping[key] = source[key]
+                    if self._record:
+                        self.positions[id(mapping), key] = self.positions[id(source), key]
+
+    def _odd_key(self, mapping: dict[Any, Any], key: Any, event: Any) -> Any:  # noqa: ANN401
         place = _place(event.start_mark)
+        if isinstance(key, (dict, list)):
+            message = "a whole mapping or list cannot be a key"
+            self.note(Defect(place, "invalid-yaml", message, help="if this is a template, commit what it renders to"))
+            return _DROPPED
         if not isinstance(key, str):
-            whole = isinstance(key, (dict, list))
-            message = "a whole mapping or list cannot be a key" if whole else f"the key {quoted(key)} is not a string"
-            advice = "if this is a template, commit what it renders to" if whole else "put it in quotes"
-            self.note(Defect(place, "invalid-yaml", message, help=advice))
-        elif key in mapping:
+            defect = Defect(place, "invalid-yaml", f"the key {quoted(key)} is not a string", help="put it in quotes")
+            if not isinstance(key, int):
+                self.note(defect)
+                return _DROPPED
+            self.habits.append((self._number, defect))
+            key = str(key).lower()
+        elif key == "<<" and event.style == "":
+            message = 'merge keys ("<<") are not part of YAML 1.2'
+            self.habits.append((self._number, Defect(place, "invalid-yaml", message, help="write the fields out")))
+            if _MERGED not in mapping:
+                self._merging.append((mapping, event))
+                return _MERGED
+        if key in mapping or (key == "<<" and event.style == ""):
             known = self.positions.get((id(mapping), key))
             message = f"{quoted(key)} is given twice in one mapping"
             first = _place(known[0]) if known else None
             self.note(Defect(place, "duplicate-key", message, first, "remove one of the two"))
-        elif event.style == "":
-            message = 'merge keys ("<<") are not part of YAML 1.2'
-            self.note(Defect(place, "invalid-yaml", message, help="write the fields out"))
-        else:
-            return key
-        return _DROPPED
+            return _DROPPED
+        return key
 
     def _defect(self, event: Any, message: str) -> None:  # noqa: ANN401
         self.note(Defect(_place(event.start_mark), "invalid-yaml", message))

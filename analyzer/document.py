@@ -14,7 +14,7 @@ from analyzer.composer import Composition, Defect, Place, compose, lines_of
 from analyzer.finding import Location
 from analyzer.secrecy import hidden_lines, masked
 from analyzer.snapshot import Blob
-from schemas.resources import Json
+from schemas.resources import Json, is_like_ours
 from schemas.validation import Path
 
 MAX_REMEMBERED = 200_000  # parsed files, by blob id
@@ -116,10 +116,25 @@ def parse(data: bytes, source: Source | None = None) -> Parsed:
     found, source = compose(data, record=False), source or Source(data)
     if found.defects:
         found = compose(data, record=True)  # knows where a duplicate key was given first
+    for number, defect in found.habits:
+        if not _is_for_kubernetes(found.roots[number].value):
+            found.defects.append(defect)
+            found.broken.add(number)
     whole = (Document(root.value, source, n, n in found.broken) for n, root in enumerate(found.roots))
     documents = tuple(item for document in whole if document.value is not None for item in _unfold(document))
     hidden = Source(data).hidden if found.defects else frozenset()
     return Parsed(source, documents, tuple(sorted(_discreet(defect, hidden) for defect in found.defects)))
+
+
+def _is_for_kubernetes(value: Json) -> bool:
+    """Whether a document is read by Kubernetes, and not by us."""
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        return False
+    items = value.get("items")
+    if value["kind"] == "List" and isinstance(items, list):
+        return all(map(_is_for_kubernetes, items))
+    version = value.get("apiVersion")
+    return isinstance(version, str) and not is_like_ours(version)
 
 
 def _discreet(defect: Defect, hidden: frozenset[int]) -> Defect:

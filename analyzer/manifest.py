@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +12,15 @@ from analyzer.finding import Location
 from schemas.kind import FRAME
 from schemas.kinds import Kind, Kinds, kinds
 from schemas.loose import mapping
-from schemas.resources import OUR_GROUP, Json, Resource, ResourceKey
+from schemas.resources import OUR_GROUP, Json, Resource, ResourceKey, is_like_ours
 from schemas.validation import Path, Problem
+
+_OF_MANIFESTS = frozenset(("apiVersion", "kind", "metadata", "spec"))
+
+
+def resembles_a_manifest(value: Json) -> bool:
+    """Whether a document has something of a manifest; without, it is most likely meant for another tool."""
+    return isinstance(value, dict) and not _OF_MANIFESTS.isdisjoint(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +46,7 @@ class Declaration:
     @property
     def ours(self) -> bool:
         """Whether it is meant to be one of our kinds, also when the group is misspelt."""
-        group = self.api_version.partition("/")[0]
-        return difflib.SequenceMatcher(None, group, OUR_GROUP).ratio() > 0.85
+        return is_like_ours(self.api_version)
 
     @property
     def lost(self) -> bool:

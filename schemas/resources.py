@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 JsonObject: TypeAlias = "Mapping[str, Json]"
 
 OUR_GROUP = "storage.holdfast.dev"
+_ALIKE = 0.85
 CORE = "core"  # stands for the group of Kubernetes that has no name
 
 NOTHING: JsonObject = MappingProxyType({})
@@ -28,6 +30,11 @@ def unqualified(name: str) -> tuple[str, str]:
     """Group and kind of what is called so."""
     group, slash, kind = name.rpartition("/")
     return ("" if group == CORE else group) if slash else OUR_GROUP, kind
+
+
+def is_like_ours(api_version: str) -> bool:
+    """Whether an apiVersion is meant to be of our group, also when that is misspelt."""
+    return difflib.SequenceMatcher(None, api_version.partition("/")[0], OUR_GROUP).ratio() > _ALIKE
 
 
 class ResourceKey(NamedTuple):

@@ -13,7 +13,7 @@ from itertools import chain
 
 from analyzer.document import Document, load
 from analyzer.finding import Location
-from analyzer.manifest import Decoded, Manifest
+from analyzer.manifest import Decoded, Manifest, resembles_a_manifest
 from analyzer.roots.artifacts import BOOTSTRAP, located, sources_of
 from analyzer.roots.charts import charts_of, problem_of
 from analyzer.roots.config import read_kustomization
@@ -145,11 +145,7 @@ def _raw(files: Files, paths: Iterable[str], problems: tuple[Problem, ...]) -> R
 
 def is_stray(document: Document) -> bool:
     """Whether a document has nothing of a manifest. Where roots say what is deployed, it means nothing then."""
-    value = document.value
-    return not document.broken and not (isinstance(value, dict) and value.keys() & _FRAME)
-
-
-_FRAME = {"apiVersion", "kind", "metadata", "spec"}
+    return not (document.broken or resembles_a_manifest(document.value))
 
 
 def _root(path: str, layer: Layer) -> Root:

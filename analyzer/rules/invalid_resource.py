@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer.finding import Confidence, Severity
-from analyzer.manifest import Declaration
+from analyzer.manifest import Declaration, resembles_a_manifest
 from analyzer.rule import File, FileRule, Hit
 from schemas.custom import definition_of_crd, is_crd
 from schemas.resources import OUR_GROUP
@@ -27,17 +27,11 @@ def _hit(declaration: Declaration, problem: Problem) -> Hit:
     place = declaration.position_of(problem.path)
     found = Hit(place, problem.message, declaration.subject, problem.path, help=_advice(declaration))
     if declaration.kind is None:
-        return found if _resembles_a_manifest(declaration) else replace(found, confidence=Confidence.LOW)
+        return found if resembles_a_manifest(declaration.document.value) else replace(found, confidence=Confidence.LOW)
     if declaration.kind.group != OUR_GROUP and "${" in str(_value(declaration.document.value, problem.path)):
         advice = "a variable stands here, which is filled in later; nobody can tell what it becomes"
         return replace(found, at_most=Severity.WARNING, confidence=Confidence.LOW, help=advice)
     return found
-
-
-def _resembles_a_manifest(declaration: Declaration) -> bool:
-    """Whether it has something of a manifest; without, it is most likely meant for another tool."""
-    value = declaration.document.value
-    return isinstance(value, dict) and any(field in value for field in ("apiVersion", "kind", "metadata", "spec"))
 
 
 def _value(value: Any, path: Path) -> Any:  # noqa: ANN401  # JSON

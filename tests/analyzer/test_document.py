@@ -133,7 +133,7 @@ DEFECTS = [
     ("a: .inf\n", "1:4", ".inf is not a number that JSON can carry"),
     ("a: *b\n", "1:4", "the alias *b stands for nothing in this document"),
     ("a: &b [*b]\n", "1:8", "the alias *b contains itself"),
-    ("a: &b 1\nc: {<<: *b}\n", "2:5", 'merge keys ("<<") are not part of YAML 1.2'),
+    ("a: &b {}\nc: {<<: *b}\n", "2:5", 'merge keys ("<<") are not part of YAML 1.2'),
     ("%YAML 2.0\n---\na: 1\n", "1:1", "found incompatible YAML document"),
     (b"a: 1\nb: \xff\n", "2:4", "not UTF-8"),
     ("a: 1\n".encode("utf-16"), "1:1", "not UTF-8"),
@@ -148,6 +148,51 @@ DEFECTS = [
 def test_defects(text: str | bytes, place: str, message: str) -> None:
     """What cannot be taken at its word is said, at its place; nothing is guessed."""
     assert only(text) == (place, message)
+
+
+KUBERNETES = "apiVersion: apps/v1\nkind: Deployment\n"
+OURS = "apiVersion: storage.holdfast.dev/v1alpha1\nkind: Volume\n"
+
+
+def test_kubernetes_reads_merge_keys() -> None:
+    """What stands in the mapping goes before what it merges, the first merged before the second, all at their place."""
+    text = f"{KUBERNETES}x: &x {{a: 1, b: 2}}\ny: &y {{b: 3, c: {{d: 4}}}}\nz: {{<<: [*x, *y], a: 5}}\n"
+    found = read(text)
+    [document] = found.documents
+    assert isinstance(document.value, dict)
+    assert (document.value["z"], found.defects) == ({"a": 5, "b": 2, "c": {"d": 4}}, ())
+    assert [document.place(("z", key)) for key in "abc"] == [Place(5, 22), Place(3, 17), Place(4, 14)]
+
+
+def test_kubernetes_reads_numbers_and_truths_as_keys() -> None:
+    """Its reader makes texts of them; what is none in JSON either stays a defect."""
+    assert values(f"{KUBERNETES}a: {{404: x, true: y}}\n")[0]["a"] == {"404": "x", "true": "y"}
+    assert only(f"{KUBERNETES}a: {{~: x}}\n") == ("3:5", "the key null is not a string")
+    assert only(f"{KUBERNETES}a: {{404: x, '404': y}}\n") == ("3:13", '"404" is given twice in one mapping')
+
+
+@pytest.mark.parametrize("text", [OURS, f"{OURS.replace('holdfast', 'holdfats')}", "", f"{KUBERNETES}--- \n{OURS}"])
+def test_ours_hold_no_merge_keys(text: str) -> None:
+    """A reviewer sees every field of ours where it applies, and what a document is for decides, not its neighbours."""
+    found = read(f"{text}x: &x {{a: 1}}\ny: {{<<: *x}}\n")
+    assert [defect.message for defect in found.defects] == ['merge keys ("<<") are not part of YAML 1.2']
+    assert found.documents[-1].broken
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x: &x 1\ny: {<<: *x}\n", "a merge key takes a mapping, or a list of them"),
+        ("x: &x {}\ny: {<<: *x, <<: *x}\n", '"<<" is given twice in one mapping'),
+        ("x: {<<: *x, b: [\n", "the alias *x stands for nothing"),
+        ("x: &x {<<: {b: {<<: *x}}}\n", "the alias *x contains itself"),
+    ],
+)
+def test_merge_keys_that_merge_nothing(text: str, message: str) -> None:
+    """A merge key that cannot be followed is a defect, and leaves nothing in what was read that is no JSON."""
+    found = read(KUBERNETES + text)
+    assert any(defect.message.startswith(message[:20]) for defect in found.defects)
+    json.dumps([document.value for document in found.documents])
 
 
 def test_a_quoted_merge_key_is_a_key() -> None:
