@@ -15,7 +15,7 @@ from analyzer.graph import ResourceGraph, link
 from analyzer.incremental.state import Around, State
 from analyzer.report import Counts, Report
 from analyzer.rule import Case, CaseRule
-from analyzer.scope import Scope, Site, changed_files, gaps_of, raw_scope, scope_of
+from analyzer.scope import Scope, Site, changed_files, gaps_of, raw_scope, scope_of, unread_of
 from analyzer.snapshot import Blob, Snapshot
 from analyzer.telling import once, told
 from analyzer.triage import Standard, triage
@@ -64,7 +64,7 @@ def advance(  # noqa: PLR0913  # a state, what differs, and what both are judged
     files = changed_files(changed, config)
     if files is None or config.roots or config.schemas or known.around.config != config:
         return None
-    unread = tuple(gap for gap in settings.problems if not config.ignores(gap.path))
+    unread = unread_of(settings, config)
     gaps = gaps_of(problems, unread)
     state = known.after(files, Around(config, as_of, settings.revision, gaps))
     scope = raw_scope(state.files, unread, gaps, state.comments())

@@ -33,6 +33,7 @@ REVERT = "revert of "  # the revision of a snapshot that no commit has
 _CHERRY_PICKED = "(cherry picked from commit "
 
 
+MAX_TARGET = 4096  # bytes of a link
 MAX_COMMITS = 2_000  # that are judged one by one
 
 
@@ -279,15 +280,21 @@ def _collect(repo: pygit2.Repository, tree: pygit2.Tree, found: Collector) -> No
 
 def _take(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Collector) -> None:
     if not path.isprintable():
-        found.refuse(ascii(path)[1:-1], "the name holds characters that cannot be shown")
+        found.name(path, holds_files=entry.filemode in (FileMode.TREE, FileMode.LINK, FileMode.COMMIT))
     elif entry.filemode == FileMode.COMMIT:
-        found.link(path, submodule=True)
+        found.submodule(path)
     elif entry.filemode == FileMode.LINK:
-        found.link(path)
+        found.link(path, _target(repo, entry))
     elif found.wants(path):
         _read(repo, entry, path, found)
     else:
         found.pass_over(path)
+
+
+def _target(repo: pygit2.Repository, entry: pygit2.Object) -> str:
+    """Where a link leads; nowhere when nobody can tell."""
+    _, size = repo.odb.read_header(entry.id)
+    return repo.odb.read(entry.id)[1].decode("utf-8", "replace") if size <= MAX_TARGET else "/"
 
 
 def _read(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Collector) -> None:

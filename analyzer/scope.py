@@ -113,7 +113,7 @@ def scope_of(snapshot: Snapshot, config: AnalyzerConfig, problems: Iterable[Poli
     vocabulary = vocabulary_of(snapshot, config.schemas, (path for path, file in read.items() if file.defines))
     files = {path: _learned(file, vocabulary) for path, file in read.items() if path not in vocabulary.files}
     odd, problems = vocabulary.problems, (*problems, *vocabulary.problems)
-    unread = tuple(gap for gap in snapshot.problems if not config.ignores(gap.path))
+    unread = unread_of(snapshot, config)
     gaps = gaps_of(problems, unread)
     comments = tuple(chain.from_iterable(file.suppressions for file in files.values()))
     if not (config.roots or any(file.deploys for file in files.values())):
@@ -136,6 +136,12 @@ def changed_files(changed: Mapping[str, Blob | None], config: AnalyzerConfig) ->
 def raw_scope(files: int, unread: Iterable[Unread], gaps: Gaps, comments: tuple[Suppression, ...]) -> Scope:
     """Of a repository without deployments, whose files a state holds."""
     return Scope((Site(RAW, (_AS_IT_IS,), (), gaps),), (), files, tuple(unread), comments, plain=True)
+
+
+def unread_of(snapshot: Snapshot, config: AnalyzerConfig) -> tuple[Unread, ...]:
+    """What should have been read. A link is no gap when what it leads to is read where it is."""
+    counted = (gap for gap in snapshot.problems if not config.ignores(gap.path))
+    return tuple(gap for gap in counted if not gap.goal or config.ignores(gap.goal))
 
 
 def gaps_of(problems: Iterable[PolicyProblem], unread: Iterable[Unread]) -> Gaps:

@@ -47,6 +47,7 @@ class Unread:
 
     path: str
     because: str
+    goal: str = ""  # of a link: where in the same tree that is read which it leads to
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,19 @@ class Collector:
     def refuse(self, path: str, because: str) -> None:
         self.problems.append(Unread(path, because))
 
-    def link(self, path: str, *, submodule: bool = False) -> None:
-        """A symlink or submodule, which may lead to manifests that nobody would see here."""
-        if submodule:
-            self.refuse(path, "a submodule; its files are not part of this revision")
-        elif is_manifest(path) or "." not in path.rpartition("/")[2]:
-            self.refuse(path, "a symbolic link; links are never followed")
+    def submodule(self, path: str) -> None:
+        self.refuse(path, "a submodule; its files are not part of this revision")
+
+    def link(self, path: str, target: str) -> None:
+        """A symlink, which may lead to manifests that nobody would see here."""
+        if is_manifest(path) or "." not in path.rpartition("/")[2]:
+            self.problems.append(Unread(path, "a symbolic link; links are never followed", _goal(path, target)))
+
+    def name(self, path: str, *, holds_files: bool) -> None:
+        """Something with a name that cannot be shown."""
+        shown, marked = ("".join(sign if sign.isprintable() else mark for sign in path) for mark in ("", "?"))
+        if is_manifest(shown) or is_manifest(marked) or (holds_files and not is_hidden(marked)):
+            self.refuse(ascii(path)[1:-1], "the name holds characters that cannot be shown")
 
     def wants(self, path: str) -> bool:
         """Whether a file of this name is read. The policy under a slightly wrong name would be no policy."""
@@ -143,6 +151,18 @@ def is_hidden(path: str) -> bool:
     return path.rpartition("/")[2].startswith(".")
 
 
+def _goal(path: str, target: str) -> str:
+    """Where in the tree a link leads to what is read there for what the link says it is; empty where it does not."""
+    steps = [step for step in target.rstrip("/").split("/") if step != "."]
+    upwards = next((number for number, step in enumerate(steps) if step != ".."), len(steps))
+    goal = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    leaves = target.startswith("/") or ".." in steps[upwards:] or any(step.startswith(".") for step in goal.split("/"))
+    names = {each.rpartition("/")[2] for each in (path, goal)}
+    if leaves or not goal.isprintable() or names & {*SETTINGS, *KUSTOMIZATION_FILES}:
+        return ""
+    return goal if is_manifest(goal) or not is_manifest(path) else ""
+
+
 def from_path(path: Path) -> Snapshot:
     """A directory, or a single file as if it were alone in the world."""
     return from_directory(path) if path.is_dir() else from_file(path)
@@ -178,9 +198,9 @@ def _collect(root: Path, folder: str, found: Collector) -> Iterator[str]:
     for entry in _entries(root / folder):
         path = f"{folder}/{entry.name}" if folder else entry.name
         if not path.isprintable():
-            found.refuse(ascii(path)[1:-1], "the name holds characters that cannot be shown")
+            found.name(path, holds_files=entry.is_symlink() or entry.is_dir(follow_symlinks=False))
         elif entry.is_symlink():
-            found.link(path)
+            found.link(path, str((root / path).readlink()))
         elif entry.is_dir(follow_symlinks=False):
             if not is_hidden(path):
                 yield path

@@ -220,7 +220,8 @@ def _taken_in(files: Files, folder: str) -> Iterator[str]:
     for name in ("resources", "bases", "components") if kustomization else ():
         listed = kustomization.value(name) if kustomization else None
         for reference in listed if isinstance(listed, list) else ():
-            path = joined(folder, reference) if isinstance(reference, str) else None
+            named = joined(folder, reference) if isinstance(reference, str) else None
+            path = files.actual(named) if named is not None else None
             if path is not None and path in files.kustomizations and path != folder:
                 yield path
 

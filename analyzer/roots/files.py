@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from analyzer.snapshot import KUSTOMIZATION_FILES, Blob, Snapshot
 
+_MAX_LINKS = 40  # one after another, as in Linux
 _REMOTE = re.compile(
     r"://|^git::|^git@|^(?:www\.)?(?:github|gitlab)\.com[/:]|^bitbucket\.org/|\?(?:ref|version|timeout)="
 )
@@ -27,6 +28,18 @@ class Files:
     root: str = ""
     kustomizations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # folder → its kustomization files
     folders: frozenset[str] = frozenset()
+    links: Mapping[str, str] = field(default_factory=dict)  # those that stay in the tree, and where they lead
+
+    def actual(self, path: str) -> str:
+        """A path without links in it; itself where it leads in circles."""
+        found = path
+        for _ in range(_MAX_LINKS if self.links else 0):
+            ends = (at for at in range(1, len(found) + 1) if found[at : at + 1] in ("", "/"))
+            link = next((found[:at] for at in ends if found[:at] in self.links), None)
+            if link is None:
+                return found
+            found = self.links[link] + found[len(link) :]
+        return path
 
     def kustomization(self, folder: str) -> Blob | None:
         paths = self.kustomizations.get(folder)
@@ -81,10 +94,11 @@ def files_of(snapshot: Snapshot) -> Files:
     return Files(
         snapshot.blobs,
         snapshot.others,
-        {gap.path: gap.because for gap in snapshot.problems},
+        {gap.path: gap.because for gap in snapshot.problems if not gap.goal},
         snapshot.root,
         {folder: tuple(sorted(paths, key=_rank)) for folder, paths in kustomizations.items()},
         frozenset(folders),
+        {gap.path: gap.goal for gap in snapshot.problems if gap.goal},
     )
 
 

@@ -312,6 +312,7 @@ class _Step:
         if path is None:
             self._elsewhere(entry, f"{reference} leads out of {self._files.root}, the folder that is analysed")
             return None
+        path = self._files.actual(path)
         self._layer.reads.add(path)
         return path
 

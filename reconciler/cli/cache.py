@@ -101,7 +101,7 @@ class Cache:
             "asOf": pack(around.as_of),
             "outside": pack(around.unread),
             "unread": pack(state.graph.unread),
-            "gaps": [[gap.path, gap.because] for gap in gaps],
+            "gaps": [[gap.path, gap.because, gap.goal] for gap in gaps],
             "files": state.files,
             "resources": state.resources,
             "tables": tables,

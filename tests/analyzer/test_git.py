@@ -93,11 +93,12 @@ def test_root(path: Path, commit: Commit) -> None:
 
 
 def test_links_and_submodules(path: Path, commit: Commit, repo: pygit2.Repository) -> None:
-    """They are reported, never read."""
+    """They are reported, never read; of a link inside the tree it is known where its content is."""
     target = str(repo.create_blob(b"../secret.yaml"))
+    inside = str(repo.create_blob(b"../x/pools.yaml"))
     commit({
         "link.yaml": (FileMode.LINK, target), "folder": (FileMode.LINK, target), "notes.md": (FileMode.LINK, target),
-        "module": (FileMode.COMMIT, "1" * 40),
+        "module": (FileMode.COMMIT, "1" * 40), "y/pools.yaml": (FileMode.LINK, inside),
     })  # fmt: skip
     found = git.read_snapshot(path, "main")
     assert not found.blobs
@@ -105,6 +106,7 @@ def test_links_and_submodules(path: Path, commit: Commit, repo: pygit2.Repositor
         Unread("folder", "a symbolic link; links are never followed"),
         Unread("link.yaml", "a symbolic link; links are never followed"),
         Unread("module", "a submodule; its files are not part of this revision"),
+        Unread("y/pools.yaml", "a symbolic link; links are never followed", "x/pools.yaml"),
     )
 
 

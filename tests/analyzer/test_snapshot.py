@@ -56,6 +56,36 @@ def test_links_are_never_followed(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("link", "target", "goal"),
+    [
+        ("a/pools.yaml", "../b/pools.yaml", "b/pools.yaml"),
+        ("a/latest", "v1.2/", "a/v1.2"),
+        ("a/b/Makefile", "../../Makefile", "Makefile"),
+        ("a/b/x.yaml", "./y.yaml", "a/b/y.yaml"),
+        ("a/pools.yaml", "../../b/pools.yaml", ""),  # out of the tree
+        ("a/pools.yaml", "/b/pools.yaml", ""),
+        ("a/pools.yaml", "b/../c/pools.yaml", ""),  # b may be a link itself, and then this leads elsewhere
+        ("a/pools.yaml", "pools.txt", ""),  # nobody reads that
+        ("a/pools.yaml", "../.hidden/pools.yaml", ""),
+        ("a/all", "..", ""),  # everything
+        ("a/kustomization.yaml", "../b/kustomization.yaml", ""),  # names other files there than here
+        (".holdfast.yaml", "policy.yaml", ""),
+    ],
+)
+def test_links_inside_the_tree(tmp_path: Path, link: str, target: str, goal: str) -> None:
+    """Of a link it is known where its content is read instead, and only where that is certain from the link alone."""
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(target)
+    assert [problem.goal for problem in from_directory(tmp_path).problems] == [goal]
+
+
+def test_odd_names(tmp_path: Path) -> None:
+    """A name that cannot be shown is told of where manifests may be behind it, and nowhere else."""
+    write(tmp_path, "a\u200e.yaml", ".tool.yaml\u200e", "b.txt\u200e", "c\u200e/x.yaml", ".d\u200e/x.yaml")
+    assert [problem.path for problem in from_directory(tmp_path).problems] == ["a\\u200e.yaml", "c\\u200e"]
+
+
 def test_a_misnamed_policy(tmp_path: Path) -> None:
     """A policy that would not be read is told, because its limits would not hold."""
     write(tmp_path, ".holdfast.yml")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
+from analyzer.analyze import analyze
 from analyzer.document import load
 from analyzer.finding import Confidence, Finding, Severity
 from analyzer.report import Report
 from analyzer.roots.deployment import Deployment, RootSetting, deployment_of
 from analyzer.roots.files import files_of
-from analyzer.snapshot import Blob, Snapshot, blob_id
+from analyzer.snapshot import Blob, Snapshot, blob_id, from_directory
 
 Lint: TypeAlias = Callable[..., Report]
 
@@ -312,3 +315,18 @@ def test_what_a_cluster_leaves_out_of_its_own_folders_is_not_sure() -> None:
     }
     found = {cluster.name: [root.sure for root in cluster.roots] for cluster in deployed(files).clusters}
     assert found == {"apps/base/one/off": [False], "clusters/a": [True, True]}
+
+
+def test_links_inside_the_tree(tmp_path: Path) -> None:
+    """What a link leads to is read once, where it is; a kustomization may name it; what is ignored there is a gap."""
+    for path, text in {"one/a/kustomization.yaml": "resources: [a.yaml]\n", "one/a/a.yaml": CONFIG}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (tmp_path / "two").symlink_to("one")
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top/kustomization.yaml").write_text("namePrefix: x-\nresources: [../two/a]\n")
+    report = analyze(from_directory(tmp_path), as_of=date(2026, 6, 1))
+    assert ([*report.findings], [str(key) for key in report.graph.manifests]) == ([], ["ConfigMap x-a"])
+    (tmp_path / ".holdfast.yaml").write_text("ignore: [one]\n")
+    report = analyze(from_directory(tmp_path), as_of=date(2026, 6, 1))
+    assert {(finding.rule, finding.location.path) for finding in report.findings} >= {("unreadable-file", "two")}
