@@ -37,6 +37,16 @@ def pool_of(graph: ResourceGraph, volume: ResourceKey) -> ResourceKey | None:
     return graph.named(storage_class, "StoragePool") if storage_class else None
 
 
+def target_of(graph: ResourceGraph, key: ResourceKey) -> ResourceKey | None:
+    """The declared target on which a device, pool, volume or snapshot is; None when the way there dangles."""
+    here: ResourceKey | None = graph.named(key, "Volume") or key if key.kind_name == "VolumeSnapshot" else key
+    if here and here.kind_name == "Volume":
+        here = pool_of(graph, here)
+    if here and here.kind_name == "StoragePool":
+        here = graph.named(here, "BlockDevice")
+    return graph.named(here, "Target") if here else None
+
+
 def volumes_of(graph: ResourceGraph, pool: ResourceKey) -> tuple[Manifest, ...]:
     """Sound volumes that lead to a pool, by themselves or by their class, in order of their keys."""
     users = {reference.source for reference in graph.incoming_to(pool)}

@@ -7,12 +7,13 @@ namespace (`connect`). Where any host may connect, everyone has them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from analyzer.access.near import behind, sound
 from analyzer.access.rows import EVERYONE, AccessChange, Grant, Principal, Row, Terms, compare
+from analyzer.exports import portals_of
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.volumes import limits_of
@@ -141,18 +142,11 @@ def listeners(graph: ResourceGraph, subsystem: Manifest, *, usable: bool = True)
     """`TARGET/TCP:ADDRESS:PORT` of each listener over which hosts reach namespaces (or cannot, where not `usable`), and
     the host as which a front target attaches there.
     """
-    for export in subsystem.spec["exports"]:
+    for (_, _, number, *_), target, portal in portals_of(graph, subsystem):
+        export = subsystem.spec["exports"][number]
         if is_usable(subsystem.spec, export) is usable:
-            for portal in portals(graph, export["targetRef"]):
-                if portal["name"] in export["portals"]:
-                    way = f"{portal['transport']}:{portal['address']}:{portal['port']}"
-                    yield f"{export['targetRef']}/{way}", export.get("attachAs", "")
-
-
-def portals(graph: ResourceGraph, target: str) -> Sequence[Mapping[str, Any]]:
-    """The portals that a target declares."""
-    found = graph.get(ResourceKey("Target", "", target))
-    return found.spec["portals"] if found and found.sound else ()
+            way = f"{portal['transport']}:{portal['address']}:{portal['port']}"
+            yield f"{target.key.name}/{way}", export.get("attachAs", "")
 
 
 def is_usable(spec: Mapping[str, Any], export: Mapping[str, Any]) -> bool:

@@ -11,12 +11,12 @@ from typing import Any
 
 from analyzer.access.rows import AccessChange, Grant, Row
 from analyzer.access.storage import CONNECT, USE, listeners
+from analyzer.exports import hosts_of
 from analyzer.graph import ResourceGraph
 from analyzer.impact.difference import Impact
 from analyzer.impact.radius import ResourceChange
 from analyzer.impact.usage import HostLoss, Live, Path, Usage
 from analyzer.manifest import Manifest
-from schemas.limits import picks
 from schemas.resources import ResourceKey
 
 FELT = ("disruptive", "data-loss")
@@ -106,15 +106,9 @@ def _listeners(subsystem: Manifest, graph: ResourceGraph, *, usable: bool = True
 
 def _allowed(subsystem: Manifest, graph: ResourceGraph) -> frozenset[str] | None:
     """NQNs of the hosts that a revision lets in; None: any."""
-    hosts = subsystem.spec["hosts"]
-    if hosts["any"]:
+    if subsystem.spec["hosts"]["any"]:
         return None
-    selector, namespace = hosts.get("selector"), subsystem.key.namespace
-    return frozenset(
-        host.spec["nqn"]
-        for host in graph.sound("Host")
-        if host.key.name in hosts["refs"] or (selector and picks(selector, namespace, host.resource))
-    )
+    return frozenset(host.spec["nqn"] for _, host in hosts_of(graph, subsystem))
 
 
 def _seer(host: str, graph: ResourceGraph) -> str:

@@ -16,7 +16,7 @@ from analyzer.impact.budget import OTHERS, Budget, Cost, Outcome, Reason, Verdic
 from analyzer.impact.difference import Impact
 from analyzer.impact.radius import ResourceChange, concerned_by
 from analyzer.impact.usage import Rehearsal
-from analyzer.volumes import pool_of
+from analyzer.volumes import target_of
 from schemas.resources import OUR_GROUP, ResourceKey
 
 _ANY = "spec.hosts.any"  # whoever is connected stays until he goes by himself: the daemon waits, and disturbs nobody
@@ -78,7 +78,8 @@ def costs_of(found: Impact, base: ResourceGraph) -> Iterator[Cost]:
         for target, subject in _disturbed(change, base):
             disturbed[target].add(subject)
         if change.destroys and change.destroys.group == OUR_GROUP:
-            destroyed[_home(change.destroys, base)].add(change.destroys)
+            home = target_of(base, change.destroys)
+            destroyed[home.name if home else ""].add(change.destroys)
     for target in sorted(disturbed.keys() | destroyed.keys()):
         yield Cost(target, tuple(sorted(disturbed[target])), tuple(sorted(destroyed[target])))
 
@@ -108,17 +109,6 @@ def _exported(base: ResourceGraph, subsystem: ResourceKey, field: FieldChange | 
         return [field.name.removeprefix(_EXPORTS).partition("]")[0]]
     manifest = base.get(subsystem)
     return [export["targetRef"] for export in manifest.spec["exports"]] if manifest and manifest.sound else []
-
-
-def _home(key: ResourceKey, base: ResourceGraph) -> str:
-    """The target on which the bytes of a resource are, as far as manifests lead there; else empty."""
-    here: ResourceKey | None = base.named(key, "Volume") or key if key.kind_name == "VolumeSnapshot" else key
-    if here and here.kind_name == "Volume":
-        here = pool_of(base, here)
-    if here and here.kind_name == "StoragePool":
-        here = base.named(here, "BlockDevice")
-    target = base.named(here, "Target") if here else None
-    return target.name if target else ""
 
 
 # --- what does not simply go ahead

@@ -6,10 +6,10 @@ from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
-from analyzer.volumes import pool_of
+from analyzer.volumes import target_of
 from schemas.resources import ResourceKey
 
-CHAIN = {"StoragePool": "BlockDevice", "BlockDevice": "Target"}
+STORED = ("Volume", "StoragePool", "BlockDevice")
 
 
 def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
@@ -23,7 +23,7 @@ def _elsewhere(graph: ResourceGraph, subsystem: Manifest) -> Iterator[Hit]:
     references = graph.references(subsystem.key)
     exports = [r for r in references if r.target.kind == "Target" and not r.part and not _is_front(subsystem, r)]
     for reference in references:
-        home = _target_of(graph, reference.target) if reference.target.kind in (*CHAIN, "Volume") else None
+        home = target_of(graph, reference.target) if reference.target.kind in STORED else None
         for export in exports:
             if home and export.target != home:
                 yield _hit(graph, reference, export, home)
@@ -38,19 +38,11 @@ def _stacked(graph: ResourceGraph, device: Manifest) -> Iterator[Hit]:
     """Devices underneath that are on another target."""
     own = graph.named(device.key, "Target")
     for reference in graph.references(device.key):
-        home = _target_of(graph, reference.target) if reference.target.kind == "BlockDevice" else None
+        home = target_of(graph, reference.target) if reference.target.kind == "BlockDevice" else None
         if home and home != own:
             message = f"{reference.target} is on {home}, and {device.key} on {own}"
             advice = f"take a device of {own.name if own else 'the same target'}, or attach the other over NVMe-oF"
             yield hit(device, reference.path, message, advice)
-
-
-def _target_of(graph: ResourceGraph, key: ResourceKey) -> ResourceKey | None:
-    """The target that a volume or device is on; None when the way there dangles."""
-    here: ResourceKey | None = pool_of(graph, key) if key.kind == "Volume" else key
-    while here and here.kind in CHAIN:
-        here = graph.named(here, CHAIN[here.kind])
-    return here
 
 
 def _hit(graph: ResourceGraph, reference: Reference, export: Reference, home: ResourceKey) -> Hit:

@@ -6,7 +6,7 @@ from analyzer.finding import Severity
 from analyzer.graph import Reference, ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
-from analyzer.volumes import pool_of
+from analyzer.volumes import pool_of, target_of
 from schemas.resources import ResourceKey
 
 
@@ -20,7 +20,7 @@ def _judge(graph: ResourceGraph, reference: Reference) -> Iterator[Hit]:
     volume, pool = graph[reference.source], pool_of(graph, reference.source)
     image = reference.target.kind == "Image"
     home = graph.named(reference.target, "Target") if image else _pool_of_source(graph, reference.target)
-    here = _target_of(graph, pool) if image else pool
+    here = target_of(graph, reference.source) if image else pool
     if home and here and home != here:
         where = "on" if image else "in"
         message = f"{reference.target} is {where} {home}, and the volume is {where} {here}"
@@ -32,11 +32,6 @@ def _judge(graph: ResourceGraph, reference: Reference) -> Iterator[Hit]:
 def _pool_of_source(graph: ResourceGraph, source: ResourceKey) -> ResourceKey | None:
     volume = source if source.kind == "Volume" else graph.named(source, "Volume")
     return pool_of(graph, volume) if volume else None
-
-
-def _target_of(graph: ResourceGraph, pool: ResourceKey | None) -> ResourceKey | None:
-    device = graph.named(pool, "BlockDevice") if pool else None
-    return graph.named(device, "Target") if device else None
 
 
 RULE = ResourceRule("source-in-other-pool", Severity.ERROR, ("Volume",), check)

@@ -8,7 +8,7 @@ from analyzer.finding import Note, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
-from analyzer.volumes import pool_of
+from analyzer.volumes import target_of
 from schemas.resources import ResourceKey
 from schemas.validation import Path
 
@@ -41,9 +41,7 @@ def _targets(graph: ResourceGraph, manifest: Manifest) -> Iterator[Manifest]:
         keys = dict.fromkeys(ResourceKey("Target", "", export["targetRef"]) for export in manifest.spec["exports"])
         yield from (found for key in keys if (found := graph.get(key)))
         return
-    pool = pool_of(graph, manifest.key) if manifest.key.kind == "Volume" else manifest.key
-    device = graph.named(pool, "BlockDevice") if pool and pool.kind == "StoragePool" else pool
-    target = graph.named(device, "Target") if device else None
+    target = target_of(graph, manifest.key)
     found = graph.get(target) if target else None
     if found:
         yield found
