@@ -24,7 +24,7 @@ from analyzer.roots.deployment import Root
 from analyzer.snapshot import Unread
 from analyzer.suppression import Outcome, Suppression
 from schemas.resources import OUR_GROUP, JsonObject, ResourceKey
-from schemas.validation import Path
+from schemas.validation import Path, Problem
 
 PAGES = FilePath(__file__).parent / "rules"
 
@@ -54,6 +54,11 @@ class File:
 
     def defects_of(self, rule: str) -> Iterable[Defect]:
         return (defect for defect in self.defects if defect.rule == rule)
+
+    def problems_of(self, rule: str) -> Iterator[tuple[Declaration, Problem]]:
+        """What the schemas find that this rule tells of."""
+        for declaration in self.declarations:
+            yield from ((declaration, problem) for problem in declaration.problems if problem.rule == rule)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from schemas.validation import Path, Problem
 
 
 def check(file: File) -> Iterator[Hit]:
+    for declaration, problem in file.problems_of(RULE.id):
+        yield _hit(declaration, problem)
     for declaration in file.declarations:
-        for problem in declaration.problems:
-            if problem.rule == "invalid-resource":
-                yield _hit(declaration, problem)
         value = declaration.document.value
         if isinstance(value, dict) and is_crd(value):
             for flaw in definition_of_crd(value).flaws:

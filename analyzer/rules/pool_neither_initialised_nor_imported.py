@@ -7,12 +7,10 @@ from analyzer.rule import File, FileRule, Hit
 
 
 def check(file: File) -> Iterator[Hit]:
-    for declaration in file.declarations:
-        for problem in declaration.problems:
-            if problem.rule == RULE.id:
-                place = declaration.position_of(problem.path)
-                advice = "write initialize for a new pool, or lvstoreUUID of one; see `holdfast explain StoragePool`"
-                yield Hit(place, problem.message, declaration.subject, problem.path, help=advice)
+    for declaration, problem in file.problems_of(RULE.id):
+        place = declaration.position_of(problem.path)
+        advice = "write initialize for a new pool, or lvstoreUUID of one; see `holdfast explain StoragePool`"
+        yield Hit(place, problem.message, declaration.subject, problem.path, help=advice)
 
 
 RULE = FileRule("pool-neither-initialised-nor-imported", Severity.ERROR, check, fixed=True)

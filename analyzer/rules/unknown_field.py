@@ -10,10 +10,8 @@ from schemas.validation import Path, Problem
 
 
 def check(file: File) -> Iterator[Hit]:
-    for declaration in file.declarations:
-        for problem in declaration.problems:
-            if problem.rule == "unknown-field":
-                yield _hit(declaration, problem)
+    for declaration, problem in file.problems_of(RULE.id):
+        yield _hit(declaration, problem)
 
 
 def _hit(declaration: Declaration, problem: Problem) -> Hit:
