@@ -69,6 +69,13 @@ class Cost:
     destroyed: tuple[ResourceKey, ...]
     spent: tuple[int, int] | None = None
 
+    def counted(self, budget: Budget) -> tuple[tuple[tuple[ResourceKey, ...], int, str, str], ...]:
+        """What is counted, how many are allowed, and in words what that is and what becomes of it."""
+        return (
+            (self.disturbed, budget.disruptive, "subsystem", "disturbed"),
+            (self.destroyed, budget.data_losing, "resource", "destroyed"),
+        )
+
     def to_json(self) -> dict[str, Json]:
         spent: Json = UNKNOWN
         if self.spent is not None:

@@ -115,14 +115,11 @@ def _exported(base: ResourceGraph, subsystem: ResourceKey, field: FieldChange | 
 
 
 def _excess(cost: Cost, budget: Budget) -> Iterator[Reason]:
-    subsystems, resources = cost.spent or (0, 0)
-    for count, before, limit, what in (
-        (len(cost.disturbed), subsystems, budget.disruptive, "subsystem(s) disturbed"),
-        (len(cost.destroyed), resources, budget.data_losing, "resource(s) destroyed"),
-    ):
-        if count and count + before > limit:
+    for (keys, limit, noun, fate), before in zip(cost.counted(budget), cost.spent or (0, 0), strict=True):
+        count = len(keys) + before
+        if keys and count > limit:
             earlier = f" ({before} of them by earlier changes)" if before else ""
-            message = f"{count + before} {what}{earlier}, {limit} allowed within {budget.window}"
+            message = f"{count} {noun}(s) {fate}{earlier}, {limit} allowed within {budget.window}"
             yield Reason("BudgetExceeded", message, cost.target)
 
 

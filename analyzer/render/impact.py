@@ -15,6 +15,7 @@ from analyzer.impact.radius import Radius, Reached, ResourceChange
 from analyzer.impact.usage import HostLoss, Live
 from analyzer.render.apart import told_apart
 from analyzer.render.text import COLOURS, WIDTH, Style, plural
+from analyzer.render.wording import apis, remark, shares, size_of
 from schemas.quantity import told_bytes
 from schemas.resources import OUR_GROUP, UNKNOWN, ResourceKey
 
@@ -76,13 +77,9 @@ def _in_short(verdict: Verdict) -> str:
         return "Holdfast disturbs no subsystem, and destroys no bytes"
     budget = verdict.budget
     parts = (
-        f"{len(things)} of {limit} {what}{f' on {cost.target}' if cost.target else ''}"
+        f"{share}{f' on {cost.target}' if cost.target else ''}"
         for cost in verdict.costs
-        for things, limit, what in (
-            (cost.disturbed, budget.disruptive, "subsystems disturbed"),
-            (cost.destroyed, budget.data_losing, "resources destroyed"),
-        )
-        if things
+        for share in shares(cost, budget)
     )
     return f"within the budget of {budget.window}: {', '.join(parts)}"
 
@@ -117,8 +114,7 @@ def _perhaps(change: ResourceChange, other: ResourceKey) -> str:
 def _field(field: FieldChange) -> str:
     if not field.path:
         return field.reason
-    verdict = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}.get(field.update, "")
-    tail = ": ".join(filter(None, (verdict, field.reason)))
+    tail = remark(field)
     values = " -> ".join("nothing" if text is None else text for text in told_apart(field.before, field.after))
     return f"{field.name}: {values}{f' ({tail})' if tail else ''}"
 
@@ -195,27 +191,17 @@ def _loss(loss: HostLoss) -> str:
 
 
 def _radius(radius: Radius) -> str:
-    apis = [
-        plural(count, noun)
-        for count, noun in (
-            (radius.apis, "API"),
-            (radius.subscriptions, "subscription"),
-            (radius.applications, "application"),
-        )
-        if count
-    ]
     tenants = f"tenants {', '.join(radius.tenants)}" if radius.tenants else ""
-    stored = [] if apis and not (radius.volumes or radius.subsystems or radius.hosts) else _stored(radius)
-    return f"reaches {', '.join(filter(None, (*stored, *apis, tenants)))}"
+    stored = [] if apis(radius) and not (radius.volumes or radius.subsystems or radius.hosts) else _stored(radius)
+    return f"reaches {', '.join(filter(None, (*stored, *apis(radius), tenants)))}"
 
 
 def _stored(radius: Radius) -> list[str]:
-    size = f"size {UNKNOWN}" if radius.bytes is None else told_bytes(radius.bytes)
     hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else plural(radius.hosts, "host")
     return [
         plural(radius.devices, "device") if radius.devices else "",
         plural(radius.pools, "pool") if radius.pools else "",
-        plural(radius.volumes, "volume") + (f" ({size})" if radius.volumes else ""),
+        plural(radius.volumes, "volume") + (f" ({size_of(radius)})" if radius.volumes else ""),
         plural(radius.subsystems, "subsystem"),
         hosts,
     ]

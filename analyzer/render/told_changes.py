@@ -17,7 +17,7 @@ from analyzer.render.home import Home
 from analyzer.render.markup import code, header, prose, row
 from analyzer.render.sections import Section
 from analyzer.render.text import plural
-from schemas.quantity import told_bytes
+from analyzer.render.wording import apis, remark, size_of
 from schemas.resources import UNKNOWN, ResourceKey
 
 SHOWN = 4  # fields, dependents or principals in one row
@@ -68,8 +68,7 @@ def _change(change: ResourceChange, home: Home) -> str:
 def _field(field: FieldChange) -> str:
     if not field.path:
         return prose(field.reason)
-    verdict = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}.get(field.update, "")
-    tail = ": ".join(filter(None, (verdict, field.reason)))
+    tail = remark(field)
     values = " → ".join(map(_value, told_apart(field.before, field.after)))
     return f"{code(field.name)} {values}{f' ({prose(tail)})' if tail else ''}"
 
@@ -137,17 +136,15 @@ def _reach(impact: Impact) -> Section:
 
 
 def _radius(radius: Radius) -> Iterator[str]:
-    size = f"size {UNKNOWN}" if radius.bytes is None else told_bytes(radius.bytes)
     parts = (
         plural(radius.devices, "device") if radius.devices else "",
         plural(radius.pools, "pool") if radius.pools else "",
-        f"{plural(radius.volumes, 'volume')} ({size})" if radius.volumes else "",
+        f"{plural(radius.volumes, 'volume')} ({size_of(radius)})" if radius.volumes else "",
         plural(radius.subsystems, "subsystem") if radius.subsystems else "",
     )
     yield "<br>".join(filter(None, parts)) or "–"
     yield f"{UNKNOWN} (any may connect)" if radius.hosts is None else str(radius.hosts)
-    apis = ((radius.apis, "API"), (radius.subscriptions, "subscription"), (radius.applications, "application"))
-    yield "<br>".join(plural(count, noun) for count, noun in apis if count) or "–"
+    yield "<br>".join(apis(radius)) or "–"
     yield _several(list(radius.tenants)) or "–"
 
 

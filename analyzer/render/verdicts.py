@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from analyzer.impact.budget import Cost, Reason, Verdict
 from analyzer.impact.difference import Impact
 from analyzer.render.markup import code, prose
+from analyzer.render.wording import shares
 
 SHOWN = 10
 
@@ -61,13 +62,5 @@ def _reason(reason: Reason) -> str:
 
 
 def _cost(cost: Cost, found: Verdict) -> str:
-    parts = (
-        f"{len(things)} of {limit} {what}"
-        for things, limit, what in (
-            (cost.disturbed, found.budget.disruptive, "subsystems disturbed"),
-            (cost.destroyed, found.budget.data_losing, "resources destroyed"),
-        )
-        if things
-    )
     where = f" on {code(cost.target)}" if cost.target else ""
-    return f"Within the budget of {prose(found.budget.window)}{where}: {', '.join(parts)}"
+    return f"Within the budget of {prose(found.budget.window)}{where}: {', '.join(shares(cost, found.budget))}"

@@ -39,13 +39,11 @@ def check(case: Case, before: Manifest | None, after: Manifest | None) -> Iterat
 
 
 def _judge(case: Case, manifest: Manifest | None, cost: Cost, budget: Budget) -> Iterator[Hit]:
-    for keys, limit, what in (
-        (cost.disturbed, budget.disruptive, "subsystem(s) are disturbed"),
-        (cost.destroyed, budget.data_losing, "resource(s) are destroyed"),
-    ):
+    for keys, limit, noun, fate in cost.counted(budget):
         if manifest and len(keys) > limit:
             where = f" on Target {cost.target}" if cost.target else ""
-            message = f"{len(keys)} {what}{where}, {limit} allowed within {budget.window}: what exceeds it is held"
+            allowed = f"{limit} allowed within {budget.window}"
+            message = f"{len(keys)} {noun}(s) are {fate}{where}, {allowed}: what exceeds it is held"
             advice = "spread it over several commits, or have it approved: `holdfast approve ID`"
             path = ("metadata", "name")
             place = manifest.position_of(path) if case.graph.get(manifest.key) is manifest else case.was(manifest, path)
