@@ -21,7 +21,8 @@ def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
 
 def _told(graph: ResourceGraph, manifest: Manifest, reference: Reference) -> Iterator[Hit]:
     found = hit(manifest, reference.path, _message(graph, reference), _advice(graph, reference))
-    found = replace(found, follows=bool(graph.unread) and not reference.part)
+    if graph.unread and not reference.part:
+        found = replace(found, follows=True, confidence=Confidence.LOW)
     if reference.target.group == OUR_GROUP:
         yield found
     elif reference.elsewhere:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from analyzer.finding import Severity
+from analyzer.finding import Confidence, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
@@ -14,9 +15,9 @@ SELECTOR = ("spec", "poolSelector")
 
 
 def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
-    if manifest.key.kind == "StorageClass":
-        return _class(case.graph, manifest)
-    return _volume(case.graph, manifest)
+    hits = _class if manifest.key.kind == "StorageClass" else _volume
+    for found in hits(case.graph, manifest):  # a pool may be in what could not be made out
+        yield replace(found, follows=True, confidence=Confidence.LOW) if case.graph.unread else found
 
 
 def _class(graph: ResourceGraph, each: Manifest) -> Iterator[Hit]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from analyzer.finding import Severity
+from analyzer.finding import Confidence, Severity
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.validation import did_you_mean, quoted
@@ -15,7 +15,11 @@ def check(case: Case, snapshot: Manifest) -> Iterator[Hit]:
         return
     name, near = reference.target.name, did_you_mean(reference.target.name, case.graph.alternatives(reference))
     message = f"Volume {quoted(name)} is not declared in namespace {reference.target.namespace}{near}"
-    if case.is_new(snapshot.key):  # nobody has taken it yet
+    if case.graph.unread:
+        advice = f"it may be in {case.graph.unread[0][0].path}, which could not be made out"
+        found = hit(snapshot, reference.path, message, advice)
+        yield replace(found, follows=True, confidence=Confidence.LOW)
+    elif case.is_new(snapshot.key):  # nobody has taken it yet
         found = hit(snapshot, reference.path, message, f"declare {reference.target}, or correct the name")
         yield replace(found, severity=Severity.ERROR)
     else:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analyzer import document
 from analyzer.analyze import analyze
-from analyzer.finding import Severity
+from analyzer.finding import Confidence, Severity
 from analyzer.render import json, text
 from analyzer.report import Report
 from analyzer.scope import _file
@@ -160,6 +160,26 @@ def test_dangling_references_mention_what_could_not_be_read(lint: Lint, house: H
     by_rule = {finding.rule: finding for finding in lint(house).findings}
     assert set(by_rule) == {"invalid-yaml", "dangling-reference"}
     assert by_rule["dangling-reference"].help == "it may be in pool.yaml, which could not be made out"
+    assert by_rule["dangling-reference"].confidence is Confidence.LOW
+
+
+def test_nothing_is_surely_missing_where_a_file_is_not_read(lint: Lint, house: House) -> None:
+    """Guards against certain errors about what may stand in a file that could not be made out."""
+    house["class.yaml"] = """\
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: StorageClass
+metadata: {name: gold}
+spec: {poolSelector: {matchLabels: {tier: gold}}}
+---
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: VolumeSnapshot
+metadata: {name: before, namespace: team-a}
+spec: {volumeRef: gone}
+"""
+    sure = {f.rule for f in lint(house).findings if f.confidence is Confidence.HIGH}
+    assert {"no-pool-selected", "snapshot-without-volume"} <= sure
+    house["z.yaml"] = "a: ["
+    assert {f.rule for f in lint(house).findings if f.confidence is Confidence.HIGH} == {"invalid-yaml"}
 
 
 def test_causes_come_first(lint: Lint, house: House) -> None:
