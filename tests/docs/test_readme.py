@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from analyzer.analyze import analyze
-from analyzer.snapshot import Blob, Snapshot, blob_id
+from analyzer.render.text import render
+from analyzer.snapshot import Blob, Snapshot, blob_id, from_directory
 from reconciler.cli import VERBS
 from reconciler.cli.exits import Exit
 from reconciler.demo.stages import STAGES
@@ -27,6 +30,16 @@ def test_its_manifest_is_sound() -> None:
     data = fences("yaml")[0].encode()
     report = analyze(Snapshot("", {"a.yaml": Blob("a.yaml", blob_id(data), data)}), as_of=date(2026, 11, 21))
     assert {finding.rule for finding in report.findings} <= {"dangling-reference"}
+
+
+def test_its_finding_is_one_of_the_example(tmp_path: Path) -> None:
+    """Guards the finding that it shows: it is what lint says of a slip in the example site."""
+    site = tmp_path / "site"
+    shutil.copytree(ROOT / "examples/repo", site)
+    subsystems = site / "team-b/subsystems.yaml"
+    subsystems.write_text(subsystems.read_text().replace("volumeRef: warehouse-1", "volumeRef: warehouse-0"))
+    shown = next(block for block in fences("text") if block.startswith("error["))
+    assert shown in render(analyze(replace(from_directory(site), root=""), as_of=date(2026, 11, 21)))
 
 
 def test_its_commands_exist() -> None:
