@@ -53,6 +53,11 @@ def format_bytes(value: int) -> str:
     return str(value)
 
 
+def counted(count: int, noun: str) -> str:
+    """1 volume, 2 volumes."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def told_bytes(value: int) -> str:
     """A size as people read it: 27648851968 → `25.75Gi`. Exact, like `format_bytes`."""
     for unit in ("Pi", "Ti", "Gi", "Mi", "Ki"):

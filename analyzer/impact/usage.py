@@ -86,7 +86,8 @@ def usage_of(document: object) -> Usage:
     try:
         return _usage(document)
     except (KeyError, TypeError, AttributeError) as error:
-        message = f"it is no Usage, as `holdfast usage -o json` writes one ({type(error).__name__}: {error})"
+        why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        message = f"it is no Usage, as `holdfast usage -o json` writes one ({why})"
         raise UsageError(message) from error
 
 

@@ -17,6 +17,7 @@ from analyzer.impact.difference import Impact
 from analyzer.impact.radius import ResourceChange, concerned_by
 from analyzer.impact.usage import Rehearsal
 from analyzer.volumes import target_of
+from schemas.quantity import counted
 from schemas.resources import OUR_GROUP, ResourceKey
 
 _ANY = "spec.hosts.any"  # whoever is connected stays until he goes by himself: the daemon waits, and disturbs nobody
@@ -119,7 +120,7 @@ def _excess(cost: Cost, budget: Budget) -> Iterator[Reason]:
         count = len(keys) + before
         if keys and count > limit:
             earlier = f" ({before} of them by earlier changes)" if before else ""
-            message = f"{count} {noun}(s) {fate}{earlier}, {limit} allowed within {budget.window}"
+            message = f"{counted(count, noun)} {fate}{earlier}, {limit} allowed within {budget.window}"
             yield Reason("BudgetExceeded", message, cost.target)
 
 

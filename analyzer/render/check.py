@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from analyzer.check import Check
 from analyzer.render import impact, text
-from analyzer.render.text import COLOURS, WIDTH, Style, plural
+from analyzer.render.text import COLOURS, WIDTH, Style
+from schemas.quantity import counted
 
 _COLOURS = {"passes": "safe", "needs-approval": "warning", "blocked": "error", "unknown": "warning"}
 
@@ -28,5 +29,5 @@ def _summary(check: Check) -> str:
         return "the policy is broken"
     counts = f"{len(check.new)} new, {len(check.known)} known before, {len(check.fixed)} fixed"
     found = f" ({counts})" if check.before else ""
-    failing = f"{plural(len(check.failing), 'finding')} at {check.fail_on} or above"
+    failing = f"{counted(len(check.failing), 'finding')} at {check.fail_on} or above"
     return f"{failing}{found}"

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Final, Literal, TypeAlias
 
 from analyzer.picture import Node, Picture
-from analyzer.render.text import plural, printable
+from analyzer.render.text import printable
+from schemas.quantity import counted
 from schemas.resources import ResourceKey
 
 Family: TypeAlias = Literal["bytes", "place", "door", "guest", "rule", "other"]
@@ -90,6 +91,6 @@ def names(picture: Picture) -> dict[ResourceKey, str]:
 
 def omission(picture: Picture) -> str:
     """What is not drawn, in words; empty when all is."""
-    parts = [plural(picture.left_out, "resource")] if picture.left_out else []
-    parts += [plural(picture.unsaid, "reference")] if picture.unsaid else []
+    parts = [counted(picture.left_out, "resource")] if picture.left_out else []
+    parts += [counted(picture.unsaid, "reference")] if picture.unsaid else []
     return f"left out: {' and '.join(parts)}" if parts else ""

@@ -14,9 +14,9 @@ from analyzer.impact.difference import Impact
 from analyzer.impact.radius import Radius, Reached, ResourceChange
 from analyzer.impact.usage import HostLoss, Live
 from analyzer.render.apart import told_apart
-from analyzer.render.text import COLOURS, WIDTH, Style, plural
+from analyzer.render.text import COLOURS, WIDTH, Style
 from analyzer.render.wording import apis, remark, shares, size_of
-from schemas.quantity import told_bytes
+from schemas.quantity import counted, told_bytes
 from schemas.resources import OUR_GROUP, UNKNOWN, ResourceKey
 
 SHOWN = 5  # dependents of one change
@@ -161,7 +161,7 @@ def _totals(impact: Impact, style: Style) -> Iterator[str]:
     worst_first: Mapping[Hazard, int] = {hazard: count for hazard, count in impact.tally().items() if count}
     for hazard, count in worst_first.items():
         reach = _radius(impact.radius[hazard]) if hazard in impact.radius else "never carried out"
-        text = f"{plural(count, 'change')}: {reach}"
+        text = f"{counted(count, 'change')}: {reach}"
         yield from style.labelled(f"{hazard}: ", COLOURS[hazard], text, "  ")
     yield from _live(impact.live, style)
 
@@ -171,7 +171,7 @@ def _live(live: Live | None, style: Style) -> Iterator[str]:
     if live is None:
         yield "Bytes in use and connected hosts: unknown (no live data)."
         return
-    hosts = UNKNOWN if live.connected is None else plural(live.connected, "host")
+    hosts = UNKNOWN if live.connected is None else counted(live.connected, "host")
     size = UNKNOWN if live.bytes_in_use is None else told_bytes(live.bytes_in_use)
     yield from style.wrap(f"Connected at {live.time}: {hosts}; bytes in use: {size}.", "  ")
     for key in live.unread:
@@ -197,12 +197,12 @@ def _radius(radius: Radius) -> str:
 
 
 def _stored(radius: Radius) -> list[str]:
-    hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else plural(radius.hosts, "host")
+    hosts = f"hosts {UNKNOWN} (any may connect)" if radius.hosts is None else counted(radius.hosts, "host")
     return [
-        plural(radius.devices, "device") if radius.devices else "",
-        plural(radius.pools, "pool") if radius.pools else "",
-        plural(radius.volumes, "volume") + (f" ({size_of(radius)})" if radius.volumes else ""),
-        plural(radius.subsystems, "subsystem"),
+        counted(radius.devices, "device") if radius.devices else "",
+        counted(radius.pools, "pool") if radius.pools else "",
+        counted(radius.volumes, "volume") + (f" ({size_of(radius)})" if radius.volumes else ""),
+        counted(radius.subsystems, "subsystem"),
         hosts,
     ]
 

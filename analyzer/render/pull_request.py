@@ -14,9 +14,8 @@ from analyzer.render import told_changes, told_findings
 from analyzer.render.home import Home
 from analyzer.render.markup import code
 from analyzer.render.sections import Section, fit
-from analyzer.render.text import plural
 from analyzer.render.verdicts import verdict
-from schemas.quantity import told_bytes
+from schemas.quantity import counted, told_bytes
 from schemas.resources import OUR_GROUP, UNKNOWN
 
 COMMENT = 65_536
@@ -53,7 +52,7 @@ def _blame(check: Check) -> str:
     count, new = len(check.failing), len(set(check.failing) & set(check.new))
     if check.before is None or count > 1:
         brought = f", {new or 'none'} of them new" if check.before else ""
-        return f"{plural(count, 'finding')}{brought}"
+        return f"{counted(count, 'finding')}{brought}"
     return "1 new finding" if new else "1 finding that was there before"
 
 
@@ -82,12 +81,12 @@ def _numbers(check: Check, home: Home) -> Iterator[str]:
     scope = f"{code(check.report.root)} " if check.report.root else ""
     base, head = code(home.base[:12]), code((home.head or check.report.revision)[:12])
     compared = f"{base} → {head}: " if home.base else f"{head}: " if home.head or check.report.revision else ""
-    yield f"{scope}{compared}{plural(counts.resources, 'resource')} in {plural(counts.files, 'file')}"
+    yield f"{scope}{compared}{counted(counts.resources, 'resource')} in {counted(counts.files, 'file')}"
     if impact and not impact.unreadable:
         changes = [f"{count:,} {hazard}" for hazard, count in impact.tally().items() if count]
         yield f"<br>Changes: {', '.join(changes) or 'none'}"
     if impact and impact.live:
-        hosts = UNKNOWN if impact.live.connected is None else plural(impact.live.connected, "host")
+        hosts = UNKNOWN if impact.live.connected is None else counted(impact.live.connected, "host")
         size = UNKNOWN if impact.live.bytes_in_use is None else told_bytes(impact.live.bytes_in_use)
         yield f"<br>Connected at {code(impact.live.time)}: {hosts}; bytes in use: {size}"
     if check.before:

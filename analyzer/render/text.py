@@ -12,6 +12,7 @@ from itertools import accumulate
 
 from analyzer.finding import Confidence, Finding, Location, Severity
 from analyzer.report import WORDS, Aside, Report
+from schemas.quantity import counted
 from schemas.validation import Path
 
 WIDTH = 80
@@ -85,10 +86,6 @@ def dotted(path: Path) -> str:
     """`spec.exports[0].portals[1]`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return "".join(steps).removeprefix(".")
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _finding(finding: Finding, style: Style) -> Iterator[str]:
@@ -182,7 +179,7 @@ def _by_rule(report: Report, style: Style) -> Iterator[str]:
 def _summary(report: Report, style: Style) -> str:
     """What was found, how much was looked at, and what does not count: below, where it does not fit beside."""
     counts = report.counts
-    looked_at = f" ({plural(counts.resources, 'resource')}, {plural(counts.files, 'file')})"
+    looked_at = f" ({counted(counts.resources, 'resource')}, {counted(counts.files, 'file')})"
     found = [(_counted(severity, count), COLOURS[str(severity)]) for severity, count in report.tally().items() if count]
     found = found or [("No findings", COLOURS["safe"])]
     aside = ", ".join(_aside(report))
@@ -194,7 +191,7 @@ def _summary(report: Report, style: Style) -> str:
 
 
 def _counted(severity: Severity, count: int) -> str:
-    return f"{count} info" if severity is Severity.INFO else plural(count, str(severity))
+    return f"{count} info" if severity is Severity.INFO else counted(count, str(severity))
 
 
 def _aside(report: Report) -> Iterator[str]:

@@ -16,8 +16,8 @@ from analyzer.render.apart import told_apart
 from analyzer.render.home import Home
 from analyzer.render.markup import code, header, prose, row
 from analyzer.render.sections import Section
-from analyzer.render.text import plural
 from analyzer.render.wording import apis, remark, size_of
+from schemas.quantity import counted
 from schemas.resources import UNKNOWN, ResourceKey
 
 SHOWN = 4  # fields, dependents or principals in one row
@@ -40,7 +40,7 @@ def grave(impact: Impact, home: Home) -> Iterator[Section]:
 def harmless(impact: Impact, home: Home) -> Iterator[Section]:
     """What a reviewer may want to know."""
     count = impact.tally()["safe"]
-    yield _changes(f"{plural(count, 'safe change')}", impact, "safe", home, folded=True)
+    yield _changes(f"{counted(count, 'safe change')}", impact, "safe", home, folded=True)
     yield _reach(impact)
     yield _ways(impact)
 
@@ -54,7 +54,7 @@ def _change(change: ResourceChange, home: Home) -> str:
     subject = f"{change.action} {code(str(change.key))}<br>{home.place(change.location)}"
     told = [*map(_field, change.fields[:SHOWN])]
     if (left := len(change.fields) - SHOWN) > 0:
-        told.append(f"and {plural(left, 'more field')}")
+        told.append(f"and {counted(left, 'more field')}")
     if change.destroys:
         told.append(f"<strong>destroys {code(str(change.destroys))}</strong>")
     if change.perhaps:
@@ -137,10 +137,10 @@ def _reach(impact: Impact) -> Section:
 
 def _radius(radius: Radius) -> Iterator[str]:
     parts = (
-        plural(radius.devices, "device") if radius.devices else "",
-        plural(radius.pools, "pool") if radius.pools else "",
-        f"{plural(radius.volumes, 'volume')} ({size_of(radius)})" if radius.volumes else "",
-        plural(radius.subsystems, "subsystem") if radius.subsystems else "",
+        counted(radius.devices, "device") if radius.devices else "",
+        counted(radius.pools, "pool") if radius.pools else "",
+        f"{counted(radius.volumes, 'volume')} ({size_of(radius)})" if radius.volumes else "",
+        counted(radius.subsystems, "subsystem") if radius.subsystems else "",
     )
     yield "<br>".join(filter(None, parts)) or "–"
     yield f"{UNKNOWN} (any may connect)" if radius.hosts is None else str(radius.hosts)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from analyzer.hazards import FieldChange
 from analyzer.impact.budget import Budget, Cost
 from analyzer.impact.radius import Radius
-from analyzer.render.text import plural
-from schemas.quantity import told_bytes
+from schemas.quantity import counted, told_bytes
 from schemas.resources import UNKNOWN
 
 _UPDATES = {"refuse": "refused", "restart": "waits for a restart", "recreate": "made anew"}
@@ -33,4 +32,4 @@ def size_of(radius: Radius) -> str:
 def apis(radius: Radius) -> list[str]:
     """APIs and who uses them, where there are any."""
     counts = ((radius.apis, "API"), (radius.subscriptions, "subscription"), (radius.applications, "application"))
-    return [plural(count, noun) for count, noun in counts if count]
+    return [counted(count, noun) for count, noun in counts if count]

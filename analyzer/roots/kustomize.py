@@ -12,7 +12,7 @@ from typing import Any
 
 from analyzer.document import Document, Parsed, Source, load
 from analyzer.roots.config import Kustomization, plain, read_kustomization, text_at
-from analyzer.roots.files import Files, is_remote, joined
+from analyzer.roots.files import Files, is_kustomization, is_remote, joined
 from analyzer.roots.generators import Generated, content_hash, generate
 from analyzer.roots.item import Item, identity_of
 from analyzer.roots.kept import Kept, trace_of
@@ -328,9 +328,9 @@ class _Step:
         if path in self._files.others:
             message = f"{path} was not read: it is too large, or no file"
             return Unrenderable(Problem(place_of(entry), message, broken=False))
-        known = [
-            f for f in (*self._files.blobs, *self._files.folders) if f.rpartition("/")[0] == path.rpartition("/")[0]
-        ]
+        folder = path.rpartition("/")[0]
+        beside = (name for name in (*self._files.blobs, *self._files.folders) if name.rpartition("/")[0] == folder)
+        known = [name for name in beside if not is_kustomization(name)]
         return broken(entry, f"there is no {path}{did_you_mean(path, known)}")
 
 

@@ -11,6 +11,7 @@ from analyzer.impact.budget import Budget, Cost, budget_of
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, ChangeRule, Hit
 from analyzer.volumes import resolved
+from schemas.quantity import counted
 from schemas.resources import ResourceKey
 
 SHOWN = 10  # resources that a finding names
@@ -43,7 +44,8 @@ def _judge(case: Case, manifest: Manifest | None, cost: Cost, budget: Budget) ->
         if manifest and len(keys) > limit:
             where = f" on Target {cost.target}" if cost.target else ""
             allowed = f"{limit} allowed within {budget.window}"
-            message = f"{len(keys)} {noun}(s) are {fate}{where}, {allowed}: what exceeds it is held"
+            are = f"{counted(len(keys), noun)} {'is' if len(keys) == 1 else 'are'} {fate}{where}"
+            message = f"{are}, {allowed}: what exceeds it is held"
             advice = "spread it over several commits, or have it approved: `holdfast approve ID`"
             path = ("metadata", "name")
             place = manifest.position_of(path) if case.graph.get(manifest.key) is manifest else case.was(manifest, path)

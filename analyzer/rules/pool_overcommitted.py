@@ -10,7 +10,7 @@ from analyzer.manifest import Manifest
 from analyzer.renames import later_name
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from analyzer.volumes import full_spec, volumes_of
-from schemas.quantity import format_bytes, parse_bytes
+from schemas.quantity import counted, format_bytes, parse_bytes
 
 SHOWN = 5  # volumes that a finding names
 
@@ -55,7 +55,7 @@ def _judge(case: Case, pool: Manifest, capacity: int, shares: Sequence[_Share]) 
         yield _hit(case, pool, sizes, message, advice)
     elif declared > (limit := int(usable * ratio) // cluster * cluster):
         sum_ = f"{format_bytes(usable)} × overcommitRatio {ratio:g}"
-        also = f", {moments} snapshot{'s' if moments > 1 else ''} of thick ones included" if moments else ""
+        also = f", {counted(moments, 'snapshot')} of thick ones included" if moments else ""
         message = f"{pool.key} may promise {format_bytes(limit)} ({sum_}); its volumes declare {format_bytes(declared)}"
         advice = "declare fewer bytes, or raise spec.overcommitRatio knowingly"
         yield _hit(case, pool, sizes, f"{message}{also}{kept}", advice)
@@ -63,7 +63,9 @@ def _judge(case: Case, pool: Manifest, capacity: int, shares: Sequence[_Share]) 
 
 def _hit(case: Case, pool: Manifest, sizes: Sequence[tuple[_Share, int]], message: str, advice: str) -> Hit:
     largest = sorted(sizes, key=lambda each: (-each[1], each[0].volume.key))[:SHOWN]
-    related = tuple((_place(case, share), share.words) for share, _ in largest)
+    rest = f", and {left} more that are no larger" if (left := len(sizes) - SHOWN) > 0 else ""
+    ends = [""] * (len(largest) - 1) + [rest]
+    related = tuple((_place(case, share), share.words + end) for (share, _), end in zip(largest, ends, strict=True))
     return hit(pool, ("metadata", "name"), message, advice, *related)
 
 

@@ -8,7 +8,7 @@ from analyzer.indexes import Index
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from analyzer.volumes import limits_of
-from schemas.quantity import parse_bytes, told_bytes
+from schemas.quantity import counted, parse_bytes, told_bytes
 
 SHOWN = 5  # volumes that a finding names
 Share: TypeAlias = "tuple[Manifest, int]"
@@ -40,7 +40,12 @@ def _judge(quota: Manifest, volumes: Sequence[tuple[Manifest, Mapping[str, Any]]
 
 def _over(quota: Manifest, name: str, most: int, shares: Sequence[Share], shown: Callable[[int], str]) -> Hit:
     largest = sorted(shares, key=lambda share: (-share[1], share[0].key))[:SHOWN]
-    notes = ((volume.position_of(("spec", "size")), f"{volume.key}, {shown(share)}") for volume, share in largest)
+    rest = f", and {left} more that are no larger" if (left := len(shares) - SHOWN) > 0 else ""
+    ends = [""] * (len(largest) - 1) + [rest]
+    notes = (
+        (volume.position_of(("spec", "size")), f"{volume.key}, {shown(share)}{end}")
+        for (volume, share), end in zip(largest, ends, strict=True)
+    )
     total = sum(share for _, share in shares)
     message = f"namespace {quota.key.namespace} may declare {shown(most)}; its volumes come to {shown(total)}"
     return hit(quota, ("spec", name), message, "declare less, or have the quota raised", *notes)
@@ -54,7 +59,7 @@ def _unlimited(quota: Manifest, volume: Manifest) -> Hit:
 
 _UNITS: Mapping[str, Callable[[int], str]] = {
     "capacity": told_bytes,
-    "volumes": "{} volume(s)".format,
+    "volumes": lambda count: counted(count, "volume"),
     "iops": "{} IO/s".format,
 }
 

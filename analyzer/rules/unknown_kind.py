@@ -36,7 +36,7 @@ def _foreign(declaration: Declaration) -> Hit:
         message = f"{name} has no apiVersion {quoted(api_version)} that is known here; {_listed(known)}"
         return _hit(declaration, "apiVersion", message, "write one of these, or bring the definition of that version")
     near = _near(group, name)
-    message = f"{api_version} {name} is not known here; {near or 'nothing will come of it'}"
+    message = f"{api_version} {name} is not known here; {near or 'nothing of it is checked'}"
     return _hit(declaration, "kind", message, ADVICE)
 
 

@@ -232,7 +232,7 @@ async def _usage(request: Request) -> Response:
     nqns = frozenset(request.query_params.get("nqn", "").split())
     revision, daemon = request.query_params.get("revision", ""), _daemon(request)
     if revision and not _COMMIT.fullmatch(revision):
-        return JSONResponse({"error": "a revision is the 40 hex digits of a commit"}, 400)
+        return JSONResponse({"error": "a revision is the 40 hex digits that `git rev-parse` prints"}, 400)
 
     def tell() -> dict[str, Any]:
         return daemon.usage(nqns) | ({"rehearsal": daemon.rehearsal(revision)} if revision else {})

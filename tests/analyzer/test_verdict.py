@@ -205,7 +205,7 @@ def test_it_is_told_first(lint: Lint, house: House) -> None:
     base = house | {"log.yaml": SECOND}
     shown = text.render(assess(lint(base), lint(moved(base), base)))
     assert shown.partition("\n\n")[2].startswith("""\
-needs approval: node-1: 2 subsystem(s) disturbed, 1 allowed within 24h
+needs approval: node-1: 2 subsystems disturbed, 1 allowed within 24h
   [BudgetExceeded]
   - to let it through: holdfast approve ID, with the id that holdfast plan
     prints once the daemon holds it

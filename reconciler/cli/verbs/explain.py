@@ -55,7 +55,9 @@ def _topic(subject: str) -> Topic:
     try:
         return explain.find(subject)
     except explain.UnknownTopic as error:
-        raise UsageError(f"{error}; `holdfast explain` lists everything") from error
+        told = str(error)
+        end = "" if told.endswith("?") else ";"
+        raise UsageError(f"{told}{end} `holdfast explain` lists everything") from error
 
 
 def _schema(subject: str | None) -> object:
