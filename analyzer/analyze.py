@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 
-from analyzer.ask import ask_of_case, ask_of_changes, ask_of_files, ask_of_resources
+from analyzer.ask import ask_of_case, ask_of_changes, ask_of_files, ask_of_resources, told_of_file
 from analyzer.authority.history import MAIN, History
 from analyzer.config import AnalyzerConfig, PolicyProblem, read_config
 from analyzer.finding import Finding, Severity
@@ -119,7 +119,7 @@ class _Run:
         graph = state.graph if state else site.linked(self.revision)
         case = self._case(site, graph, base)
         asked = state.told(base) if state else chain(ask_of_files(site.files), ask_of_resources(case))
-        rest = ask_of_files(self.scope.rest if site is self.scope.main else ())
+        rest = chain.from_iterable(map(told_of_file, self.scope.rest if site is self.scope.main else ()))
         changed = ask_of_changes(case, state.touched if state and follows else None)
         hits = chain(ask_of_case(case), rest, asked, changed)
         found = ((rule, rule.finding(hit, self._severity(rule.id, rule.severity))) for rule, hit in hits)

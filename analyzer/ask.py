@@ -6,6 +6,7 @@ import functools
 from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
+from analyzer.document import MAX_REMEMBERED
 from analyzer.manifest import Manifest
 from analyzer.renames import compared
 from analyzer.rule import AnyRule, Case, CaseRule, ChangeRule, File, FileRule, Hit, ResourceRule
@@ -35,6 +36,12 @@ def ask_of_file(file: File) -> Iterator[Found]:
     for rule in _FILE_RULES:
         for hit in rule.check(file):
             yield rule, hit
+
+
+@functools.lru_cache(maxsize=MAX_REMEMBERED)
+def told_of_file(file: File) -> tuple[Found, ...]:
+    """The same, asked once as long as the file is the same."""
+    return tuple(ask_of_file(file))
 
 
 def ask_of_resources(case: Case) -> Iterator[Found]:

@@ -186,7 +186,13 @@ def _rest(deployment: Deployment, files: Mapping[str, File]) -> tuple[File, ...]
     """The files that no root shows as they are."""
     raw = any(not root.rendered for cluster in deployment.clusters for root in cluster.roots)
     left = (path for path in files if path not in deployment.served and (path in deployment.taken or not raw))
-    return tuple(replace(files[path], declarations=()) for path in left)
+    return tuple(_bare(files[path]) for path in left)
+
+
+@functools.lru_cache(maxsize=MAX_REMEMBERED)
+def _bare(file: File) -> File:
+    """How it is written, and nothing of what it declares."""
+    return replace(file, declarations=())
 
 
 def _sites(deployment: Deployment, files: Mapping[str, File], gaps: Gaps) -> Iterator[Site]:

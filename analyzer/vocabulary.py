@@ -14,8 +14,10 @@ from analyzer.manifest import Decoded, decode
 from analyzer.patterns import matches_path
 from analyzer.snapshot import Blob, Snapshot
 from schemas.custom import Definition, definition_of_crd, definition_of_schema, extended, is_crd
-from schemas.kinds import Kinds, kinds
+from schemas.kinds import Kind, Kinds, kinds
 from schemas.resources import Json
+
+MAX_DEFINITIONS = 20_000  # that are remembered
 
 Odd = tuple[Location, str]
 
@@ -43,9 +45,8 @@ class Vocabulary:
         """A declaration with the kind that the repository defines, where nobody else knows one."""
         if self.more is None or declaration.kind is not None or not declaration.api_version:
             return declaration
-        if self.more.find(declaration.api_version, declaration.kind_name) is None:
-            return declaration
-        return _decoded(declaration.document, declaration.path, self.more)
+        kind = self.more.find(declaration.api_version, declaration.kind_name)
+        return _decoded(declaration.document, declaration.path, kind) if kind else declaration
 
 
 def vocabulary_of(snapshot: Snapshot, folders: tuple[SchemaFolder, ...], defining: Iterable[str]) -> Vocabulary:
@@ -64,11 +65,11 @@ def defines(parsed: Parsed) -> bool:
 @functools.lru_cache(maxsize=64)
 def _vocabulary(inside: tuple[Blob, ...], others: tuple[Blob, ...], missing: tuple[SchemaFolder, ...]) -> Vocabulary:
     found = [*_definitions(inside), *_definitions(others, only_crds=True)]
-    schemas = [schema for _, definition in found for schema in definition.schemas]
+    definitions = [definition for _, definition in found if definition.schemas]
     schema_files = [blob for blob in inside if not defines(load(blob))]
     nothing = ((f.place, f"there is no schema in {f.path}; `schemas` names folders and files") for f in missing)
     return Vocabulary(
-        extended(kinds(), schemas) if schemas else None,
+        extended(kinds(), definitions) if definitions else None,
         frozenset(blob.path for blob in schema_files),
         (
             *(problem for blob in schema_files for problem in _defects(blob)),
@@ -94,9 +95,20 @@ def _definitions(blobs: Iterable[Blob], *, only_crds: bool = False) -> Iterator[
             if document.broken:
                 continue
             if isinstance(document.value, dict) and is_crd(document.value):
-                yield (blob, document), definition_of_crd(document.value)
+                yield (blob, document), defined_by(document)
             elif not (only_crds or _is_manifest(document.value)):
-                yield (blob, document), definition_of_schema(document.value, blob.path)
+                yield (blob, document), _described_by(document, blob.path)
+
+
+@functools.lru_cache(maxsize=MAX_DEFINITIONS)
+def defined_by(document: Document) -> Definition:
+    """What a CustomResourceDefinition defines, read once however many others change."""
+    return definition_of_crd(document.value) if isinstance(document.value, dict) else Definition()
+
+
+@functools.lru_cache(maxsize=MAX_DEFINITIONS)
+def _described_by(document: Document, path: str) -> Definition:
+    return definition_of_schema(document.value, path)
 
 
 def _is_manifest(value: Json) -> bool:
@@ -116,5 +128,5 @@ def _all(snapshot: Snapshot) -> Iterator[Blob]:
 
 
 @functools.lru_cache(maxsize=MAX_REMEMBERED)
-def _decoded(document: Document, path: str, vocabulary: Kinds) -> Decoded:
-    return decode(document, path, vocabulary)
+def _decoded(document: Document, path: str, kind: Kind) -> Decoded:
+    return decode(document, path, Kinds({(kind.api_version, kind.name): lambda: kind}))

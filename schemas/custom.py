@@ -6,9 +6,11 @@ nothing is fetched.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from schemas.fields import reference_of
@@ -33,12 +35,32 @@ class Flaw:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Definition:
     """What somebody defines: whole schemas in our form, each of one version of a kind, and what is wrong."""
 
     schemas: tuple[Mapping[str, Any], ...] = ()
     flaws: tuple[Flaw, ...] = ()
+
+    def kinds_among(self, namespaced: Callable[[str], bool]) -> tuple[Kind, ...]:
+        """The kinds that it defines. Those that name no others are the same ones whatever others there are."""
+        return tuple(
+            kind if kind not in self._naming else kind_of_schema(kind.schema, namespaced) for kind in self._kinds
+        )
+
+    @functools.cached_property
+    def _kinds(self) -> tuple[Kind, ...]:
+        return tuple(kind_of_schema(schema, _knows_none) for schema in self.schemas)
+
+    @functools.cached_property
+    def _naming(self) -> frozenset[Kind]:
+        """The kinds that name or choose others, of which it matters whether those have a namespace."""
+        return frozenset(kind for kind in self._kinds if kind.references or kind.selectors or kind.pickers)
+
+
+def _knows_none(_: str) -> bool:
+    """Of those that name no others nobody asks."""
+    return True
 
 
 def is_crd(value: object) -> bool:
@@ -50,15 +72,14 @@ def is_crd(value: object) -> bool:
     )
 
 
-def extended(known: Kinds, schemas: Iterable[Mapping[str, Any]]) -> Kinds:
-    """The kinds that are known, and those of these schemas that are not."""
+def extended(known: Kinds, definitions: Iterable[Definition]) -> Kinds:
+    """The kinds that are known, and those of these definitions that are not."""
     more: dict[tuple[str, str], Kind] = {}
 
     def namespaced(name: str) -> bool:
         return together.namespaced(name)
 
-    for schema in schemas:
-        kind = kind_of_schema(schema, namespaced)
+    for kind in chain.from_iterable(definition.kinds_among(namespaced) for definition in definitions):
         if (kind.api_version, kind.name) not in known:
             more.setdefault((kind.api_version, kind.name), kind)
     together = known.with_more(more)

@@ -34,9 +34,9 @@ class Holds:
     because: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
-    """A kind that can be declared."""
+    """A kind that can be declared. Each is itself: two that say the same are two."""
 
     name: str
     group: str

@@ -7,7 +7,8 @@ from typing import Any
 from analyzer.finding import Confidence, Severity
 from analyzer.manifest import Declaration, resembles_a_manifest
 from analyzer.rule import File, FileRule, Hit
-from schemas.custom import definition_of_crd, is_crd
+from analyzer.vocabulary import defined_by
+from schemas.custom import is_crd
 from schemas.resources import OUR_GROUP
 from schemas.validation import Path, Problem
 
@@ -18,7 +19,7 @@ def check(file: File) -> Iterator[Hit]:
     for declaration in file.declarations:
         value = declaration.document.value
         if isinstance(value, dict) and is_crd(value):
-            for flaw in definition_of_crd(value).flaws:
+            for flaw in defined_by(declaration.document).flaws:
                 yield _hit(declaration, Problem(flaw.path, "invalid-resource", flaw.message))
 
 

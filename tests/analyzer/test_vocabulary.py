@@ -100,7 +100,7 @@ def test_structural_schemas(spec: dict[str, Any], problem: str) -> None:
 def kind_of(definition: dict[str, Any], version: str = "v1") -> Kind:
     found = definition_of_crd(definition)
     assert found.flaws == ()
-    return extended(kinds(), found.schemas)[f"example.com/{version}", "Widget"]
+    return extended(kinds(), [found])[f"example.com/{version}", "Widget"]
 
 
 def test_what_a_definition_says_of_the_kind() -> None:
@@ -123,7 +123,7 @@ def test_several_versions() -> None:
         {"name": "v1beta1", "served": True, "schema": {"openAPIV3Schema": other}},
         {"name": "v1alpha1", "served": False, "schema": {"openAPIV3Schema": other}},
     ]
-    known = extended(kinds(), definition_of_crd(crd(versions=versions)).schemas)
+    known = extended(kinds(), [definition_of_crd(crd(versions=versions))])
     assert known["example.com/v1beta1", "Widget"].problems(json.loads(widget("v1beta1", old="x"))) == ()
     assert known.called("example.com/Widget") is known["example.com/v1", "Widget"]
     assert ("example.com/v1alpha1", "Widget") not in known
@@ -258,7 +258,7 @@ def test_local_references_in_a_schema() -> None:
     """`$ref` inside the file is followed, and a message comes out even where it is not ours to phrase."""
     schema = {**SCHEMA, **GVK, "properties": {"spec": {"$ref": "#/definitions/s"}}, "definitions": {"s": {"type": "object", "required": ["a"]}}}  # fmt: skip
     found = definition_of_schema(schema, "any.json")
-    kind = extended(kinds(), found.schemas)["example.com/v1", "Widget"]
+    kind = extended(kinds(), [found])["example.com/v1", "Widget"]
     [problem] = kind.problems(json.loads(widget()))
     assert "a" in problem.message
 
@@ -296,7 +296,7 @@ def test_schemas_that_are_true_or_false(inside: object, *, count: int) -> None:
     """JSON Schema has true and false for what lets everything and nothing through; nobody who reads them trips."""
     schema = {**GVK, "properties": {"spec": {"type": "object", "properties": {"size": inside}}}}
     found = definition_of_schema(schema, "any.json")
-    kind = extended(kinds(), found.schemas)["example.com/v1", "Widget"]
+    kind = extended(kinds(), [found])["example.com/v1", "Widget"]
     assert len(kind.problems(json.loads(widget(size={"a": 1})))) == count
     assert kind.with_defaults({"size": {"a": 1}}) == kind.without_secrets({"size": {"a": 1}})
 
@@ -305,7 +305,7 @@ def test_schemas_that_are_true_or_false(inside: object, *, count: int) -> None:
 def test_schemas_without_fields(properties: dict[str, Any]) -> None:
     """A schema that names no field at all defines a kind that takes anything."""
     found = definition_of_schema({**GVK, "properties": properties} if properties else GVK, "any.json")
-    kind = extended(kinds(), found.schemas)["example.com/v1", "Widget"]
+    kind = extended(kinds(), [found])["example.com/v1", "Widget"]
     manifest = json.loads(widget(size=1))
     assert kind.problems(manifest) == ()
     assert kind.with_defaults(kind.body_of(manifest)) == {"spec": {"size": 1}}
