@@ -384,11 +384,9 @@ def _differing(old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, pygit2
     for visited, (folder, one, other) in enumerate(folders):
         if visited == MAX_FOLDERS:
             raise GitError(f"more than {MAX_FOLDERS:,} folders; name the one that holds the manifests")
-        before, after = _named(one), _named(other)
+        before, after = _unlike(one, other), _unlike(other, one)
         for raw in sorted(before.keys() | after.keys()):
             was, now = before.get(raw), after.get(raw)
-            if was is not None and now is not None and (was.id, was.filemode) == (now.id, now.filemode):
-                continue
             name = raw.decode("utf-8", "surrogateescape")
             path = f"{folder}/{name}" if folder else name
             walked = [side if isinstance(side, pygit2.Tree) and path.isprintable() else None for side in (was, now)]
@@ -397,5 +395,15 @@ def _differing(old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, pygit2
             yield path, was if walked[0] is None else None, now if walked[1] is None else None
 
 
-def _named(tree: pygit2.Tree | None) -> dict[bytes, pygit2.Object]:
-    return {entry.raw_name or b"": entry for entry in tree} if tree is not None else {}
+def _unlike(tree: pygit2.Tree | None, other: pygit2.Tree | None) -> dict[bytes, pygit2.Object]:
+    """What a folder holds that is not so in another one, by name. Entries are compared as they are written."""
+    if tree is None:
+        return {}
+    places = {entry: at for at, entry in enumerate(_written(tree))}
+    return {entry[1]: tree[places[entry]] for entry in places.keys() - (_written(other) if other else ())}
+
+
+def _written(tree: pygit2.Tree) -> list[tuple[bytes, bytes, bytes]]:
+    """The mode, name and id of each entry."""
+    entry = rb"([0-7]+) ([^\0]+)\0(.{%d})" % len(tree.id.raw)
+    return re.findall(entry, tree.read_raw(), re.DOTALL)

@@ -98,9 +98,9 @@ class Manifest(Declaration):
 Decoded: TypeAlias = "Manifest | Declaration"
 
 
-def decode(document: Document, path: str, vocabulary: Kinds | None = None) -> Decoded:
+def decode(document: Document, path: str, vocabulary: Kinds | None = None, *, valid: bool = False) -> Decoded:
     """A Manifest, or a mere Declaration when the document names no resource. Other kinds than those of `vocabulary`
-    (all that Holdfast knows, if left out) are unknown.
+    (all that Holdfast knows, if left out) are unknown. `valid`: it is known already that its schema has no problem.
     """
     value = document.value
     if not _in_kubernetes_form(value):
@@ -109,7 +109,7 @@ def decode(document: Document, path: str, vocabulary: Kinds | None = None) -> De
     assert isinstance(value, dict)  # noqa: S101  # _in_kubernetes_form said so
     api_version, name = str(value["apiVersion"]), str(value["kind"])
     kind = (vocabulary or kinds()).find(api_version, name)
-    problems = kind.problems(value) if kind and not document.broken else ()
+    problems = kind.problems(value) if kind and not (document.broken or valid) else ()
     if kind and problems:
         value = kind.as_accepted(value)
         problems = kind.problems(value)

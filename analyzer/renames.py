@@ -8,7 +8,7 @@ from analyzer.graph import ResourceGraph
 from analyzer.hazards import FieldChange, former_key
 from analyzer.indexes import Index
 from analyzer.manifest import Manifest
-from schemas.kinds import our_kinds
+from schemas.kinds import names_of_ours
 from schemas.resources import ResourceKey
 
 
@@ -17,7 +17,7 @@ def _claims(manifest: Manifest) -> Iterator[str]:
         yield former.text
 
 
-FORMER = Index("former-key", tuple(our_kinds()), _claims)
+FORMER = Index("former-key", names_of_ours(), _claims)
 
 
 def former_name(graph: ResourceGraph, key: ResourceKey) -> ResourceKey | None:

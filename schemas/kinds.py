@@ -68,7 +68,7 @@ from schemas.validation import Validator
 
 __all__ = [
     "ITEM", "Direction", "Field", "FieldPath", "Kind", "Kinds", "Reference", "Scope", "Settings", "Transition",
-    "config_validator", "item_name", "kind_of_schema", "kinds", "our_kinds", "settings", "shared",
+    "config_validator", "item_name", "kind_of_schema", "kinds", "names_of_ours", "our_kinds", "settings", "shared",
 ]  # fmt: skip
 
 HERE = Path(__file__).parent
@@ -150,9 +150,16 @@ def kinds() -> Kinds:
 @functools.cache
 def our_kinds() -> Mapping[str, Kind]:
     """The kinds of storage.holdfast.dev by name."""
-    return {
-        name: kinds()[api_version, name] for api_version, name in kinds() if api_version.startswith(f"{OUR_GROUP}/")
-    }
+    return {name: kinds()[key] for key in kinds() if (name := _ours(*key))}
+
+
+def names_of_ours() -> tuple[str, ...]:
+    """What they are called; no schema is read for that."""
+    return tuple(name for key in kinds() if (name := _ours(*key)))
+
+
+def _ours(api_version: str, name: str) -> str:
+    return name if api_version.startswith(f"{OUR_GROUP}/") else ""
 
 
 def _files() -> Iterable[Path]:

@@ -131,8 +131,14 @@ def _keys(keys: Iterable[ResourceKey]) -> list[str]:
 def _unit_row(unit: Unit) -> list[object]:
     file = unit.file
     documents = [
-        [document.number, list(document.within), document.broken, document.value]
-        for document in (declaration.document for declaration in file.declarations)
+        [
+            found.document.number,
+            list(found.document.within),
+            found.document.broken,
+            found.document.value,
+            found.problems == (),
+        ]
+        for found in file.declarations
     ]
     told = [[rule.id, pack(hit)] for rule, hit in unit.told]
     return [blob_id(file.source.data), documents, told, pack(unit.unread), pack(file.suppressions)]
@@ -141,8 +147,10 @@ def _unit_row(unit: Unit) -> list[object]:
 def _unit_of(path: str, row: Any, fetch: Callable[[str, str], bytes]) -> Unit:  # noqa: ANN401  # JSON
     blob, documents, told, unread, suppressions = row
     source = Kept(functools.partial(fetch, path, blob))
-    found = (Document(value, source, number, broken, tuple(within)) for number, within, broken, value in documents)
-    declarations = tuple(decode(document, path) for document in found)
+    declarations = tuple(
+        decode(Document(value, source, number, broken, tuple(within)), path, valid=valid)
+        for number, within, broken, value, valid in documents
+    )
     file = File(path, source, declarations, (), unpack(suppressions))
     return Unit(file, tuple((_RULES[rule], unpack(hit)) for rule, hit in told), unpack(unread))
 

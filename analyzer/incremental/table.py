@@ -1,7 +1,8 @@
 """A sorted table of texts in blocks, so that a few rows of very many are read without the others.
 
-Every block has a digest in the index, and the index has one that whoever opens the table must know: what was damaged or
-cut short is never taken for what was written. A table is written once, and never changed.
+Every block has a digest in the index, whose parts have one in what stands above them, which has one that whoever opens
+the table must know: what was damaged or cut short is never taken for what was written. A table is written once, and
+never changed.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ import functools
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import TypeAlias
 
-BLOCK = 32 * 1024  # characters, about: small enough to read one for a single row
+BLOCK = 8 * 1024  # characters, about: small enough to read one for a single row
+FAN = 64  # blocks that one part of the index knows
 _END, _GAP = "\n", "\t"  # no key or value holds them
+
+_Place: TypeAlias = tuple[str, int, int, str]  # the first key of a block, where it is, how long, and its digest
 
 
 class Damaged(Exception):
@@ -32,16 +38,21 @@ class Written:
 
 
 def write(rows: Mapping[str, str]) -> Written:
-    blocks: list[bytes] = []
-    index: list[tuple[str, int, int, str]] = []
-    offset = 0
-    for first, text in _blocks(rows):
-        packed = zlib.compress(text.encode(), 1)
-        blocks.append(packed)
-        index.append((first, offset, len(packed), _digest(packed)))
-        offset += len(packed)
-    tail = json.dumps(index, ensure_ascii=False).encode()
-    return Written(b"".join((*blocks, tail)), offset, _digest(tail))
+    data = bytearray()
+    places = [_append(data, first, text) for first, text in _blocks(rows)]
+    parts = (places[at : at + FAN] for at in range(0, len(places), FAN))
+    top = [_append(data, part[0][0], json.dumps(part)) for part in parts]
+    tail = json.dumps(top).encode()
+    start = len(data)
+    data += tail
+    return Written(bytes(data), start, _digest(tail))
+
+
+def _append(data: bytearray, first: str, text: str) -> _Place:
+    packed = zlib.compress(text.encode(), 1)
+    place = (first, len(data), len(packed), _digest(packed))
+    data += packed
+    return place
 
 
 def _blocks(rows: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -72,30 +83,54 @@ class Table:
         if _digest(tail) != digest:
             raise Damaged
         self._read = read
-        self._index: list[tuple[str, int, int, str]] = json.loads(tail)
-        self._firsts = [first for first, *_ in self._index]
-        self._block = functools.lru_cache(maxsize=4096)(self._load)
+        self._top = _places(tail)
+        self._part = functools.lru_cache(maxsize=4096)(self._load_part)
+        self._block = functools.lru_cache(maxsize=4096)(self._load_block)
 
     def get(self, key: str) -> str | None:
         """The value of a row. Raises Damaged."""
-        at = bisect.bisect(self._firsts, key) - 1
-        if at < 0:
+        part = _before(self._top, key)
+        place = _before(self._part(part), key) if part else None
+        if place is None:
             return None
-        text, line = self._block(at), f"{_END}{key}{_GAP}"
+        text, line = self._block(place), f"{_END}{key}{_GAP}"
         begin = text.find(line)
         return text[begin + len(line) : text.index(_END, begin + 1)] if begin >= 0 else None
 
     def rows(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """All rows whose key begins so, in order. Raises Damaged."""
-        for at in range(max(0, bisect.bisect_left(self._firsts, prefix) - 1), len(self._index)):
-            if self._firsts[at] > prefix and not self._firsts[at].startswith(prefix):
-                return
-            lines = (line.partition(_GAP) for line in self._load(at)[1:-1].split(_END))
-            yield from ((key, value) for key, _, value in lines if key.startswith(prefix))
+        for part in _from(self._top, prefix):
+            for place in _from(self._load_part(part), prefix):
+                lines = (line.partition(_GAP) for line in self._load_block(place)[1:-1].split(_END))
+                yield from ((key, value) for key, _, value in lines if key.startswith(prefix))
 
-    def _load(self, at: int) -> str:
-        _, offset, length, digest = self._index[at]
+    def _load_part(self, place: _Place) -> list[_Place]:
+        return _places(self._load(place))
+
+    def _load_block(self, place: _Place) -> str:
+        return f"{_END}{self._load(place).decode()}{_END}"
+
+    def _load(self, place: _Place) -> bytes:
+        _, offset, length, digest = place
         packed = self._read(offset, length)
         if _digest(packed) != digest:
             raise Damaged
-        return f"{_END}{zlib.decompress(packed).decode()}{_END}"
+        return zlib.decompress(packed)
+
+
+def _places(index: bytes) -> list[_Place]:
+    return [(first, offset, length, digest) for first, offset, length, digest in json.loads(index)]
+
+
+def _before(places: Sequence[_Place], key: str) -> _Place | None:
+    """The last that begins no later than a key."""
+    at = bisect.bisect(places, key, key=itemgetter(0)) - 1
+    return places[at] if at >= 0 else None
+
+
+def _from(places: Sequence[_Place], prefix: str) -> Iterator[_Place]:
+    """Those in which keys may begin so."""
+    for at in range(max(0, bisect.bisect_left(places, prefix, key=itemgetter(0)) - 1), len(places)):
+        if places[at][0] > prefix and not places[at][0].startswith(prefix):
+            return
+        yield places[at]

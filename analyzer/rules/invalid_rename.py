@@ -8,7 +8,7 @@ from analyzer.manifest import Manifest
 from analyzer.renames import former_name
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.annotations import RENAMED_FROM
-from schemas.kinds import our_kinds
+from schemas.kinds import names_of_ours
 from schemas.resources import ResourceKey
 
 PATH = ("metadata", "annotations", RENAMED_FROM)
@@ -36,4 +36,4 @@ def _refusal(case: Case, key: ResourceKey, former: ResourceKey) -> str:
     return f"another resource says that it was {former}, too"
 
 
-RULE = ResourceRule("invalid-rename", Severity.ERROR, tuple(our_kinds()), check)
+RULE = ResourceRule("invalid-rename", Severity.ERROR, names_of_ours(), check)

@@ -11,8 +11,8 @@ import pytest
 from edits import Edited
 from forge import Forge
 
-from analyzer import history as told
 from analyzer.analyze import analyze
+from analyzer.authority import history as told
 from analyzer.git import departure, read_snapshot
 from analyzer.impact.assess import assess
 from analyzer.render import impact, json, text
