@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Final, Literal
 
 import yaml
@@ -27,6 +28,8 @@ MAX_DOCUMENTS = 5_000
 MAX_DEPTH = 100
 MAX_NODES = 500_000  # with every alias counted as what it stands for
 MAX_SCALAR = 512 * 1024  # characters
+MAX_ALIASED = 8 * 1024 * 1024  # characters that aliases stand for, in one file
+MAX_DEFECTS = 1_000  # of one file
 
 _NEW_LINE = re.compile(r"\r\n|\r|\n")
 _INVISIBLE_BREAK = re.compile("[\u0085\u2028\u2029]")
@@ -143,8 +146,9 @@ class Composition:
         self.habits: list[tuple[int, Defect]] = []  # what is a defect of a document unless it is for Kubernetes
         self.positions: dict[tuple[int, str | int], tuple[Any, Any]] = {}  # (collection, key) → marks of key and value
         self._record, self._long = record, long
-        self._anchors: dict[str, tuple[Any, int]] = {}  # name → value, and how many values that is
-        self._incomplete: list[tuple[Any, str, int]] = []  # open collection, its anchor, values before it
+        self._anchors: dict[str, tuple[Any, int, int]] = {}  # name → value, how many values and characters it is
+        self._incomplete: list[tuple[Any, str, int, int]] = []  # open collection, its anchor, as many before it
+        self._aliased = self._letters = 0  # characters: that aliases stand for, and those within anchors as well
         self._merging: list[tuple[dict[Any, Any], Any]] = []  # open mapping with a merge key, the event of that
         self._nodes = 0
         self._number = -1  # of the document at hand
@@ -162,6 +166,9 @@ class Composition:
     def note(self, defect: Defect) -> None:
         self.defects.append(defect)
         self.broken.add(self._number)
+        if len(self.defects) == MAX_DEFECTS:
+            advice = "mend these first; nothing after this was read"
+            raise _Unfit(Defect(defect.place, "invalid-yaml", f"{MAX_DEFECTS:,} mistakes in one file", help=advice))
 
     def build(self, data: bytes) -> None:  # noqa: C901, PLR0912  # the hot loop: a call for each event would cost a third
         """Feed every event. What is usual happens right here, what is not in the methods below."""
@@ -222,7 +229,9 @@ class Composition:
             self._defect(event, str(error))
             value = text
         if event.anchor is not None:
-            self._anchors[event.anchor] = (value, 0)
+            self._anchors[event.anchor] = (value, 0, len(text))
+        if self._incomplete:
+            self._letters += len(text)
         return value
 
     def _check_collection(self, event: Any, value: Any, depth: int) -> None:  # noqa: ANN401
@@ -232,22 +241,25 @@ class Composition:
         if event.tag is not None and event.tag not in _COLLECTION_TAGS:
             self._defect(event, f"the tag {short_tag(event.tag)} has no meaning in a manifest")
         if event.anchor is not None:
-            self._incomplete.append((value, event.anchor, self._nodes))
-            self._anchors[event.anchor] = (_Open, 0)
+            self._incomplete.append((value, event.anchor, self._nodes, self._letters))
+            self._anchors[event.anchor] = (_Open, 0, 0)
 
     def _complete(self, collection: Any) -> None:  # noqa: ANN401
         if self._incomplete[-1][0] is collection:
-            value, anchor, before = self._incomplete.pop()
-            self._anchors[anchor] = (value, self._nodes - before)
+            value, anchor, nodes, letters = self._incomplete.pop()
+            self._anchors[anchor] = (value, self._nodes - nodes, self._letters - letters)
 
     def _alias(self, event: Any) -> Any:  # noqa: ANN401
-        value, size = self._anchors.get(event.anchor, (_Open, 0))
+        value, size, letters = self._anchors.get(event.anchor, (_Open, 0, 0))
         if value is _Open:
-            known = [name for name, (value, _) in self._anchors.items() if value is not _Open]
+            sound = (name for name, (value, *_) in self._anchors.items() if value is not _Open)
+            known = [*islice(sound, MAX_DEFECTS)]
             why = "contains itself" if event.anchor in self._anchors else "stands for nothing in this document"
             self._defect(event, f"the alias *{event.anchor} {why}{did_you_mean(event.anchor, known)}")
             return None
         self._nodes += size
+        self._aliased += letters
+        self._letters += letters
         self._check_size(event)
         return value
 
@@ -261,6 +273,8 @@ class Composition:
     def _check_size(self, event: Any) -> None:  # noqa: ANN401
         if self._nodes > MAX_NODES:
             raise _refused(event, f"more than {MAX_NODES:,} values, every alias counted in full")
+        if self._aliased > MAX_ALIASED:
+            raise _refused(event, f"aliases that stand for more than {MAX_ALIASED:,} characters")
 
     def settle(self) -> None:
         """Leave no merge key in what could not be read to its end."""

@@ -34,7 +34,8 @@ def unqualified(name: str) -> tuple[str, str]:
 
 def is_like_ours(api_version: str) -> bool:
     """Whether an apiVersion is meant to be of our group, also when that is misspelt."""
-    return difflib.SequenceMatcher(None, api_version.partition("/")[0], OUR_GROUP).ratio() > _ALIKE
+    group = api_version.partition("/")[0]
+    return len(group) < 2 * len(OUR_GROUP) and difflib.SequenceMatcher(None, group, OUR_GROUP).ratio() > _ALIKE
 
 
 class ResourceKey(NamedTuple):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from schemas.calendar import parse_cron, parse_zone
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 Path: TypeAlias = tuple[str | int, ...]
+
+LONGEST_NAME = 300  # characters, of names that are compared to find what somebody meant
+MOST_NAMES = 1_000
 
 _FORMATS: Mapping[str, Callable[[Any], object]] = {
     "quantity": parse_bytes,
@@ -312,7 +316,12 @@ def quoted(value: object) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean "size"?`, or nothing when no known name is near."""
-    folded = {candidate.casefold(): candidate for candidate in sorted(known)}
+    """`; did you mean "size"?`, or nothing when no known name is near. Nobody guesses for long: of very many names only
+    the first are looked at, and endless ones are like no other.
+    """
+    if len(name) > LONGEST_NAME:
+        return ""
+    short = (candidate for candidate in sorted(known) if len(candidate) <= LONGEST_NAME)
+    folded = {candidate.casefold(): candidate for candidate in islice(short, MOST_NAMES)}
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     return f"; did you mean {quoted(folded[near[0]])}?" if near else ""

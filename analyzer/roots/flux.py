@@ -137,8 +137,12 @@ def put_in(flux: FluxKustomization, layer: Layer, items: Iterable[Item]) -> None
     """Put the values of variables into a layer. `items` of the whole cluster may hold some of them."""
     post_build = plain(flux.spec.get("postBuild"))
     values, complete = _values(flux, post_build, {(i.kind, i.name): i for i in items if i.kind == "ConfigMap"})
-    for item in layer.items:
-        substitute(item, values, complete=complete)
+    try:
+        for item in layer.items:
+            substitute(item, values, complete=complete)
+    except (Unrenderable, Misfit) as found:
+        layer.problems.append(problem_of(found))
+        layer.sure = False
 
 
 def _values(

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from analyzer.roots.config import Kustomization, given, inside, listed, mapping_at, text_at
 from analyzer.roots.item import Item
 from analyzer.roots.problem import broken
-from analyzer.roots.tree import Origin, Part, Tree
+from analyzer.roots.tree import Allowance, Origin, Part, Tree
 
 Read: TypeAlias = Callable[[Origin, str], bytes | None]
 """The content of a file that a place names; None where it is there and not read. Raises Unrenderable."""
@@ -31,18 +31,18 @@ class Generated:
     complete: bool = True  # whether every file of it was read
 
 
-def generate(kustomization: Kustomization, read: Read) -> Iterator[Generated]:
+def generate(kustomization: Kustomization, read: Read, allowance: Allowance) -> Iterator[Generated]:
     """Everything that the generators of a kustomization make."""
     for field, kind in (("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")):
         for entry in kustomization.entries(field):
-            yield _generated(kustomization, entry, kind, read)
+            yield _generated(kustomization, entry, kind, read, allowance)
 
 
-def _generated(kustomization: Kustomization, entry: Origin, kind: str, read: Read) -> Generated:
+def _generated(kustomization: Kustomization, entry: Origin, kind: str, read: Read, allowance: Allowance) -> Generated:
     mapping_at(entry)
     if not given(entry, "name"):
         raise broken(entry, f"this {kind} has no name")
-    tree = Tree({}, entry)
+    tree = Tree({}, entry, allowance)
     tree.set(("apiVersion",), Part("v1", entry))
     tree.set(("kind",), Part(kind, entry))
     tree.create(("metadata", "name"), _copy(entry.at("name")))
@@ -54,6 +54,7 @@ def _generated(kustomization: Kustomization, entry: Origin, kind: str, read: Rea
     complete = True
     for key, content, origin in _pairs(entry, read):
         complete = complete and content is not None
+        allowance.put(content, origin)
         _put(tree, kind, key, Part(content or b"", origin))
     hashed = _apply_options(kustomization, entry, tree)
     return Generated(Item(tree, hashed=hashed), _behavior(entry), entry, complete)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from analyzer.roots.merge_keys import is_built_in
-from analyzer.roots.tree import Tree
+from analyzer.roots.tree import Allowance, Tree
 from schemas.kinds import kinds
 
 _CLUSTER_WIDE = frozenset({
@@ -40,8 +40,8 @@ class Item:
     suffixes: tuple[str, ...] = ()
     hashed: bool = False  # a generator made it, and its name tells its content
 
-    def fork(self) -> Item:
-        return Item(self.tree.fork(), list(self.before), self.prefixes, self.suffixes, self.hashed)
+    def fork(self, allowance: Allowance) -> Item:
+        return Item(self.tree.fork(allowance), list(self.before), self.prefixes, self.suffixes, self.hashed)
 
     @property
     def api_version(self) -> str:

@@ -19,7 +19,7 @@ from analyzer.roots.kept import Kept, trace_of
 from analyzer.roots.names import follow
 from analyzer.roots.problem import Problem, Unrenderable, broken, place_of, problem_of
 from analyzer.roots.transform import Patch, Transformation, patch_of
-from analyzer.roots.tree import Misfit, Origin, Tree
+from analyzer.roots.tree import TEXT, Allowance, Misfit, Origin, Tree
 from analyzer.snapshot import KUSTOMIZATION_FILES, Blob
 from schemas.validation import Path, did_you_mean
 
@@ -42,10 +42,11 @@ class Layer:
     served: set[str] = field(default_factory=set)  # files that only give generators what to put into something
     sure: bool = True
     height: int = 0  # how many kustomizations stand on each other in it
+    allowance: Allowance = field(default_factory=Allowance)  # for what is made in it, beside what its bases made
 
     def include(self, other: Layer) -> None:
         """Take in a base."""
-        self.items += (item.fork() for item in other.items)
+        self.items += (item.fork(self.allowance) for item in other.items)
         known = set(map(id, self.odd))
         self.odd += (origin for origin in other.odd if id(origin) not in known)
         self.learn(other)
@@ -89,6 +90,15 @@ class Renderer:
 
     def finish(self, layer: Layer) -> Layer:
         """What kustomize does at the very end: names tell contents, references follow, what is local goes."""
+        try:
+            self._settle(layer)
+        except Misfit as found:
+            layer.problems.append(problem_of(found))
+            layer.sure = False
+        layer.items = [item for item in layer.items if item.tree.get(_LOCAL) not in ("true", True)]
+        return layer
+
+    def _settle(self, layer: Layer) -> None:
         for item in layer.items:
             if any(item.tree.get(("metadata", "annotations", name)) == value for name, value in _HASHED.items()):
                 item.hashed = item.kind in ("ConfigMap", "Secret")
@@ -98,8 +108,6 @@ class Renderer:
                 item.remember()
                 item.tree.edit(("metadata", "name"), f"{item.name}-{digest}")
         follow(layer.items)
-        layer.items = [item for item in layer.items if item.tree.get(_LOCAL) not in ("true", True)]
-        return layer
 
     def base(self, folder: str, chain: tuple[str, ...]) -> Layer:
         if folder not in self._layers:
@@ -163,7 +171,7 @@ class Renderer:
         for document in parsed.documents:
             origin = Origin(path, document)
             if is_resource(document):
-                layer.items.append(Item(Tree(document.value, origin)))
+                layer.items.append(Item(Tree(document.value, origin, layer.allowance)))
             else:
                 layer.odd.append(origin)
 
@@ -203,14 +211,15 @@ class _Step:
             for entry in self._file.entries(name):
                 with self._telling():
                     self._resource(entry)
-        for made in generate(self._file, self._content):
+        allowance = self._layer.allowance
+        for made in generate(self._file, self._content, allowance):
             with self._telling():
                 self._absorb(made)
         for entry in self._file.entries("components"):
             with self._telling():
                 self._component(entry)
         sparing = not self._layer.sure or bool(self._layer.problems)
-        Transformation(self._file, self._layer.items, self._patch, sparing=sparing).run()
+        Transformation(self._file, self._layer.items, self._patch, allowance, sparing=sparing).run()
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -227,6 +236,8 @@ class _Step:
             return
         if self._files.content(path):
             self._renderer.take(path, self._layer)
+            if len(self._layer.items) > MAX_RESOURCES:
+                raise self._too_many(entry)
         elif path in self._files.folders:
             self._folder(entry, path)
         else:
@@ -249,11 +260,14 @@ class _Step:
         base = self._renderer.base(folder, self._chain)
         if len(self._layer.items) + len(base.items) > MAX_RESOURCES:
             self._layer.learn(base)
-            self._layer.items.clear()  # so that what takes this in has little to do
-            raise broken(entry, f"more than {MAX_RESOURCES:,} resources in one root")
+            raise self._too_many(entry)
         height = max(self._layer.height, len(self._chain) + base.height)
         self._layer.include(base)
         self._layer.height = height
+
+    def _too_many(self, entry: Origin) -> Exception:
+        self._layer.items.clear()  # so that what takes this in has little to do
+        return broken(entry, f"more than {MAX_RESOURCES:,} resources in one root")
 
     def _check_way(self, entry: Origin, folder: str) -> None:
         if folder in self._chain:
@@ -266,6 +280,7 @@ class _Step:
         """What a generator makes: new, or into what a base has made under that name."""
         self._layer.sure = self._layer.sure and made.complete
         identity = made.item.identity
+        self._layer.allowance.spend(len(self._layer.items), made.origin)
         old = next((item for item in self._layer.items if identity in item.identities()), None)
         if old is None and made.behavior == "create":
             self._layer.items.append(made.item)
@@ -328,6 +343,7 @@ class _Step:
         if path in self._files.others:
             message = f"{path} was not read: it is too large, or no file"
             return Unrenderable(Problem(place_of(entry), message, broken=False))
+        self._layer.allowance.spend(len(self._files.blobs) // TEXT, entry)
         folder = path.rpartition("/")[0]
         beside = (name for name in (*self._files.blobs, *self._files.folders) if name.rpartition("/")[0] == folder)
         known = [name for name in beside if not is_kustomization(name)]

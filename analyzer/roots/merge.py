@@ -9,7 +9,7 @@ from typing import Any
 
 from analyzer.roots.merge_keys import merge_keys
 from analyzer.roots.problem import broken
-from analyzer.roots.tree import Origin, Part, Tree
+from analyzer.roots.tree import Allowance, Origin, Part, Tree
 from schemas.kinds import ITEM, FieldPath
 from schemas.validation import Path
 
@@ -29,7 +29,7 @@ class Merge:
             case "delete":
                 return False
             case "replace":
-                self._tree.set((), _cleaned(patch))
+                self._tree.set((), _cleaned(patch, self._tree.allowance))
             case _:
                 self._mapping((), (), patch)
         return True
@@ -47,7 +47,7 @@ class Merge:
             if self._tree.has(path):
                 self._tree.remove(path)
         elif here is None or _directive(patch) == "replace":
-            self._tree.set(path, _cleaned(patch))
+            self._tree.set(path, _cleaned(patch, self._tree.allowance))
         elif isinstance(here, dict) and isinstance(there, dict):
             self._mapping(path, fields, patch)
         elif isinstance(here, list) and isinstance(there, list):
@@ -75,13 +75,14 @@ class Merge:
         added: list[Part | int] = []
         for item in theirs:
             directive = _directive(item)
+            self._tree.allowance.spend(len(self._tree.get(path)), item.origin)
             at = next((n for n, mine in enumerate(self._tree.get(path)) if keys.same(item.value, mine)), None)
             if at is None:
-                added += [] if directive else [_cleaned(item)]
+                added += [] if directive else [_cleaned(item, self._tree.allowance)]
             elif directive == "delete":
                 gone.add(at)
             elif directive == "replace":
-                self._tree.set((*path, at), _cleaned(item))
+                self._tree.set((*path, at), _cleaned(item, self._tree.allowance))
             else:
                 self._mapping((*path, at), (*fields, ITEM), item, keys.names)
             if at is not None and at not in touched:
@@ -129,12 +130,12 @@ def _check_name(fields: FieldPath, origin: Origin) -> None:
         raise broken(origin, f"{fields[-1]} is not known to kustomize", "name the items, or use a JSON patch")
 
 
-def _cleaned(patch: Part) -> Part:
+def _cleaned(patch: Part, allowance: Allowance) -> Part:
     """What a patch brings where nothing was: without directives, and without what it would remove.
 
     Parts keep their places, for a mapping or list is only built anew where something is left out of it.
     """
-    tree = Tree(patch.value, patch.origin)
+    tree = Tree(patch.value, patch.origin, allowance)
     for path in sorted(_superfluous(patch.value, ()), key=len, reverse=True):
         if isinstance(tree.get(path[:-1]), dict):
             tree.remove(path)

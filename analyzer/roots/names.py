@@ -9,23 +9,29 @@ from typing import TypeAlias
 from analyzer.roots.field_specs import found
 from analyzer.roots.item import Identity, Item
 from analyzer.roots.name_fields import NameField, name_fields
+from analyzer.roots.problem import broken
+from analyzer.roots.tree import Origin
 from schemas.resources import OUR_GROUP
 from schemas.validation import Path
 
+LONGEST = 253  # characters of a name, in Kubernetes
 _NEVER_RENAMED = ("CustomResourceDefinition", "Namespace")
 _ByName: TypeAlias = Mapping[tuple[str, str], Sequence[Item]]
 
 
-def rename(items: Iterable[Item], prefix: str, suffix: str) -> None:
-    """Put a prefix and a suffix to every name."""
+def rename(items: Iterable[Item], prefix: str, suffix: str, said: Origin) -> None:
+    """Put a prefix and a suffix to every name. `said`: where they are given."""
     for item in items:
         kind, group = item.original.kind, item.original.group
         if kind in _NEVER_RENAMED or (kind == "APIService" and group == "apiregistration.k8s.io"):
             continue
+        name = f"{prefix}{item.name}{suffix}"
+        if len(name) > LONGEST:
+            raise broken(said, f"a name of {len(name):,} characters (limit {LONGEST})")
         item.remember()
         item.prefixes += (prefix,) if prefix else ()
         item.suffixes += (suffix,) if suffix else ()
-        item.tree.edit(("metadata", "name"), f"{prefix}{item.name}{suffix}")
+        item.tree.edit(("metadata", "name"), name)
 
 
 def follow(items: Sequence[Item]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analyzer.finding import Location
-from analyzer.roots.tree import Misfit, Origin
+from analyzer.roots.tree import Misfit, Origin, TooMuch
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -36,6 +36,9 @@ def place_of(origin: Origin, *, key: bool = False) -> Location:
 def problem_of(error: Unrenderable | Misfit) -> Problem:
     if isinstance(error, Unrenderable):
         return error.problem
+    if isinstance(error, TooMuch):
+        message = "so much is made of what kustomizations say that nobody could read it; from here on nothing is"
+        return Problem(place_of(error.origin), message, broken=True, help="say the same with fewer patches or copies")
     message = "this should be a mapping or a list: a kustomization puts something into it"
     return Problem(place_of(error.origin), message, broken=True)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from analyzer.composer import MAX_SCALAR
 from analyzer.roots.config import given, inside, listed, mapping_at, text_at
 from analyzer.roots.item import Identity, Item, matches_selector
 from analyzer.roots.problem import broken
@@ -55,6 +56,12 @@ def _is(identity: Identity, source: Origin) -> bool:
     return all(not wanted.get(name) or str(wanted[name]) == getattr(identity, name) for name in Identity._fields)
 
 
+def _checked(options: Mapping[str, Any], origin: Origin) -> Mapping[str, Any]:
+    if type(options.get("index", 0)) is not int:
+        raise broken(origin, f"index is a number, not {options['index']!r}")
+    return options
+
+
 def _piece(value: Any, options: Any, origin: Origin) -> str:  # noqa: ANN401  # JSON
     pieces, index = str(value).split(str(options["delimiter"])), options.get("index", 0)
     if not isinstance(index, int) or not 0 <= index < len(pieces):
@@ -65,7 +72,7 @@ def _piece(value: Any, options: Any, origin: Origin) -> str:  # noqa: ANN401  # 
 def _into(items: Sequence[Item], target: Origin, part: Part) -> None:
     if not isinstance(mapping_at(target).get("select"), dict):
         raise broken(target, "a target needs `select`")
-    options = inside(target, "options")
+    options = _checked(inside(target, "options"), target)
     rejects = list(listed(target, "reject"))
     for item in items:
         chosen = _selected(item, target.at("select")) and not any(_selected(item, reject) for reject in rejects)
@@ -89,8 +96,11 @@ def _set(item: Item, field: str, part: Part, options: Any, origin: Origin) -> No
     if not paths:
         raise broken(origin, f"{item.kind} {item.name} has no {field}", "`options: {create: true}` would make it")
     for path in paths:
-        value = _joined(item.tree.get(path), part.value, options) if options.get("delimiter") else part.value
-        item.tree.set(path, Part(_typed(item.tree.get(path), value), part.origin, part.tree))
+        old = item.tree.get(path)
+        if options.get("delimiter") and len(str(old)) + len(str(part.value)) > MAX_SCALAR:
+            raise broken(origin, f"this makes a text of more than {MAX_SCALAR:,} characters")
+        value = _joined(old, part.value, options) if options.get("delimiter") else part.value
+        item.tree.set(path, Part(_typed(old, value), part.origin, part.tree))
 
 
 def _typed(old: Any, new: Any) -> Any:  # noqa: ANN401  # JSON

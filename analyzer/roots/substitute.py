@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from analyzer.composer import MAX_SCALAR
 from analyzer.roots.item import Item
-from analyzer.roots.tree import Part
+from analyzer.roots.problem import broken
+from analyzer.roots.tree import Origin, Part
 from analyzer.scalar import resolve
 from schemas.validation import Path
 
@@ -23,9 +25,18 @@ def substitute(item: Item, values: Values, *, complete: bool) -> None:
     if any(item.tree.get(("metadata", name, _SWITCH)) == "disabled" for name in ("labels", "annotations")):
         return
     for path, text in list(_texts(item.tree.value, ())):
+        _check_length(text, values, item.tree.written(path))
         new = _put_in(text, values, complete=complete)
         if new != text:
-            item.tree.edit(path, _typed(item, path, new))
+            item.tree.set(path, Part(_typed(item, path, new), item.tree.written(path)))
+
+
+def _check_length(text: str, values: Values, origin: Origin) -> None:
+    """A text is put together only where it is one that somebody could read."""
+    known = (match[1] for match in _VARIABLE.finditer(text))
+    length = len(text) + sum(len(str(values[name].value)) for name in known if name in values)
+    if length > MAX_SCALAR:
+        raise broken(origin, f"its variables make a text of more than {MAX_SCALAR:,} characters")
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: ANN401  # JSON

@@ -42,13 +42,14 @@ def target_of(origin: Origin) -> Target:
 
 def picks(target: Target, item: Item) -> bool:
     """Whether a resource is meant, by what it is called now or was called at first."""
+    if not (_matches(target.kind, item.kind) and (item.before or _matches(target.name, item.name))):
+        return False
     old, now = item.original, item.identity
     return (
         any(_matches(target.namespace, one.namespace) for one in (old, now))
         and any(_matches(target.name, one.name) for one in (old, now))
         and _matches(target.group, now.group)
         and _matches(target.version, now.version)
-        and _matches(target.kind, now.kind)
         and matches_selector(target.labels, item.tree.get(("metadata", "labels")))
         and matches_selector(target.annotations, item.tree.get(("metadata", "annotations")))
     )

@@ -17,7 +17,7 @@ from analyzer.roots.names import rename
 from analyzer.roots.problem import broken
 from analyzer.roots.replacements import replace
 from analyzer.roots.targets import picks, target_of
-from analyzer.roots.tree import Origin, Part
+from analyzer.roots.tree import Allowance, Origin, Part
 from schemas.validation import Path
 
 Patch: TypeAlias = tuple[Part, ...]
@@ -28,8 +28,16 @@ ReadPatch: TypeAlias = Callable[[Origin, str], Patch | None]
 class Transformation:
     """One kustomization at work on a list of resources. `sparing`: what a patch is for may be elsewhere."""
 
-    def __init__(self, kustomization: Kustomization, items: list[Item], read: ReadPatch, *, sparing: bool) -> None:
+    def __init__(
+        self, kustomization: Kustomization, items: list[Item], read: ReadPatch, allowance: Allowance, *, sparing: bool
+    ) -> None:
         self._file, self._items, self._read, self._sparing = kustomization, items, read, sparing
+        self._allowance = allowance
+
+    def _look_through(self, entry: Origin) -> list[Item]:
+        """All resources, of which an entry means some."""
+        self._allowance.spend(2 * len(self._items), entry)
+        return self._items
 
     def run(self) -> None:
         self._merge_patches()
@@ -37,7 +45,7 @@ class Transformation:
         self._namespace()
         prefix, suffix = self._file.text("namePrefix"), self._file.text("nameSuffix")
         if prefix or suffix:
-            rename(self._items, prefix, suffix)
+            rename(self._items, prefix, suffix, self._file.at("namePrefix" if prefix else "nameSuffix"))
         self._labels()
         self._annotations()
         self._json_patches()
@@ -90,7 +98,7 @@ class Transformation:
         if mapping_at(entry).get("target") is None:
             raise broken(entry, "a JSON patch needs a target")
         target = target_of(entry.at("target"))
-        return [item for item in self._items if picks(target, item)]
+        return [item for item in self._look_through(entry) if picks(target, item)]
 
     def _operate(self, entry: Origin, patch: Part) -> None:
         if not isinstance(patch.value, list):
@@ -103,7 +111,8 @@ class Transformation:
         wanted = identity_of(patch.value)
         if not wanted.kind or not wanted.name:
             raise broken(patch.origin, "a patch says what it is for: by apiVersion, kind and name, or by `target`")
-        meant = [item for item in self._items if wanted in item.identities()]
+        named = (item for item in self._look_through(entry) if item.before or item.name == wanted.name)
+        meant = [item for item in named if wanted in item.identities()]
         if len(meant) != 1 and not (self._sparing and not meant):
             count = "several resources are" if meant else "there is no"
             name = f"{wanted.kind} {wanted.name} in namespace {wanted.namespace}" if wanted.namespace else wanted.name
@@ -160,7 +169,7 @@ class Transformation:
 
     def _set(self, specs: Sequence[FieldSpec], key: str, origin: Origin) -> None:
         part = Part(text_at(origin), origin)
-        for item in self._items:
+        for item in self._look_through(origin):
             for spec in specs:
                 if spec.concerns(item):
                     for path in list(field_specs.places(item, spec)):
@@ -171,7 +180,7 @@ class Transformation:
             name, part = given(entry, "name"), Part(mapping_at(entry).get("count"), entry.at("count"))
             found = [
                 (item, spec)
-                for item in self._items
+                for item in self._look_through(entry)
                 for spec in field_specs.REPLICAS
                 if spec.concerns(item) and any(identity.name == name for identity in item.identities())
             ]
@@ -182,7 +191,7 @@ class Transformation:
 
     def _images(self) -> None:
         for entry in (*self._file.entries("images"), *self._file.entries("imageTags")):
-            for item in self._items:
+            for item in self._look_through(entry):
                 for path in field_specs.image_places(item):
                     old = item.tree.get(path)
                     new = _image(entry, old)
@@ -201,7 +210,7 @@ class Transformation:
                     self._replace(each)
 
     def _replace(self, entry: Origin) -> None:
-        replace(self._items, entry, sparing=self._sparing)
+        replace(self._look_through(entry), entry, sparing=self._sparing)
 
 
 def _restore(item: Item, kept: Sequence[tuple[Path, Part]]) -> None:

@@ -10,10 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from analyzer.composer import MAX_DEPTH, MAX_NODES
 from analyzer.document import Document
 from schemas.validation import Path
 
 Step: TypeAlias = str | int
+
+MAX_MADE = 2_000_000  # parts that one kustomization puts somewhere
+TEXT = 64  # characters that count as much as a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +66,52 @@ class Misfit(Exception):
         self.origin = origin
 
 
+class TooMuch(Misfit):
+    """More was to be made of few files than anybody could read."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How much a kustomization may still make: a few lines that double something forty times would fill any
+    memory. Counted are parts that are put somewhere, long texts by their length, and resources that are looked through.
+    """
+
+    left: int = MAX_MADE
+
+    def spend(self, amount: int, origin: Origin) -> None:
+        self.left -= amount
+        if self.left < 0:
+            raise TooMuch(origin)
+
+    def put(self, value: Any, origin: Origin, depth: int = 0) -> int:  # noqa: ANN401  # JSON
+        """Count every part of a value that is to be so deep in another one; what is shared, as often as it is there."""
+        parts, before = [(value, depth)], self.left
+        while parts:
+            part, depth = parts.pop()
+            self.spend(1 + len(part) // TEXT if isinstance(part, (str, bytes)) else 1, origin)
+            if isinstance(part, (dict, list)):
+                self.spend(len(part), origin)
+                if depth >= MAX_DEPTH:
+                    raise TooMuch(origin)
+                parts += ((each, depth + 1) for each in (part.values() if isinstance(part, dict) else part))
+        return before - self.left
+
+
 class Tree:
     """A value that can be changed part by part."""
 
-    def __init__(self, value: Any, origin: Origin) -> None:  # noqa: ANN401  # JSON
+    def __init__(self, value: Any, origin: Origin, allowance: Allowance | None = None) -> None:  # noqa: ANN401  # JSON
         self.value = value
         self.origin = origin
+        self.allowance = allowance or Allowance()
+        self._made = 0  # parts that were put here
         self._own: dict[int, Any] = {}  # containers that nobody else sees
         self._moved: dict[int, _Moved] = {}
 
-    def fork(self) -> Tree:
+    def fork(self, allowance: Allowance | None = None) -> Tree:
         """The same tree, to be changed by somebody else."""
-        twin = Tree(self.value, self.origin)
-        twin._moved = self.lend()
+        twin = Tree(self.value, self.origin, allowance or self.allowance)
+        twin._moved, twin._made = self.lend(), self._made
         return twin
 
     def lend(self) -> dict[int, _Moved]:
@@ -124,6 +161,12 @@ class Tree:
 
     def set(self, path: Path, part: Part) -> None:
         """Put a value at `path`, whose holder exists; in a list, in place of an item."""
+        self._made += self.allowance.put(part.value, part.origin, len(path))
+        if self._made > MAX_NODES:
+            raise TooMuch(part.origin)
+        self._put(path, part)
+
+    def _put(self, path: Path, part: Part) -> None:
         self._adopt(part.tree)
         if not path:
             self.value, self.origin = part.value, part.origin
@@ -141,8 +184,7 @@ class Tree:
 
     def edit(self, path: Path, value: Any) -> None:  # noqa: ANN401  # JSON
         """Change a value that stays where it was written, such as a name that gets a prefix."""
-        origin = self.written(path)
-        self.set(path, Part(value, origin))
+        self._put(path, Part(value, self.written(path)))
 
     def remove(self, path: Path) -> None:
         holder = self._writable(path[:-1])
@@ -166,13 +208,18 @@ class Tree:
         for part in kept:
             self._adopt(part.tree)
         fresh: list[Any] = [part.value for part in kept]
-        self.set(path, Part(fresh, self.written(path)))
+        self.allowance.spend(len(fresh), self.origin)
+        self._put(path, Part(fresh, self.written(path)))
         self._own[id(fresh)] = fresh
         self._moved[id(fresh)] = _Moved(fresh, {index: part.origin for index, part in enumerate(kept)})
 
     def _adopt(self, tree: Tree | None) -> None:
-        """Take over what another tree knows of its parts, some of which come here."""
-        if tree is not None and tree is not self:
+        """Take over what another tree knows of its parts, some of which come here. What comes from this one would hold
+        itself if it were changed in place.
+        """
+        if tree is self:
+            self._own = {}
+        elif tree is not None:
             for at, moved in tree.lend().items():
                 self._moved.setdefault(at, moved)
 
@@ -197,6 +244,7 @@ class Tree:
         if not isinstance(container, (dict, list)):
             raise Misfit(self.written(path))
         copy = container.copy()
+        self.allowance.spend(len(copy) // TEXT, self.origin)
         self._own[id(copy)] = copy
         moved = self._moved.get(id(container))
         if moved:

@@ -258,6 +258,28 @@ def test_billion_laughs() -> None:
     assert "every alias counted in full" in refusal("\n".join(lines))
 
 
+def test_long_texts_in_many_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aliases count by their characters as well: one long text in a hundred thousand places fills any memory."""
+    monkeypatch.setattr(composer, "MAX_ALIASED", 1_000)
+    message = "aliases that stand for more than 1,000 characters"
+    assert refusal(f"a: &a {'x' * 400}\nb: [*a, *a, *a]") == message
+    assert refusal(f"a: &a [{'x' * 400}]\nb: &b [*a, *a]\nc: *b") == message
+    assert read(f"a: &a {'x' * 400}\nb: [*a, *a]").defects == ()
+
+
+def test_mistakes_without_number() -> None:
+    """A file full of mistakes is read up to the thousandth: nobody mends more, and every one takes its room."""
+    found = read("a: 1\n" * 5_000 + "b: *nothing\n" * 5_000).defects
+    assert len(found) == composer.MAX_DEFECTS + 1
+    assert found[-1].message == f"{composer.MAX_DEFECTS:,} mistakes in one file"
+
+
+def test_guesses_have_an_end() -> None:
+    """An alias of nothing is compared with some of the anchors, however many and however long they are."""
+    anchors = "".join(f"{name}: &{name} [x]\n" for name in (f"a{'x' * 200}{at}" for at in range(5_000)))
+    assert len(read(anchors + "b: *axx\n" * 1 + f"c: *a{'x' * 5_000}\n").defects) == 2  # both
+
+
 def test_size_of_a_scalar(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text may be long, but not without end."""
     assert read("a: " + "x" * composer.MAX_SCALAR).defects == ()

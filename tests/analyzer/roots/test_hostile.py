@@ -104,3 +104,90 @@ def test_expressions_take_linear_time(pattern: str) -> None:
         "a.yaml": DEPLOYMENT.replace('"name": "a"}, "spec"', f'"name": "{name}!"}}, "spec"'),
     }
     assert deploy(files) == []
+
+
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: x}\ndata: {k: v}\n"
+FOREVER = "so much is made"
+
+
+def replacement(source: str, target: str, options: str) -> str:
+    """A replacement of one field by another of the same ConfigMap."""
+    return (
+        f"- source: {{kind: ConfigMap, fieldPath: {source}}}\n"
+        f"  targets: [{{select: {{kind: ConfigMap}}, fieldPaths: [{target}], options: {{{options}}}}}]\n"
+    )
+
+
+def copies(count: int) -> str:
+    operations = "".join(f"    - {{op: copy, from: /data, path: /data/{at}}}\n" for at in range(count))
+    return f"resources: [a.yaml]\npatches:\n- target: {{kind: ConfigMap}}\n  patch: |-\n{operations}"
+
+
+def test_texts_that_double() -> None:
+    """A text that is put to itself forty times over is refused before it fills the memory."""
+    doubling = replacement("data.k", "data.k", "delimiter: ',', index: 9") * 40
+    told = deploy({"kustomization.yaml": f"resources: [a.yaml]\nreplacements:\n{doubling}", "a.yaml": CONFIG})
+    assert any("makes a text of more than" in message for message in told)
+
+
+def test_mappings_that_double() -> None:
+    """A mapping that is put into itself again and again, by replacements or copies, is refused long before."""
+    nested = "".join(replacement("data", f"data.a{at}", "create: true") for at in range(80))
+    replaced = deploy({"kustomization.yaml": f"resources: [a.yaml]\nreplacements:\n{nested}", "a.yaml": CONFIG})
+    copied = deploy({"kustomization.yaml": copies(80), "a.yaml": CONFIG})
+    assert all(any(FOREVER in message for message in told) for told in (replaced, copied))
+
+
+def test_a_mapping_within_itself() -> None:
+    """What is put into itself is what it was before, not a value without an end."""
+    files = {
+        "kustomization.yaml": "resources: [a.yaml]\nreplacements:\n"
+        + replacement("data", "data.a", "create: true")
+        + replacement("data", "data.b", "create: true"),
+        "a.yaml": CONFIG,
+    }
+    blobs = {path: Blob(path, blob_id(text.encode()), text.encode()) for path, text in files.items()}
+    found = deployment_of(files_of(Snapshot("", blobs)), sorted(blobs)).clusters[0].roots[0].declarations[0]
+    inner = {"k": "v", "a": {"k": "v"}}
+    assert found.document.value["data"] == {**inner, "b": inner}  # type: ignore[index, call-overload]
+
+
+def test_variables_that_explode() -> None:
+    """A long value in a hundred thousand places of one text is refused."""
+    flux = (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a, namespace: x}\n"
+        "spec:\n  path: ./d\n  sourceRef: {kind: GitRepository, name: flux-system}\n"
+        f"  postBuild: {{substitute: {{V: '{'x' * 10_000}'}}}}\n"
+    )
+    told = deploy({"c/f.yaml": flux, "d/a.yaml": CONFIG.replace("k: v", f"k: '{'${V}' * 10_000}'")})
+    assert any("variables make a text of more than" in message for message in told)
+
+
+@pytest.mark.parametrize("field", ["namePrefix", "nameSuffix"])
+def test_endless_names(field: str) -> None:
+    """No name gets longer than any cluster would take it, so that thousands of resources stay small."""
+    told = deploy({"kustomization.yaml": f"resources: [a.yaml]\n{field}: {'x' * 300}\n", "a.yaml": CONFIG})
+    assert told == ["a name of 301 characters (limit 253)"]
+
+
+def test_thousands_of_patches_on_thousands_of_resources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that grows with the product of what two files hold has an end, and that is told."""
+    monkeypatch.setattr("analyzer.roots.tree.Allowance.__init__.__defaults__", (10_000,))
+    patches = "- {target: {kind: ConfigMap, name: 'b.*'}, patch: '[{op: add, path: /x, value: y}]'}\n" * 200
+    many = "---\n".join(CONFIG.replace("name: a", f"name: a{at}") for at in range(100))
+    told = deploy({"kustomization.yaml": f"resources: [a.yaml]\npatches:\n{patches}", "a.yaml": many})
+    assert any(FOREVER in message for message in told)
+
+
+def test_one_file_taken_in_again_and_again() -> None:
+    """A file that is named very often does not become more resources than a root may have."""
+    many = "---\n".join(CONFIG.replace("name: a", f"name: a{at}") for at in range(1000))
+    told = deploy({"kustomization.yaml": f"resources: [{', '.join(['a.yaml'] * 30)}]\n", "a.yaml": many})
+    assert any(f"more than {MAX_RESOURCES:,} resources" in message for message in told)
+
+
+def test_an_index_that_is_no_number() -> None:
+    """Which piece of a text is meant is a number; anything else is told."""
+    odd = replacement("data.k", "data.k", "delimiter: ',', index: first")
+    told = deploy({"kustomization.yaml": f"resources: [a.yaml]\nreplacements:\n{odd}", "a.yaml": CONFIG})
+    assert told == ["index is a number, not 'first'"]
