@@ -47,7 +47,7 @@ _PLACEHOLDER = re.compile(
     r"""
       ^\s*$ | ^<.*>$ | ^(.)\1*$ | \$\{ | \$\( | \{\{ | \{% | ^ENC\[ | ^(?:vault|ref\+\w+|op|awssm|gcpsm):
     | change[-_ ]?me | replace[-_ ]?(?:me|this|with) | placeholder | example | dummy | redacted | your[-_ ] | \btodo\b
-    | insert[-_ ] | fixme | ^see\s.*readme | not[-_ ]?(?:a[-_ ])?real | \.\.\.
+    | insert[-_ ] | ^UPDATE_ | fixme | ^see\s.*readme | not[-_ ]?(?:a[-_ ])?real | \.\.\.
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -27,6 +27,8 @@ def _told(graph: ResourceGraph, manifest: Manifest, reference: Reference) -> Ite
         yield found
     elif reference.elsewhere:
         yield from _perhaps_elsewhere(graph, reference, found)
+    elif _names_it_in_full(graph, reference):
+        yield _unsure(found, Severity.WARNING)
     elif not reference.source.namespace and reference.target.namespace == "":
         yield found if _is_cluster_scoped(manifest) else _unsure(found, Severity.WARNING)
     elif graph.get(reference.target._replace(namespace="")) is None:
@@ -39,6 +41,12 @@ def _perhaps_elsewhere(graph: ResourceGraph, reference: Reference, found: Hit) -
     named = reference.part or reference.target.name
     if known:
         yield _unsure(found, Severity.WARNING if did_you_mean(named, known) else Severity.INFO)
+
+
+def _names_it_in_full(graph: ResourceGraph, reference: Reference) -> bool:
+    """Whether what is declared is named as name@namespace, where only a name is spoken of: it is seen now and then."""
+    name, _, namespace = reference.target.name.partition("@")
+    return bool(namespace) and graph.get(reference.target._replace(name=name, namespace=namespace)) is not None
 
 
 def _unsure(found: Hit, at_most: Severity) -> Hit:

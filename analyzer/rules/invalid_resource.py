@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -28,13 +29,16 @@ def _hit(declaration: Declaration, problem: Problem) -> Hit:
     found = Hit(place, problem.message, declaration.subject, problem.path, help=_advice(declaration))
     if declaration.kind is None:
         return found if resembles_a_manifest(declaration.document.value) else replace(found, confidence=Confidence.LOW)
-    if declaration.kind.group != OUR_GROUP and "${" in str(_value(declaration.document.value, problem.path)):
-        advice = "a variable stands here, which is filled in later; nobody can tell what it becomes"
+    if declaration.kind.group != OUR_GROUP and _HOLE.search(_value(declaration.document.value, problem.path)):
+        advice = "something else is put in here later; nobody can tell what it becomes"
         return replace(found, at_most=Severity.WARNING, confidence=Confidence.LOW, help=advice)
     return found
 
 
-def _value(value: Any, path: Path) -> Any:  # noqa: ANN401  # JSON
+_HOLE = re.compile(r"\$\{|\{\{|^<[^<>]+>$|<[A-Z][A-Z0-9_]*>")  # of templates, and of those who fill them in by hand
+
+
+def _value(value: Any, path: Path) -> str:  # noqa: ANN401  # JSON
     for step in path:
         try:
             value = value[step]

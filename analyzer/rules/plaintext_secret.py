@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -35,6 +36,10 @@ NOT_SECRET = frozenset(
         "username",
     )
 )
+_AUTHORITIES = frozenset(("ca", "ca.pem", "cabundle", "ca-bundle", "ca-bundle.crt", "tls.ca"))
+_PUBLIC = ("-----BEGIN CERTIFICATE", "-----BEGIN PUBLIC KEY", "ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-")
+_SETTINGS = (".cfg", ".conf", ".config", ".ini", ".json", ".properties", ".toml", ".xml", ".yaml", ".yml")
+_CREDENTIAL = re.compile(r"pass|pwd|secret|token|credential|private|key|auth|://[^/\s]*@", re.IGNORECASE)
 HASH_LENGTH = 128  # hexadecimal digits of a key's SHAKE-256 hash
 
 
@@ -107,8 +112,9 @@ def _of_secret(secret: Mapping[str, Any]) -> Iterator[Found]:
 def _is_secret(key: str, text: str) -> bool:
     name = key.lower()
     about = name in NOT_SECRET or (name == "url" and "@" not in text)
-    public = key.endswith((".crt", ".pub")) or "-----BEGIN CERTIFICATE" in text[:40]
-    return not (about or public or is_placeholder(text))
+    public = name in _AUTHORITIES or key.endswith((".crt", ".pub")) or text.startswith(_PUBLIC)
+    settings = "\n" in text and name.endswith(_SETTINGS) and not _CREDENTIAL.search(text)
+    return not (about or public or settings or is_placeholder(text) or is_placeholder(decoded(text)))
 
 
 def _of_application(application: Mapping[str, Any]) -> Iterator[Found]:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from analyzer.finding import Severity
+from analyzer.finding import Confidence, Severity
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.validation import did_you_mean, quoted
@@ -20,7 +21,13 @@ def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
                 f"{service.key} has no port {quoted(reference.part)}{did_you_mean(reference.part, known) or ports}"
             )
             note = (service.position_of(("spec", "ports")), "its ports")
-            yield hit(manifest, reference.path, message, "name a port of the Service, by number or by name", note)
+            found = hit(manifest, reference.path, message, "name a port of the Service, by number or by name", note)
+            yield found if _is_sure(case, service) else replace(found, confidence=Confidence.LOW)
+
+
+def _is_sure(case: Case, service: Manifest) -> bool:
+    """Some proxies take any port of another host's name; and of several declarations another may be what counts."""
+    return service.spec.get("type") != "ExternalName" and not case.graph.duplicates_of(service.key)
 
 
 RULE = ResourceRule("unknown-service-port", Severity.ERROR, (), check)

@@ -43,6 +43,7 @@ def told(content: str) -> list[Severity]:
         secret("password: opensesame"),
         secret(f"password: {base64.b64encode(b'opensesame').decode()}", "data"),
         secret("user: anna, token: opensesame"),
+        secret('broker.properties: "user=anna\\npassword=opensesame\\n"'),
         hub("ManagedApplication", "{appId: a, owner: b, apiKeys: [{value: opensesame}]}"),
         hub("AccessControlPolicy", "{jwt: {signingSecret: opensesame}}"),
         f"{KUSTOMIZATION}secretGenerator: [{{name: a, literals: [password=opensesame]}}]\n",
@@ -77,10 +78,14 @@ def test_a_secret_by_its_shape(content: str) -> None:
         f"{SEALED}spec: {{encryptedData: {{password: AgBy3i4OJSWK}}}}\n",
         hub("ManagedApplication", "{appId: a, owner: b, apiKeys: [{secretName: s}, {value: " + "0a" * 64 + "}]}"),
         hub("ManagedApplication", "{appId: a, owner: b, apiKeys: [{value: '${API_KEY}'}]}"),
+        secret("AWS_ACCESS_KEY_ID: UPDATE_AWS_ACCESS_KEY_ID"),
+        secret("key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 anna@example.org, tls.ca: abc"),
+        secret('broker.properties: "clustered=true\\nsize=2\\n"'),
+        f"{KUSTOMIZATION}secretGenerator: [{{name: a, literals: [token=Y2hhbmdlbWU=]}}]\n",
     ],
 )
 def test_what_is_no_secret(content: str) -> None:
-    """Placeholders, what is encrypted, hashes, names and public halves are passed over."""
+    """Placeholders, what is encrypted, hashes, names, public halves and mere settings are passed over."""
     assert told(content) == []
 
 
