@@ -44,6 +44,23 @@ def snapshot_of(arguments: argparse.Namespace) -> Snapshot:
     return read_snapshot(arguments.repo or Path(), arguments.rev or "HEAD", arguments.path or "")
 
 
+def left_aside(path: Path) -> Path | None:
+    """The folder around a path, in the same work tree, whose policy does not count when the path is read by itself."""
+    from analyzer.snapshot import POLICY_FILE  # noqa: PLC0415  # see above
+
+    folder = Path(os.path.realpath(path))
+    for here in (folder, *folder.parents):
+        if (here / POLICY_FILE).is_file():
+            return here if here != folder and _in_work_tree(here) else None
+        if (here / ".git").exists():
+            break
+    return None
+
+
+def _in_work_tree(folder: Path) -> bool:
+    return any((parent / ".git").exists() for parent in (folder, *folder.parents))
+
+
 def place_in_repository(path: Path, root: str) -> str:
     """What the paths of a report are relative to, seen from the root of the work tree around it; else `root` itself."""
     folder = Path(os.path.realpath(path if path.is_dir() else path.parent))

@@ -79,6 +79,24 @@ def commits(here: Path) -> Iterator[Callable[..., str]]:
     repo.free()
 
 
+def test_a_part_of_a_repository(holdfast: Holdfast, here: Path) -> None:
+    """Who stands in a folder is told that neither the policy above nor what lies beside it counted."""
+    (here / ".git").mkdir()
+    (here / ".holdfast.yaml").write_text("failOn: error\n")
+    (here / "team").mkdir()
+    (here / "team/a.yaml").write_text(VOLUME)
+    code, out, err = holdfast("lint", "team")
+    assert (code, "dangling-reference" in out) == (1, True)
+    assert err == (
+        f"holdfast lint: team is read as if it were alone: the policy of {here} and what else is there do not count; "
+        "holdfast lint . reads all of it\n"
+    )
+    assert holdfast("lint", "team/a.yaml")[2].startswith("holdfast lint: team/a.yaml is read as if it were alone")
+    assert holdfast("lint")[2] == ""
+    (here / "team/.holdfast.yaml").write_text("failOn: error\n")
+    assert holdfast("lint", "team")[2] == ""
+
+
 def test_lint_a_file(holdfast: Holdfast, here: Path) -> None:
     """A file alone: its reference dangles, exit code 1."""
     (here / "pool.yaml").write_text(POOL)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ from reconciler.cli.accepting import judged
 from reconciler.cli.exits import Exit, UsageError
 from reconciler.cli.options import add_cache, day
 from reconciler.cli.outputs import Output, add_outputs, write
-from reconciler.cli.reading import place_in_repository, reading, snapshot_of
+from reconciler.cli.reading import left_aside, place_in_repository, reading, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,9 +70,21 @@ def run(arguments: argparse.Namespace) -> Exit:
     if arguments.fail_on:
         report = replace(report, config=replace(report.config, fail_on=Severity.parse(arguments.fail_on)))
     write(arguments.output, lambda output: _rendered(report, output, arguments))
+    _warn_of_the_rest(arguments)
     if report.policy_is_broken:
         return Exit.USAGE
     return Exit.FINDINGS if report.blocks else Exit.CLEAN
+
+
+def _warn_of_the_rest(arguments: argparse.Namespace) -> None:
+    """Who stands in a folder of a repository may take what it says of that folder for what it says of the whole."""
+    path = Path(arguments.path or ".")
+    files = arguments.repo is None and arguments.rev is None
+    if files and (whole := left_aside(path)):
+        sys.stderr.write(
+            f"holdfast lint: {path} is read as if it were alone: the policy of {whole} and what else is there do not "
+            f"count; holdfast lint {os.path.relpath(whole)} reads all of it\n"
+        )
 
 
 def _report(arguments: argparse.Namespace) -> Report:
