@@ -20,6 +20,14 @@ IDENTITY = {
     "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
 }  # fmt: skip
 NUMBER = 7
+VOLUMES = "site/team-a/volumes.yaml"
+OTHERS = "site/team-b/volumes.yaml"
+STRAY = """\
+apiVersion: storage.holdfast.dev/v1alpha1
+kind: Volume
+metadata: {name: %s, namespace: team-a} # holdfast: allow[unexported-volume] nothing uses it yet
+spec: {poolRef: nowhere, size: 1Gi}
+"""
 
 
 def git(folder: Path, *words: str) -> str:
@@ -114,3 +122,13 @@ class PullRequest:
     @property
     def comments(self) -> list[str]:
         return [comment["body"] for comment in self.github.state.comments]
+
+
+def broken(pull: PullRequest, pool: str = "nowhere") -> dict[str, str | None]:
+    """A volume on a pool that is not there."""
+    return {"site/stray.yaml": (STRAY % "stray").replace("nowhere", pool)}
+
+
+def faster(pull: PullRequest) -> dict[str, str | None]:
+    """A limit that is higher, and nothing else."""
+    return {VOLUMES: pull.read(VOLUMES).replace("iops: 20000", "iops: 30000"), "site/stray.yaml": None}
