@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from premises import valid
+from published import valid
 from station import BAD, Station, station
 from world import GENEROUS, manifest, removal, subsystem, volume
 

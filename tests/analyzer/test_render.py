@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json as stdlib_json
 import re
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
+from published import valid
 
-import schemas
 from analyzer.finding import Confidence, Finding, Location, Severity
 from analyzer.impact.assess import assess
 from analyzer.impact.difference import impact
@@ -21,16 +17,6 @@ from analyzer.report import WORDS, Aside, Report
 
 Lint = Callable[..., Report]
 House = dict[str, str]
-
-OUTPUT = Path(schemas.__file__).parent / "output"
-
-
-def valid(name: str, output: str) -> Any:  # JSON
-    """The parsed output, after its published schema let it through."""
-    value = stdlib_json.loads(output)
-    schema = stdlib_json.loads((OUTPUT / f"{name}.schema.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(value)
-    return value
 
 
 @pytest.fixture

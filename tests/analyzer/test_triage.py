@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
-import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published import valid
 
-import schemas
 from analyzer.baseline import Known, baseline_of, read_baseline
 from analyzer.document import Source
 from analyzer.finding import Confidence
@@ -236,9 +233,8 @@ def test_the_file_is_stable(lint: Lint, lab: House) -> None:
     findings = lint(lab | {"c.yaml": "apiVersion: a/v1\nkind: B\nmetadata: {name: c}\n"}).findings
     text = baseline_of(findings)
     assert text == baseline_of(reversed(findings))
-    schema = json.loads((Path(schemas.__file__).parent / "output/baseline.schema.json").read_text())
     for written in (text, baseline_of(())):
-        jsonschema.Draft202012Validator(schema).validate(json.loads(written))
+        assert valid("baseline", written)["version"] == "holdfast.dev/baseline/v1"
     assert text.count('"fingerprint"') == 2
     assert read_baseline(baseline_of(()).encode(), "x") == ({}, ())
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from premises import Premises, settle, valid
+from premises import Premises, settle
+from published import valid
 from world import GENEROUS, NQN, manifest, removal, subsystem, volume
 
 from reconciler.daemon import Daemon

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from forge import Forge
-from premises import valid
+from published import valid
 
 Holdfast = Callable[..., tuple[int, str, str]]
 

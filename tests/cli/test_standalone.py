@@ -6,7 +6,8 @@ import json
 import stat
 from collections.abc import Callable
 
-from premises import Premises, valid
+from premises import Premises
+from published import valid
 from world import NQN, subsystem, volume
 
 Holdfast = Callable[..., tuple[int, str, str]]

@@ -15,12 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 from forge import Forge
-from referencing import Registry, Resource
 from world import DISK, GENEROUS, node
 
-import schemas
 from backends.spdk.client import Call, Client
 from backends.spdk.simulator import Simulator
 from backends.spdk.transport import connect_unix
@@ -30,19 +27,6 @@ from reconciler.serve.application import application
 from reconciler.serve.server import Server, hosts_of, listen
 
 ROUNDS = 12  # after which something that should have settled has not
-OUTPUT = Path(schemas.__file__).parent / "output"
-_SCHEMAS = [json.loads(path.read_text()) for path in sorted(OUTPUT.glob("*.schema.json"))]
-_REGISTRY: Registry[Any] = Registry().with_resources(
-    (schema["$id"], Resource.from_contents(schema)) for schema in _SCHEMAS
-)
-
-
-def valid(name: str, output: str) -> Any:  # JSON
-    """The parsed output, after its published schema let it through."""
-    value = json.loads(output)
-    schema = next(schema for schema in _SCHEMAS if schema["title"] == name)
-    jsonschema.Draft202012Validator(schema, registry=_REGISTRY).validate(value)
-    return value
 
 
 @dataclass
