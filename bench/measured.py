@@ -23,11 +23,12 @@ class Size:
     restart: int
     lint: int
     revisions: int
+    rendered: int
     runs: int
 
 
-FULL = Size(apply=1000, large=10_000, restart=1000, lint=10_000, revisions=100_000, runs=3)
-QUICK = Size(apply=20, large=60, restart=20, lint=60, revisions=1000, runs=1)
+FULL = Size(apply=1000, large=10_000, restart=1000, lint=10_000, revisions=100_000, rendered=4000, runs=3)
+QUICK = Size(apply=20, large=60, restart=20, lint=60, revisions=1000, rendered=1000, runs=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from estate import BenchError, Estate, estate, exported
 from measured import Result, Row, Size, Spent, cpus, spent, walls
 from reading import lint, revisions
+from rendering import renders
 from wire import Bare, request, writes
 
 from backends.contract import Interest
@@ -259,5 +260,5 @@ def _name(nvmf_tgt: Path | None) -> str:
 # Each says whether it is repeated on a live target, where one is given.
 MEASURES: Mapping[str, tuple[Callable[[Size, Path | None], Result], bool]] = MappingProxyType(
     {"apply": (apply, True), "no-op": (no_op, False), "drift": (drift, False), "restart": (restart, True),
-     "lint": (lint, False), "revisions": (revisions, False)}
+     "lint": (lint, False), "revisions": (revisions, False), "renders": (renders, False)}
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 RUN = Path(__file__).parents[2] / "bench" / "run.py"
-NAMES = ("apply", "no-op", "drift", "restart", "lint", "revisions")
+NAMES = ("apply", "no-op", "drift", "restart", "lint", "revisions", "renders")
 
 
 def bench(*words: str) -> str:
@@ -33,7 +33,7 @@ def results() -> dict[str, Any]:
 def test_every_measure_has_times_and_says_what_they_are_compared_with(results: dict[str, Any], name: str) -> None:
     """Guards the machine form: rows with times, a ratio wherever there is a floor, and a target where one was used."""
     result = results[name]
-    assert result["target"] == ("none" if name in ("lint", "revisions") else "simulator")
+    assert result["target"] == ("none" if name in ("lint", "revisions", "renders") else "simulator")
     assert result["title"]
     assert result["rows"]
     for row in result["rows"]:
