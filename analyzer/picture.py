@@ -126,7 +126,7 @@ def find(graph: ResourceGraph, text: str) -> ResourceKey:
     if fits:
         several = ", ".join(sorted(_typed(key) for key in fits)[:5])
         raise NoSuchResource(f"{quoted(text)} may be any of {several}; say which")
-    names = {name for key in graph.manifests for name in (key.name, _typed(key))}
+    names = {_typed(key) if "/" in text else key.name for key in graph.manifests}
     raise NoSuchResource(f"no resource is called {quoted(text)}{did_you_mean(text, names)}")
 
 

@@ -240,8 +240,9 @@ def test_graph(holdfast: Holdfast, commits: Callable[..., str]) -> None:
     near = json.loads(holdfast("graph", "--around", "pool/fast", "--depth", "1", "--format", "json")[1])
     assert [node["resource"]["name"] for node in near["nodes"]] == ["disk-0", "fast", "db"]
     assert "db" not in holdfast("graph", "--rev", "HEAD~1", "--format", "mermaid")[1]
-    change = json.loads(holdfast("graph", "--impact", "HEAD~1..HEAD", "--format", "json")[1])
+    change = json.loads(holdfast("graph", "--impact", "HEAD~1..HEAD", "-o", "json")[1])
     assert [(node["state"], node["action"]) for node in change["nodes"]] == [("safe", "create")]
+    assert 'did you mean "StoragePool/fast"?' in holdfast("graph", "--around", "StoragePool/fats")[2]
     code, out, err = holdfast("graph", "--limit", "2")
     assert (code, "left out: 2 resources" in out, "or raise --limit" in err) == (0, True, True)
 

@@ -37,7 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", nargs="?", metavar="PATH", help="folder or file; inside the repository with --repo")
     parser.add_argument("--repo", type=Path, metavar="REPO", help="read a Git repository instead of files")
     parser.add_argument("--rev", metavar="REV", help="the revision to read (default HEAD)")
-    parser.add_argument("--format", choices=("dot", "mermaid", "json"), default="dot", help="(default dot)")
+    forms, told = ("dot", "mermaid", "json"), "dot (default), mermaid or json"
+    parser.add_argument(
+        "-o", "--output", "--format", dest="format", default="dot", choices=forms, metavar="FORM", help=told
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--around", metavar="RESOURCE", help="only what is near it: Volume/team-a/db, vol/db, team-a/db")
     what.add_argument("--impact", metavar="BASE..HEAD", help="only what a change touches, coloured by what it costs")
