@@ -1,4 +1,7 @@
-"""Revisions and their files, read from the Git object database, never from a work tree. The one door to pygit2."""
+"""Revisions and their files, read from the Git object database, never from a work tree.
+
+With git_trees, which knows the files, this is the one door to pygit2.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType, SortMode
+from pygit2.enums import SortMode
 
-from analyzer.snapshot import (
-    MAX_FILES,
-    MAX_FOLDERS,
-    MAX_OTHER_BYTES,
-    SETTINGS,
-    Blob,
-    Collector,
-    Snapshot,
-    SnapshotError,
-    Unread,
-    is_hidden,
-    is_manifest,
-)
+from analyzer.git_trees import GitError, differing, entry_at, gather, read_policy, take
+from analyzer.snapshot import Blob, Collector, Snapshot, Unread, is_manifest
 
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _SCRATCH_FIRST = 100  # priority of where new objects go; those of the repository have less
@@ -33,12 +25,7 @@ REVERT = "revert of "  # the revision of a snapshot that no commit has
 _CHERRY_PICKED = "(cherry picked from commit "
 
 
-MAX_TARGET = 4096  # bytes of a link
 MAX_COMMITS = 2_000  # that are judged one by one
-
-
-class GitError(SnapshotError):
-    """Git could not answer: says what was asked, where, and why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +44,8 @@ def read_snapshot(repository: Path, rev: str, root: str = "") -> Snapshot:
     repo, commit = _commit(repository, rev)
     found = Collector()
     with _explained(f"{repository}: reading {rev}"):
-        entry = _entry(commit.tree, root)
-        if isinstance(entry, pygit2.Tree):
-            _collect(repo, entry, found)
-            for path in found.named():
-                found.others[path] = _other(repo, entry, path)
-        elif isinstance(entry, pygit2.Blob):
-            _read(repo, entry, root.rpartition("/")[2], found)
-        else:
+        entry = gather(repo, commit.tree, root, found)
+        if not isinstance(entry, pygit2.Tree | pygit2.Blob):
             raise GitError(f"{repository}: {rev} has no folder {root}")
     return found.snapshot(str(commit.id), root if isinstance(entry, pygit2.Tree) else root.rpartition("/")[0])
 
@@ -114,14 +95,8 @@ def read_reverted(repository: Path, revs: str, onto: str = "HEAD", root: str = "
         before = repo[first.id if first else repo.TreeBuilder().write()].peel(pygit2.Tree)
         merged = repo.merge_trees(last.tree, ours.tree, before)
         _refuse_conflicts(merged, revs, onto)
-        entry = _entry(repo[merged.write_tree(repo)].peel(pygit2.Tree), root)
-        if isinstance(entry, pygit2.Tree):
-            _collect(repo, entry, found)
-            for path in found.named():
-                found.others[path] = _other(repo, entry, path)
-        elif isinstance(entry, pygit2.Blob):
-            _read(repo, entry, root.rpartition("/")[2], found)
-        elif _entry(ours.tree, root) is None:
+        entry = gather(repo, repo[merged.write_tree(repo)].peel(pygit2.Tree), root, found)
+        if not isinstance(entry, pygit2.Tree | pygit2.Blob) and entry_at(ours.tree, root) is None:
             raise GitError(f"{repository}: {onto} has no folder {root}")
     return found.snapshot(f"{REVERT}{last.id}", root)
 
@@ -174,7 +149,7 @@ def tree_of(repository: Path, rev: str, root: str = "") -> str:
     """The id of a folder at a revision, equal where its content is; empty where there is no such folder."""
     _, commit = _commit(repository, rev)
     with _explained(f"{repository}: reading {rev}"):
-        entry = _entry(commit.tree, root)
+        entry = entry_at(commit.tree, root)
     return str(entry.id) if entry is not None else ""
 
 
@@ -256,65 +231,6 @@ def _explained(doing: str) -> Iterator[None]:
         raise GitError(f"{doing}: {str(error).strip(chr(39)) or type(error).__name__}") from error
 
 
-def _entry(tree: pygit2.Tree, root: str) -> pygit2.Object | None:
-    try:
-        return tree[root] if root else tree
-    except KeyError:
-        return None
-
-
-def _collect(repo: pygit2.Repository, tree: pygit2.Tree, found: Collector) -> None:
-    """Walk without recursion; a tree that repeats itself without end runs into the limit."""
-    folders = [("", tree)]
-    for visited, (folder, here) in enumerate(folders):
-        if visited == MAX_FOLDERS:
-            raise GitError(f"more than {MAX_FOLDERS:,} folders; name the one that holds the manifests")
-        for entry in here:
-            name = (entry.raw_name or b"").decode("utf-8", "surrogateescape")
-            path = f"{folder}/{name}" if folder else name
-            if isinstance(entry, pygit2.Tree) and path.isprintable():
-                folders += [] if is_hidden(path) else [(path, entry)]
-            else:
-                _take(repo, entry, path, found)
-
-
-def _take(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Collector) -> None:
-    if not path.isprintable():
-        found.name(path, holds_files=entry.filemode in (FileMode.TREE, FileMode.LINK, FileMode.COMMIT))
-    elif entry.filemode == FileMode.COMMIT:
-        found.submodule(path)
-    elif entry.filemode == FileMode.LINK:
-        found.link(path, _target(repo, entry))
-    elif found.wants(path):
-        _read(repo, entry, path, found)
-    else:
-        found.pass_over(path)
-
-
-def _target(repo: pygit2.Repository, entry: pygit2.Object) -> str:
-    """Where a link leads; nowhere when nobody can tell."""
-    _, size = repo.odb.read_header(entry.id)
-    return repo.odb.read(entry.id)[1].decode("utf-8", "replace") if size <= MAX_TARGET else "/"
-
-
-def _read(repo: pygit2.Repository, entry: pygit2.Object, path: str, found: Collector) -> None:
-    """The header tells the size, so that nothing huge is ever loaded."""
-    if len(found.blobs) == MAX_FILES:
-        raise GitError(f"more than {MAX_FILES:,} files; name the folder that holds the manifests")
-    _, size = repo.odb.read_header(entry.id)
-    if not found.too_large(path, size):
-        kind, data = repo.odb.read(entry.id)
-        assert kind == ObjectType.BLOB  # noqa: S101  # the tree said so
-        found.add(Blob(path, str(entry.id), data))
-
-
-def _other(repo: pygit2.Repository, tree: pygit2.Tree, path: str) -> Blob | None:
-    """A file that is no manifest; None for a large one."""
-    entry = tree[path]
-    _, size = repo.odb.read_header(entry.id)
-    return Blob(path, str(entry.id), repo.odb.read(entry.id)[1]) if size <= MAX_OTHER_BYTES else None
-
-
 @dataclass(frozen=True)
 class Changes:
     """How a revision differs from a tree: `changed` files (None: are gone). `settings` holds the policy and no more
@@ -329,18 +245,12 @@ class Changes:
 def read_settings(repository: Path, rev: str, root: str = "") -> Snapshot:
     """The policy of a revision, and no other files."""
     repo, commit = _commit(repository, rev)
-    entry = _entry(commit.tree, root)
+    entry = entry_at(commit.tree, root)
     found = Collector()
     with _explained(f"{repository}: reading {rev}"):
         if isinstance(entry, pygit2.Tree):
-            _read_settings(repo, entry, found)
+            read_policy(repo, entry, found)
     return found.snapshot(str(commit.id), root)
-
-
-def _read_settings(repo: pygit2.Repository, tree: pygit2.Tree, found: Collector) -> None:
-    for path in sorted(SETTINGS):
-        if path in tree and tree[path].filemode in (FileMode.BLOB, FileMode.BLOB_EXECUTABLE):
-            _read(repo, tree[path], path, found)
 
 
 def read_changes(repository: Path, rev: str, root: str, since: str, gaps: Iterable[Unread]) -> Changes | None:
@@ -351,16 +261,16 @@ def read_changes(repository: Path, rev: str, root: str, since: str, gaps: Iterab
     repo, commit = _commit(repository, rev)
     found, gone = Collector(), set[str]()
     with _explained(f"{repository}: comparing {rev}"):
-        old, new = repo.get(since), _entry(commit.tree, root)
+        old, new = repo.get(since), entry_at(commit.tree, root)
         if not (isinstance(old, pygit2.Tree) and isinstance(new, pygit2.Tree)):
             return None
-        for path, before, after in _differing(old, new):
+        for path, before, after in differing(old, new):
             if before is not None:
                 gone.add(path if path.isprintable() else ascii(path)[1:-1])
             if after is not None:
-                _take(repo, after, path, found)
+                take(repo, after, path, found)
         settings = Collector()
-        _read_settings(repo, new, settings)
+        read_policy(repo, new, settings)
     settings.problems = [*(gap for gap in gaps if gap.path not in gone), *found.problems]
     changed = {path: None for path in gone if is_manifest(path)} | found.blobs
     return Changes(str(new.id), settings.snapshot(str(commit.id), root), changed)
@@ -376,34 +286,3 @@ def blob_reader(repository: Path) -> Callable[[str], bytes]:
             return data
 
     return read
-
-
-def _differing(old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, pygit2.Object | None, pygit2.Object | None]]:
-    """Everything but folders that is not the same in two trees."""
-    folders: list[tuple[str, pygit2.Tree | None, pygit2.Tree | None]] = [("", old, new)]
-    for visited, (folder, one, other) in enumerate(folders):
-        if visited == MAX_FOLDERS:
-            raise GitError(f"more than {MAX_FOLDERS:,} folders; name the one that holds the manifests")
-        before, after = _unlike(one, other), _unlike(other, one)
-        for raw in sorted(before.keys() | after.keys()):
-            was, now = before.get(raw), after.get(raw)
-            name = raw.decode("utf-8", "surrogateescape")
-            path = f"{folder}/{name}" if folder else name
-            walked = [side if isinstance(side, pygit2.Tree) and path.isprintable() else None for side in (was, now)]
-            if walked != [None, None] and not is_hidden(path):
-                folders.append((path, walked[0], walked[1]))
-            yield path, was if walked[0] is None else None, now if walked[1] is None else None
-
-
-def _unlike(tree: pygit2.Tree | None, other: pygit2.Tree | None) -> dict[bytes, pygit2.Object]:
-    """What a folder holds that is not so in another one, by name. Entries are compared as they are written."""
-    if tree is None:
-        return {}
-    places = {entry: at for at, entry in enumerate(_written(tree))}
-    return {entry[1]: tree[places[entry]] for entry in places.keys() - (_written(other) if other else ())}
-
-
-def _written(tree: pygit2.Tree) -> list[tuple[bytes, bytes, bytes]]:
-    """The mode, name and id of each entry."""
-    entry = rb"([0-7]+) ([^\0]+)\0(.{%d})" % len(tree.id.raw)
-    return re.findall(entry, tree.read_raw(), re.DOTALL)

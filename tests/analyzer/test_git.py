@@ -9,8 +9,8 @@ import pygit2
 import pytest
 from pygit2.enums import FileMode, ObjectType
 
-from analyzer import git, snapshot
-from analyzer.git import GitError
+from analyzer import git, git_trees, snapshot
+from analyzer.git_trees import GitError
 from analyzer.snapshot import Unread, from_directory
 
 Commit = Callable[..., str]
@@ -120,7 +120,7 @@ def test_large_files(path: Path, commit: Commit, monkeypatch: pytest.MonkeyPatch
 
 def test_a_tree_that_repeats_itself(path: Path, repo: pygit2.Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few objects that unfold into billions of folders run into the limit."""
-    monkeypatch.setattr(git, "MAX_FOLDERS", 1000)
+    monkeypatch.setattr(git_trees, "MAX_FOLDERS", 1000)
     tree = _tree(repo, {"a.yaml": b""})
     for _ in range(30):
         builder = repo.TreeBuilder()

@@ -10,7 +10,8 @@ from signing import needs_ssh, signed
 from tenants import AS_OF, Repository, manifest, quota
 
 from analyzer.analyze import analyze
-from analyzer.git import GitError, read_snapshot
+from analyzer.git import read_snapshot
+from analyzer.git_trees import GitError
 from reconciler.lineage import history_of
 
 pytestmark = needs_ssh

@@ -13,7 +13,8 @@ from forge import Forge
 from signing import Signer, needs_gpg, needs_ssh, run, store, unsigned
 
 from analyzer.authority.rights import Subject, subject
-from analyzer.git import CommitObject, GitError, commits_between, resolve
+from analyzer.git import CommitObject, commits_between, resolve
+from analyzer.git_trees import GitError
 from reconciler.signatures import Verdict, verify
 
 WHO = {

@@ -74,7 +74,8 @@ def _asked(arguments: argparse.Namespace) -> tuple[Range, str]:
 
 
 def _usual_base(repository: Path) -> str:
-    from analyzer.git import GitError, resolve  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.git import resolve  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.git_trees import GitError  # noqa: PLC0415  # see above
 
     try:
         return resolve(repository, USUAL_BASE)
