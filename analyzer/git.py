@@ -17,6 +17,7 @@ from pygit2.enums import SortMode
 
 from analyzer.git_trees import GitError, differing, entry_at, gather, read_policy, take
 from analyzer.snapshot import Blob, Collector, Snapshot, Unread, is_manifest
+from schemas.validation import did_you_mean
 
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _SCRATCH_FIRST = 100  # priority of where new objects go; those of the repository have less
@@ -26,6 +27,10 @@ _CHERRY_PICKED = "(cherry picked from commit "
 
 
 MAX_COMMITS = 2_000  # that are judged one by one
+
+
+class NoCommitError(GitError):
+    """A revision that the repository does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +225,14 @@ def _commit(repository: Path, rev: str) -> tuple[pygit2.Repository, pygit2.Commi
     try:
         return repo, repo.revparse_single(rev).peel(pygit2.Commit)
     except (KeyError, ValueError, TypeError, pygit2.GitError) as error:
-        raise GitError(f"{repository}: no commit {rev!r}; see `git log --all --oneline`") from error
+        raise NoCommitError(f"{repository}: {_no_commit(repo, rev)}") from error
+
+
+def _no_commit(repo: pygit2.Repository, rev: str) -> str:
+    if repo.is_empty:
+        return "there is no commit yet"
+    names = [name.partition("/")[2].partition("/")[2] for name in repo.references]  # refs/heads/main
+    return f"no commit {rev!r}{did_you_mean(rev, names) or '; see `git log --all --oneline`'}"
 
 
 @contextlib.contextmanager

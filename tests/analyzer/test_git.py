@@ -148,6 +148,15 @@ def test_no_such_revision(path: Path, commit: Commit, rev: str) -> None:
         git.resolve(path, rev)
 
 
+def test_what_was_meant(path: Path, commit: Commit) -> None:
+    """A branch that is misspelt is named, and an empty repository is not searched for one."""
+    with pytest.raises(GitError, match="there is no commit yet"):
+        git.resolve(path, "main")
+    commit({})
+    with pytest.raises(GitError, match=r"no commit 'mian'; did you mean .main.\?"):
+        git.resolve(path, "mian")
+
+
 def test_no_repository(tmp_path: Path) -> None:
     """A folder without a repository is named in the message."""
     with pytest.raises(GitError, match="is no Git repository, nor inside one"):

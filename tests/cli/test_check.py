@@ -130,6 +130,9 @@ def test_a_folder(holdfast: Holdfast, forge: Forge) -> None:
         (["a..b", "c..d"], 2, "name one range BASE..HEAD and one folder at most"),
         (["a..b", "--base", "c"], 2, "names a base already; leave out --base"),
         (["--base", "nope"], 3, "no commit 'nope'"),
+        (["--base", "mian"], 3, "no commit 'mian'; did you mean \"main\"?"),
+        ([], 2, "there is no origin/HEAD here; say what to compare with: BASE..HEAD, or --base REV"),
+        (["--repo", "/"], 3, "/ is no Git repository, nor inside one"),
         (["HEAD..HEAD", "nowhere"], 3, "has no folder nowhere"),
     ],
 )

@@ -74,13 +74,14 @@ def _asked(arguments: argparse.Namespace) -> tuple[Range, str]:
 
 
 def _usual_base(repository: Path) -> str:
-    from analyzer.git import resolve  # noqa: PLC0415  # a verb's imports happen inside it
-    from analyzer.git_trees import GitError  # noqa: PLC0415  # see above
+    from analyzer.git import NoCommitError, resolve  # noqa: PLC0415  # a verb's imports happen inside it
 
-    try:
-        return resolve(repository, USUAL_BASE)
-    except GitError as error:
-        raise UsageError(f"{error}; say what to compare with: BASE..HEAD, or --base REV") from error
+    with reading():
+        try:
+            return resolve(repository, USUAL_BASE)
+        except NoCommitError as error:
+            message = f"there is no {USUAL_BASE} here; say what to compare with: BASE..HEAD, or --base REV"
+            raise UsageError(message) from error
 
 
 def _rendered(found: Check, output: Output) -> str:
