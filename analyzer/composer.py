@@ -158,7 +158,7 @@ class Composition:
         root = self.roots[number]
         here, marks = root.value, (root.mark, root.mark)
         for step in path:
-            if not _holds(here, step):
+            if not holds(here, step):
                 break
             marks, here = self.positions[id(here), step], here[step]
         return _place(marks[0] if key or here is None or isinstance(here, (dict, list)) else marks[1])
@@ -371,9 +371,10 @@ def _hint(line: str, problem: str) -> str:
     return "compare the indentation and quotes with the lines above"
 
 
-def _holds(value: Any, step: str | int) -> bool:  # noqa: ANN401  # JSON
+def holds(value: Any, step: str | int) -> bool:  # noqa: ANN401  # JSON
+    """Whether a value has a part of this name or number."""
     if isinstance(value, list):
-        return isinstance(step, int) and step < len(value)
+        return isinstance(step, int) and 0 <= step < len(value)
     return isinstance(value, dict) and step in value
 
 

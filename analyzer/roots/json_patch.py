@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from analyzer.composer import holds
 from analyzer.roots.config import items_at, mapping_at
 from analyzer.roots.problem import broken
-from analyzer.roots.tree import Origin, Part, Tree, holds
+from analyzer.roots.tree import Origin, Part, Tree
 from schemas.validation import Path
 
 _NEEDS = {"add": "value", "replace": "value", "test": "value", "move": "from", "copy": "from", "remove": "path"}

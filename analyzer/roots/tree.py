@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from analyzer.composer import MAX_DEPTH, MAX_NODES
+from analyzer.composer import MAX_DEPTH, MAX_NODES, holds
 from analyzer.document import Document
 from schemas.validation import Path
 
@@ -253,10 +253,3 @@ class Tree:
 
 
 _NOTHING = object()
-
-
-def holds(value: Any, step: Step) -> bool:  # noqa: ANN401  # JSON
-    """Whether a value has a part of this name or number."""
-    if isinstance(value, list):
-        return isinstance(step, int) and 0 <= step < len(value)
-    return isinstance(value, dict) and step in value
