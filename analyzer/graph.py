@@ -21,8 +21,6 @@ from analyzer.manifest import Manifest
 from schemas.kinds import FieldPath
 from schemas.resources import NOTHING, Resource, ResourceKey, qualified
 
-__all__ = ["Dependent", "Reference", "ResourceGraph", "field_path", "link", "values_at"]
-
 NEIGHBOURS = 30  # names to either side that are looked at for what was meant
 
 

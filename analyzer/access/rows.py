@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
-from analyzer.graph import Reference
+from analyzer.edges import Reference
 from schemas.resources import Json, ResourceKey
 
 PrincipalKind: TypeAlias = Literal["host", "application", "group", "everyone"]

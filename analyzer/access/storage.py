@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from analyzer.access.near import behind, sound
 from analyzer.access.rows import EVERYONE, AccessChange, Grant, Principal, Row, Terms, compare
+from analyzer.edges import Reference
 from analyzer.exports import portals_of
-from analyzer.graph import Reference, ResourceGraph
+from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.volumes import limits_of
 from schemas.kinds import our_kinds

@@ -6,7 +6,8 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from analyzer.access.api import HUB
-from analyzer.graph import Reference, ResourceGraph
+from analyzer.edges import Reference
+from analyzer.graph import ResourceGraph
 from analyzer.hazards import FieldChange, Pair
 from schemas.resources import ResourceKey
 

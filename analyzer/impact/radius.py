@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer.access.api import HUB, apis_of
+from analyzer.edges import Reference
 from analyzer.finding import Location
-from analyzer.graph import Reference, ResourceGraph
+from analyzer.graph import ResourceGraph
 from analyzer.hazards import Action, FieldChange, Hazard, Pair, worst
 from schemas.kinds import ITEM, our_kinds
 from schemas.quantity import parse_bytes

@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from analyzer.edges import Reference
 from analyzer.finding import Confidence, Severity
-from analyzer.graph import Reference, ResourceGraph
+from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.resources import OUR_GROUP

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+from analyzer.edges import values_at
 from analyzer.finding import Severity
-from analyzer.graph import values_at
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 

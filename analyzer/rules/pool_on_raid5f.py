@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.edges import Reference
 from analyzer.finding import Severity
-from analyzer.graph import Reference
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
+from analyzer.edges import Reference
 from analyzer.finding import Severity
-from analyzer.graph import Reference, ResourceGraph
+from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.resources import ResourceKey

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.edges import Reference
 from analyzer.finding import Severity
-from analyzer.graph import Reference, ResourceGraph
+from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from analyzer.volumes import pool_of, target_of

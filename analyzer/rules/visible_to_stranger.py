@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.edges import Reference, field_path
 from analyzer.finding import Severity
-from analyzer.graph import Reference, ResourceGraph, field_path
+from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas.kinds import ITEM

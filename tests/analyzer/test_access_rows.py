@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.access.rows import Grant, Principal, compare
-from analyzer.graph import Reference
+from analyzer.edges import Reference
 from schemas.resources import ResourceKey
 
 WEB = Principal("host", "web-1")
