@@ -42,20 +42,28 @@ class Definition:
     schemas: tuple[Mapping[str, Any], ...] = ()
     flaws: tuple[Flaw, ...] = ()
 
-    def kinds_among(self, namespaced: Callable[[str], bool]) -> tuple[Kind, ...]:
-        """The kinds that it defines. Those that name no others are the same ones whatever others there are."""
-        return tuple(
-            kind if kind not in self._naming else kind_of_schema(kind.schema, namespaced) for kind in self._kinds
-        )
+    def kinds_among(self, namespaced: Callable[[str], bool]) -> Iterator[tuple[tuple[str, str], Callable[[], Kind]]]:
+        """The kinds that it defines by (apiVersion, kind), each made when it is first asked for: most never are.
+
+        One that names no others is the same one whatever others there are.
+        """
+        for number, schema in enumerate(self.schemas):
+            about = schema["x-kind"]
+            api_version = f"{about['group']}/{about['version']}" if about["group"] else about["version"]
+            made = functools.partial(self._kind, number, namespaced)
+            yield (api_version, schema["title"]), functools.cache(made)
+
+    def _kind(self, number: int, namespaced: Callable[[str], bool]) -> Kind:
+        if number not in self._alone:
+            self._alone[number] = kind_of_schema(self.schemas[number], _knows_none)
+        alone = self._alone[number]
+        names_others = alone.references or alone.selectors or alone.pickers
+        return kind_of_schema(alone.schema, namespaced) if names_others else alone
 
     @functools.cached_property
-    def _kinds(self) -> tuple[Kind, ...]:
-        return tuple(kind_of_schema(schema, _knows_none) for schema in self.schemas)
-
-    @functools.cached_property
-    def _naming(self) -> frozenset[Kind]:
-        """The kinds that name or choose others, of which it matters whether those have a namespace."""
-        return frozenset(kind for kind in self._kinds if kind.references or kind.selectors or kind.pickers)
+    def _alone(self) -> dict[int, Kind]:
+        """Kinds as they are where there are no others."""
+        return {}
 
 
 def _knows_none(_: str) -> bool:
@@ -74,14 +82,13 @@ def is_crd(value: object) -> bool:
 
 def extended(known: Kinds, definitions: Iterable[Definition]) -> Kinds:
     """The kinds that are known, and those of these definitions that are not."""
-    more: dict[tuple[str, str], Kind] = {}
+    more: dict[tuple[str, str], Callable[[], Kind]] = {}
 
     def namespaced(name: str) -> bool:
         return together.namespaced(name)
 
-    for kind in chain.from_iterable(definition.kinds_among(namespaced) for definition in definitions):
-        if (kind.api_version, kind.name) not in known:
-            more.setdefault((kind.api_version, kind.name), kind)
+    for name, kind in chain.from_iterable(definition.kinds_among(namespaced) for definition in definitions):
+        more.setdefault(name, kind)
     together = known.with_more(more)
     return together
 

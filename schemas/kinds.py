@@ -100,9 +100,9 @@ class Kinds(Mapping[tuple[str, str], Kind]):
         found = self._loaders.get((api_version, kind)) or self._loaders.get((api_version, kind.lower()))
         return found() if found else None
 
-    def with_more(self, more: Mapping[tuple[str, str], Kind]) -> Kinds:
-        """These kinds and others."""
-        return Kinds({**{key: functools.partial(more.__getitem__, key) for key in more}, **self._loaders})
+    def with_more(self, more: Mapping[tuple[str, str], Loader]) -> Kinds:
+        """These kinds and others; of two of one name ours."""
+        return Kinds({**more, **self._loaders})
 
     @property
     def names(self) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class _Entry(Generic[Made]):
 
 
 class Kept(Generic[Made]):
-    """Rendered things by what they are called; the oldest go when there are too many."""
+    """Rendered things by what they are called; those that nobody has asked for longest go first."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[object, tuple[_Entry[Made], ...]] = OrderedDict()
@@ -39,6 +40,8 @@ class Kept(Generic[Made]):
         """What was made under this name, of the very files that are there now."""
         for entry in self._entries.get(name, ()):
             if all(files.id_of(path) == known for path, known in entry.trace):
+                with contextlib.suppress(KeyError):  # another thread may just have let it go
+                    self._entries.move_to_end(name)
                 return entry.made
         return None
 
