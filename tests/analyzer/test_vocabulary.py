@@ -281,7 +281,7 @@ def test_the_same_files_have_the_same_kinds(lint: Lint) -> None:
         ("hub.traefik.oi/v1alpha1", "APIPlan", 'did you mean "hub.traefik.io"?'),
         ("hub.traefik.io/v1", "APIPlan", "hub.traefik.io/v1alpha1 is"),
         ("v1", "Sevice", 'did you mean "Service"?'),
-        ("example.com/v1", "Widget", "nothing will come of it"),
+        ("example.com/v1", "Widget", "nothing of it is checked"),
     ],
 )
 def test_what_an_unknown_kind_may_have_been(lint: Lint, api_version: str, kind: str, said: str) -> None:
