@@ -80,3 +80,14 @@ def test_a_file_with_holes() -> None:
     """A line that something is put in place of makes a file a template, which is not called broken with certainty."""
     file = SERVICE.replace("kind: Service\n", "kind: Service\n<ANNOTATIONS>\n")
     assert confidences("invalid-yaml", file) == [Confidence.LOW]
+
+
+def test_a_gateway_names_what_is_served() -> None:
+    """An older gateway leads to its APIAccess, so that one which is misspelt is told."""
+    gateway = (
+        "apiVersion: hub.traefik.io/v1alpha1\nkind: APIGateway\nmetadata: {name: g}\nspec: {apiAccesses: [NAME]}\n"
+    )
+    access = "apiVersion: hub.traefik.io/v1alpha1\nkind: APIAccess\nmetadata: {name: partners}\nspec: {apis: []}\n"
+    assert told("dangling-reference", gateway.replace("NAME", "partners"), access) == []
+    [finding] = told("dangling-reference", gateway.replace("NAME", "partner"), access)
+    assert (finding.severity, finding.confidence) == (Severity.WARNING, Confidence.LOW)
