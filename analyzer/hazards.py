@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from analyzer.secrecy import SECRET
 from schemas.annotations import RENAMED_FROM
 from schemas.forms import parse_go_duration
-from schemas.kind import without_secrets
+from schemas.kind import HIDDEN, holds_secrets, without_secrets
 from schemas.kinds import ITEM, Direction, Field, FieldPath, Kind, Transition, item_name, kinds
 from schemas.quantity import parse_bytes, parse_percent, parse_seconds
-from schemas.resources import OUR_GROUP, Json, JsonObject, Resource, ResourceKey
+from schemas.resources import OUR_GROUP, Json, Resource, ResourceKey
 from schemas.validation import Path
 
 Action: TypeAlias = Literal["create", "update", "delete"]
@@ -159,9 +160,7 @@ def deletion_hazard(resource: Resource) -> Transition:
 def _creation(resource: Resource) -> FieldChange:
     kind = kind_of(resource)
     meaning = kind.on_create if kind else Transition("create")
-    return FieldChange(
-        (), "", "add", None, _shown(kind, resource.spec), meaning.update, _hazard(meaning), meaning.reason
-    )
+    return FieldChange((), "", "add", None, _shown(kind, resource), meaning.update, _hazard(meaning), meaning.reason)
 
 
 def _deletion(resource: Resource) -> FieldChange:
@@ -170,7 +169,7 @@ def _deletion(resource: Resource) -> FieldChange:
         (),
         "",
         "remove",
-        _shown(kind_of(resource), resource.spec),
+        _shown(kind_of(resource), resource),
         None,
         meaning.update,
         _hazard(meaning),
@@ -186,7 +185,9 @@ def _metadata_changes(before: Resource, after: Resource) -> Iterator[FieldChange
         old, new = getattr(before, part), getattr(after, part)
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):
-                yield _plain(("metadata", part, name), old.get(name), new.get(name), "")
+                secret = part == "annotations" and before.key.kind.casefold() == SECRET  # kubectl puts all of it there
+                was, now = (each.get(name) and HIDDEN if secret else each.get(name) for each in (old, new))
+                yield _plain(("metadata", part, name), was, now, "")
 
 
 def _plain(path: tuple[str, ...], before: Json, after: Json, reason: str) -> FieldChange:
@@ -199,7 +200,7 @@ def _spec_changes(before: Resource, after: Resource, *, raw: bool) -> Iterator[F
     if kind is None or kind_of(before) is None or raw:
         if before.spec != after.spec:
             reason = "it is not as its schema says" if raw else "this kind is not applied"
-            yield _plain(("spec",), dict(before.spec), dict(after.spec), reason)
+            yield _plain(("spec",), _shown(kind_of(before), before), _shown(kind, after), reason)
         return
     root = _Spot(kind, kind.body, kind.body, ".".join(kind.body))
     yield from _compare(root, kind.with_defaults(before.spec), kind.with_defaults(after.spec))
@@ -236,7 +237,10 @@ class _Spot:
         """What the nearest field around says of changes inside it that it does not name."""
         above = (self.kind.fields.get(self.schema[:depth]) for depth in range(len(self.schema) - 1, 0, -1))
         known = next((field.schema for field in above if field), {})
-        return {name: known[name] for name in ("x-hazard", "x-reason", "x-secret") if name in known}
+        kept = {name: known[name] for name in ("x-hazard", "x-reason", "x-secret") if name in known}
+        parent = self.kind.fields.get(self.schema[:-1])
+        beside = parent.schema if parent else self.kind.body_schema if self.schema[:-1] == self.kind.body else {}
+        return {**kept, "x-secret": ""} if holds_secrets(beside) else kept
 
     def child(self, name: str) -> _Spot:
         return _Spot(self.kind, (*self.schema, name), (*self.path, name), f"{self.name}.{name}".lstrip("."))
@@ -344,9 +348,11 @@ def _direction(before: Any, after: Any) -> Direction:  # noqa: ANN401
     return "change"
 
 
-def _shown(kind: Kind | None, spec: JsonObject) -> dict[str, Json]:
-    """What is declared, without its secrets."""
-    return kind.without_secrets(spec) if kind else dict(spec)
+def _shown(kind: Kind | None, resource: Resource) -> dict[str, Json]:
+    """What is declared, without its secrets: of something called a Secret, whatever its group, nothing is shown."""
+    if kind is None and resource.key.kind.casefold() == SECRET:
+        return dict.fromkeys(resource.spec, HIDDEN)
+    return kind.without_secrets(resource.spec) if kind else dict(resource.spec)
 
 
 def _readable(field: Field, value: Any) -> Json:  # noqa: ANN401

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 from analyzer.document import Document
 from analyzer.finding import Location
+from analyzer.secrecy import SECRET, is_open, masked
 from schemas.kind import FRAME
-from schemas.kinds import Kind, Kinds, kinds
+from schemas.kinds import ITEM, Kind, Kinds, kinds
 from schemas.loose import mapping
 from schemas.resources import OUR_GROUP, Json, Resource, ResourceKey, is_like_ours
 from schemas.validation import Path, Problem
@@ -65,7 +66,17 @@ class Declaration:
     def position_of(self, path: Path, *, key: bool = False) -> Location:
         """Where the value at `path` is written (or its key); for a path that is not there, what should hold it."""
         file, place, text = self.document.written(path, key=key)
-        return Location(file or self.path, place.line, place.column, text=text)
+        shown = masked(text) if file and self._is_secret(path) else text
+        return Location(file or self.path, place.line, place.column, text=shown)
+
+    def _is_secret(self, path: Path) -> bool:
+        """Whether what stands there is not to be shown, also in a patch that does not say what it is for."""
+        if self.kind_name.casefold() == SECRET:
+            return not is_open(path)
+        steps = tuple(ITEM if isinstance(step, int) else step for step in path)
+        fields = self.kind.fields if self.kind else {}
+        above = (fields.get(steps[:depth]) for depth in range(1, len(steps) + 1))
+        return any(field is not None and "x-secret" in field.schema for field in above)
 
 
 @dataclass(frozen=True, eq=False)

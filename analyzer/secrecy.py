@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 HIDDEN = "••••••"
+SECRET = "secret"  # noqa: S105  # the kind, whatever its group and however it is spelt
 
 # What it is → what it begins with, and its whole shape.
 _SHAPES: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
@@ -94,8 +95,12 @@ def decoded(value: str) -> str:
 _KIND = re.compile(
     r"(?P<before>.*?)[\"']?kind[\"']?\s*:\s*[\"']?(?P<kind>Secret|ManagedApplication|AccessControlPolicy)\b"
 )
+SECRETIVE = frozenset(("ManagedApplication", "AccessControlPolicy"))  # kinds that hold some beside other things
 _GENERATOR = re.compile(r"[\"']?secretGenerator[\"']?\s*:")
 _SECRET_FIELD = re.compile(r"(?:^|[\s{,])[\"']?(?:data|stringData|apiKeys|signingSecret|literals)[\"']?\s*:")
+_PATCHED = re.compile(r"stringData[\"']?\s*[:/.]|/data/")  # what may say so of a Secret that is somewhere else
+_BROUGHT = re.compile(rf"{_SECRET_FIELD.pattern}|(?:^|[\s{{,])[\"']?(?:value|sourceValue)[\"']?\s*:")
+_IN_ADDRESS = re.compile(r"://[^\s/:@\"']*:[^\s/@\"'$<{]+@")
 _KEY = re.compile(r"^(?P<indent>\s*(?:- +)*)[\"']?(?P<key>[^\s\"':{\[]+)[\"']?\s*:")
 _OPEN_FIELDS = frozenset(("apiVersion", "kind", "metadata", "type", "immutable"))  # of a Secret; all others are hidden
 _KEPT = re.compile(r"^(?P<kept>\s*(?:-\s+)?(?:[\"']?[\w./-]+[\"']?\s*:(?:\s|$))?)")
@@ -104,7 +109,18 @@ _DIVIDER = re.compile(r"^---(?:\s|$)", re.MULTILINE)
 
 def hidden_lines(text: str) -> frozenset[int]:
     """The numbers (from 1) of lines that hold something secret, or may hold it."""
-    return frozenset((*_lines_with_shapes(text), *_lines_in_blocks(text)))
+    return frozenset((*_lines_with_shapes(text), *_lines_in_blocks(text), *_lines_with_addresses(text)))
+
+
+def is_open(path: Sequence[object]) -> bool:
+    """Whether a field of a Secret may be shown."""
+    return not path or path[0] in _OPEN_FIELDS
+
+
+def _lines_with_addresses(text: str) -> Iterator[int]:
+    """Those in which somebody's password is part of an address."""
+    if "://" in text:
+        yield from (number for number, line in enumerate(text.split("\n"), 1) if _IN_ADDRESS.search(line))
 
 
 def _lines_in_blocks(text: str) -> Iterator[int]:
@@ -139,8 +155,10 @@ def _lines_with_shapes(text: str) -> Iterator[int]:
 def _secret_blocks(lines: Sequence[str]) -> Iterator[int]:
     """The lines of a document, by number, that belong to a field which is secret, whatever else is wrong there."""
     kinds = [found for line in lines if (found := _KIND.match(line))]
-    if not kinds and not any(map(_GENERATOR.search, lines)):
+    patches = any(map(_PATCHED.search, lines))
+    if not (kinds or patches or any(map(_GENERATOR.search, lines))):
         return
+    secret = _BROUGHT if patches else _SECRET_FIELD
     columns = {len(found["before"]) for found in kinds if found["kind"] == "Secret"}
     inside = -1  # how far the block is indented that is secret
     for number, line in enumerate(lines, 1):
@@ -151,7 +169,7 @@ def _secret_blocks(lines: Sequence[str]) -> Iterator[int]:
         unknown = key and len(key["indent"]) in columns and key["key"] not in _OPEN_FIELDS
         if inside >= 0:
             yield number
-        elif unknown or _SECRET_FIELD.search(line):
+        elif unknown or secret.search(line):
             inside = len(key["indent"]) if key else width
             if line.partition(":")[2].strip():
                 yield number

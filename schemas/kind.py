@@ -271,10 +271,16 @@ def without_secrets(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN4
     if "x-secret" in schema and value is not None:
         return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
     if isinstance(value, Mapping) and "properties" in schema:
-        return {name: without_secrets(schema["properties"].get(name, {}), child) for name, child in value.items()}
+        other = {"x-secret": ""} if holds_secrets(schema) else {}  # what is misspelt beside a secret may be one
+        return {name: without_secrets(schema["properties"].get(name, other), child) for name, child in value.items()}
     if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         return [without_secrets(schema["items"], item) for item in value]
     return value
+
+
+def holds_secrets(schema: Mapping[str, Any]) -> bool:
+    """Whether a field right inside is secret."""
+    return any(isinstance(child, Mapping) and "x-secret" in child for child in schema.get("properties", {}).values())
 
 
 @dataclass(frozen=True)

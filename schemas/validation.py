@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 Path: TypeAlias = tuple[str | int, ...]
 
+_IN_ADDRESS = re.compile(r'(://[^\s/:@"]*:)[^\s/@"]+@')  # somebody's password
+
 LONGEST_NAME = 300  # characters, of names that are compared to find what somebody meant
 MOST_NAMES = 1_000
 
@@ -311,7 +313,7 @@ def _example(schema: Mapping[str, Any]) -> str:
 
 def quoted(value: object) -> str:
     """A value as a message shows it: JSON, cut to 60 characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = _IN_ADDRESS.sub(r"\1(secret)@", json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -11,14 +11,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from analyzer.document import Document, Source
+from analyzer.document import Document, Source, parse
 from analyzer.edges import Reference
 from analyzer.incremental.layers import Entry, Layer, Unit
 from analyzer.incremental.memberships import Name
 from analyzer.incremental.packing import pack, unpack
-from analyzer.manifest import decode
+from analyzer.manifest import Declaration, decode
 from analyzer.rule import File
 from analyzer.rules import RULES
+from analyzer.secrecy import SECRET, SECRETIVE
 from analyzer.snapshot import blob_id
 from schemas.resources import ResourceKey
 
@@ -130,26 +131,31 @@ def _keys(keys: Iterable[ResourceKey]) -> list[str]:
 
 def _unit_row(unit: Unit) -> list[object]:
     file = unit.file
-    documents = [
-        [
-            found.document.number,
-            list(found.document.within),
-            found.document.broken,
-            found.document.value,
-            found.problems == (),
-        ]
-        for found in file.declarations
-    ]
+    documents = None if any(map(_may_be_secret, file.declarations)) else [*map(_document_row, file.declarations)]
     told = [[rule.id, pack(hit)] for rule, hit in unit.told]
     return [blob_id(file.source.data), documents, told, pack(unit.unread), pack(file.suppressions)]
+
+
+def _may_be_secret(found: Declaration) -> bool:
+    """Whether a password would lie around beside the repository: such a document is read there every time."""
+    return found.kind_name.casefold() == SECRET or found.kind_name in SECRETIVE
+
+
+def _document_row(found: Declaration) -> list[object]:
+    document = found.document
+    return [document.number, list(document.within), document.broken, document.value, found.problems == ()]
 
 
 def _unit_of(path: str, row: Any, fetch: Callable[[str, str], bytes]) -> Unit:  # noqa: ANN401  # JSON
     blob, documents, told, unread, suppressions = row
     source = Kept(functools.partial(fetch, path, blob))
     declarations = tuple(
-        decode(Document(value, source, number, broken, tuple(within)), path, valid=valid)
-        for number, within, broken, value, valid in documents
+        (decode(document, path) for document in parse(source.data).documents)
+        if documents is None
+        else (
+            decode(Document(value, source, number, broken, tuple(within)), path, valid=valid)
+            for number, within, broken, value, valid in documents
+        )
     )
     file = File(path, source, declarations, (), unpack(suppressions))
     return Unit(file, tuple((_RULES[rule], unpack(hit)) for rule, hit in told), unpack(unread))
