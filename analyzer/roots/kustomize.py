@@ -343,7 +343,9 @@ class _Step:
         if path in self._files.others:
             message = f"{path} was not read: it is too large, or no file"
             return Unrenderable(Problem(place_of(entry), message, broken=False))
-        self._layer.allowance.spend(len(self._files.blobs) // TEXT, entry)
+        self._layer.allowance.spend((len(self._files.blobs) + len(self._files.others)) // TEXT, entry)
+        if any(other.startswith(f"{path}/") for other in self._files.others):
+            return broken(entry, f"{path} has no kustomization.yaml", "name the files, or put one there")
         folder = path.rpartition("/")[0]
         beside = (name for name in (*self._files.blobs, *self._files.folders) if name.rpartition("/")[0] == folder)
         known = [name for name in beside if not is_kustomization(name)]

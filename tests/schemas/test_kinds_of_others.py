@@ -118,8 +118,8 @@ def test_metadata_is_as_kubernetes_takes_it(kind: Kind) -> None:
 JWT = {"appIdClaim": "sub", "publicKey": "…"}
 SET = {"name": "read", "matchers": [{"pathPrefix": "/"}]}
 CRD_RULES: list[tuple[str, dict[str, Any], str, str]] = [
-    ("APIAuth", {"isDefault": True}, "spec", "exactly one of apiKey, jwt, ldap is needed; none is given"),
-    ("APIAuth", {"isDefault": True, "apiKey": {}, "jwt": JWT}, "spec", "exactly one of apiKey, jwt, ldap is needed; apiKey and jwt are given"),
+    ("APIAuth", {"isDefault": True}, "spec", "exactly one of apiKey, jwt, ldap, keyless is needed; none is given"),
+    ("APIAuth", {"isDefault": True, "apiKey": {}, "jwt": JWT}, "spec", "exactly one of apiKey, jwt, ldap, keyless is needed; apiKey and jwt are given"),
     ("APIAuth", {"isDefault": True, "apiKey": {"keySource": {"header": "X", "headerAuthScheme": "Bearer"}}}, "spec.apiKey.keySource.headerAuthScheme", '"headerAuthScheme" can only be given where "header" is "Authorization"'),
     ("APIAuth", {"isDefault": True, "jwt": {"appIdClaim": "sub"}}, "spec.jwt", "exactly one of signingSecretName, publicKey, jwksFile, jwksUrl, trustedIssuers is needed; none is given"),
     ("APIAuth", {"isDefault": True, "jwt": {"appIdClaim": "sub", "trustedIssuers": []}}, "spec.jwt.trustedIssuers", "the list needs at least 1 item(s)"),

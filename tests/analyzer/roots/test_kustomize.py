@@ -283,3 +283,9 @@ def test_annotations_are_there_before_a_json_patch_adds_one() -> None:
     patch = "[{op: add, path: /metadata/annotations/example.com~1a, value: b}]"
     value = one(f"patches: [{{target: {{kind: Deployment}}, patch: '{patch}'}}]\n")
     assert value["metadata"]["annotations"] == {"example.com/a": "b"}
+
+
+def test_a_folder_without_manifests_is_there() -> None:
+    """Of a folder that holds other files it is not said that there is none."""
+    layer = render({"kustomization.yaml": "resources: [notes]\n"}, others=("notes/README.md",))
+    assert [problem.message for problem in layer.problems] == ["notes has no kustomization.yaml"]
