@@ -108,7 +108,7 @@ def test_show_suppressed(holdfast: Holdfast, here: Path) -> None:
     assert code == 0
     assert out.splitlines() == [
         "allowed by a comment[unknown-kind]: example.com/v1 Widget is not known here;",
-        "  nothing will come of it",
+        "  nothing of it is checked",
         " --> a.yaml:3:7",
         "  |",
         "3 | kind: Widget",
