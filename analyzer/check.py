@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from analyzer.baseline import gone, since
+from analyzer.baseline import Divided, gone, since
 from analyzer.finding import Finding, Severity
 from analyzer.impact.difference import Impact
 from analyzer.report import Report
@@ -26,14 +26,18 @@ class Check:
     changed_only: bool = False
 
     @functools.cached_property
+    def _divided(self) -> Divided:
+        return since(self.report.findings, self.before.findings if self.before else ())
+
+    @property
     def new(self) -> tuple[Finding, ...]:
         """Findings that were not there before, or have become others."""
-        return since(self.report.findings, self.before.findings if self.before else ())[0]
+        return self._divided[0]
 
-    @functools.cached_property
+    @property
     def known(self) -> tuple[Finding, ...]:
         """Findings that were there before."""
-        return since(self.report.findings, self.before.findings if self.before else ())[1]
+        return self._divided[1]
 
     @functools.cached_property
     def fixed(self) -> tuple[Finding, ...]:
