@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from analyzer.document import Document
-from analyzer.roots.config import plain
 from analyzer.roots.files import Files
 from analyzer.roots.flux import FluxKustomization
-from schemas.loose import items
+from schemas.loose import items, mapping
 
 _GENERATORS: Final = "source.extensions.fluxcd.io/"
 _SOURCES: Final = "source.toolkit.fluxcd.io/"
@@ -50,7 +49,7 @@ def sources_of(documents: Iterable[Document]) -> Sources:
         value: Any = document.value
         version = str(value.get("apiVersion")) if isinstance(value, dict) else ""
         if version.startswith((_SOURCES, _GENERATORS)) and isinstance(value.get("spec"), dict):
-            name = str(plain(value.get("metadata")).get("name"))
+            name = str(mapping(value.get("metadata")).get("name"))
             urls[str(value.get("kind")), name] = str(value["spec"].get("url"))
             if value.get("kind") == "ArtifactGenerator":
                 for artifact, copied in _artifacts(value["spec"]):
@@ -59,14 +58,14 @@ def sources_of(documents: Iterable[Document]) -> Sources:
 
 
 def _artifacts(spec: Mapping[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str, SourceName], ...]]]:
-    known = [plain(each) for each in items(spec.get("sources"))]
+    known = [mapping(each) for each in items(spec.get("sources"))]
     sources = {str(each.get("alias")): (str(each.get("kind")), str(each.get("name"))) for each in known}
-    for artifact in map(plain, items(spec.get("artifacts"))):
+    for artifact in map(mapping, items(spec.get("artifacts"))):
         yield str(artifact.get("name")), tuple(_copies(items(artifact.get("copy")), sources))
 
 
 def _copies(entries: list[Any], sources: Mapping[str, SourceName]) -> Iterator[tuple[str, str, SourceName]]:
-    for entry in map(plain, entries):
+    for entry in map(mapping, entries):
         start, _, path = str(entry.get("from")).lstrip("@").partition("/")
         _, _, into = str(entry.get("to")).partition("/")
         if start in sources and path.endswith(("**", "/")):

@@ -125,11 +125,6 @@ def listed(origin: Origin, name: str) -> Iterator[Origin]:
     return items_at(origin.at(name)) if mapping_at(origin).get(name) is not None else iter(())
 
 
-def plain(value: object) -> Mapping[str, Any]:
-    """A value as a mapping; empty where it is none, and nobody is to be told."""
-    return value if isinstance(value, dict) else {}
-
-
 def given(origin: Origin, name: str) -> str:
     """A field of an entry that is a text; empty when it is not given."""
     return text_at(origin.at(name)) if mapping_at(origin).get(name) is not None else ""

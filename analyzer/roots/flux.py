@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analyzer.document import Document
-from analyzer.roots.config import Kustomization, inside, plain
+from analyzer.roots.config import Kustomization, inside
 from analyzer.roots.files import Files
 from analyzer.roots.item import Item
 from analyzer.roots.kustomize import Layer, Renderer
 from analyzer.roots.problem import Problem, Unrenderable, place_of, problem_of
 from analyzer.roots.substitute import Values, substitute
 from analyzer.roots.tree import Misfit, Origin, Part
+from schemas.loose import items, mapping
 
 GROUP: Final = "kustomize.toolkit.fluxcd.io"
 _MADE_BY_FLUX: Final = {"namespace": "targetNamespace"}
@@ -30,11 +31,11 @@ class FluxKustomization:
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        return plain(self.origin.value.get("spec"))
+        return mapping(self.origin.value.get("spec"))
 
     @property
     def name(self) -> str:
-        return str(plain(self.origin.value.get("metadata")).get("name"))
+        return str(mapping(self.origin.value.get("metadata")).get("name"))
 
     @property
     def path(self) -> str | None:
@@ -122,7 +123,7 @@ def _below(path: str, folder: str) -> bool:
 def _common_metadata(spec: Origin, items: Iterable[Item]) -> None:
     common = inside(spec, "commonMetadata")
     for name in ("labels", "annotations"):
-        for key in plain(common.get(name)):
+        for key in mapping(common.get(name)):
             origin = spec.at("commonMetadata", name, key)
             for item in items:
                 item.tree.create(("metadata", name, key), Part(origin.value, origin))
@@ -135,7 +136,7 @@ def has_values(flux: FluxKustomization) -> bool:
 
 def put_in(flux: FluxKustomization, layer: Layer, items: Iterable[Item]) -> None:
     """Put the values of variables into a layer. `items` of the whole cluster may hold some of them."""
-    post_build = plain(flux.spec.get("postBuild"))
+    post_build = mapping(flux.spec.get("postBuild"))
     values, complete = _values(flux, post_build, {(i.kind, i.name): i for i in items if i.kind == "ConfigMap"})
     try:
         for item in layer.items:
@@ -151,18 +152,16 @@ def _values(
     """The variables with their places, and whether those are all that there are."""
     values: dict[str, Part] = {}
     complete = True
-    froms = post_build.get("substituteFrom")
-    for source in map(plain, froms if isinstance(froms, list) else ()):
+    for source in map(mapping, items(post_build.get("substituteFrom"))):
         item = known.get((str(source.get("kind")), str(source.get("name"))))
         complete = complete and item is not None
         if item:
-            values.update({key: item.tree.part(("data", key)) for key in plain(item.tree.get(("data",)))})
+            values.update({key: item.tree.part(("data", key)) for key in mapping(item.tree.get(("data",)))})
     for key, value in _own_values(post_build):
         values[key] = Part(value, flux.origin.at("spec", "postBuild", "substitute", key))
     return values, complete
 
 
 def _own_values(post_build: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    given = post_build.get("substitute")
-    for key, value in given.items() if isinstance(given, dict) else ():
+    for key, value in mapping(post_build.get("substitute")).items():
         yield key, str(value).lower() if isinstance(value, bool) else str(value)

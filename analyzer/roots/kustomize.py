@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer.document import Document, Parsed, Source, load
-from analyzer.roots.config import Kustomization, plain, read_kustomization, text_at
+from analyzer.roots.config import Kustomization, read_kustomization, text_at
 from analyzer.roots.files import Files, is_kustomization, is_remote, joined
 from analyzer.roots.generators import Generated, content_hash, generate
 from analyzer.roots.item import Item, identity_of
@@ -21,6 +21,7 @@ from analyzer.roots.problem import Problem, Unrenderable, broken, place_of, prob
 from analyzer.roots.transform import Patch, Transformation, patch_of
 from analyzer.roots.tree import TEXT, Allowance, Misfit, Origin, Tree
 from analyzer.snapshot import KUSTOMIZATION_FILES, Blob
+from schemas.loose import mapping
 from schemas.validation import Path, did_you_mean
 
 MAX_DEPTH = 50  # kustomizations within kustomizations
@@ -367,7 +368,7 @@ def _merged(old: Item, made: Generated) -> Item:
     fields: list[Path] = [("metadata", "labels"), ("metadata", "annotations")]
     fields += [("data",), ("binaryData",)] if made.behavior == "merge" else []
     for path in fields:
-        for key in plain(old.tree.get(path)):
+        for key in mapping(old.tree.get(path)):
             if not fresh.tree.has((*path, key)):
                 fresh.tree.create((*path, key), old.tree.part((*path, key)))
     return fresh
