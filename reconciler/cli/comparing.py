@@ -25,6 +25,7 @@ LIVE = (
 )
 
 
+_LISTENS = re.compile(r"unix:.+|(?:\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]@]+):[0-9]{1,5}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -146,6 +147,8 @@ def _document(place: str, revision: str) -> object:
 
     if place.startswith(("http://", "unix:")):
         listen = place.removeprefix("http://").rstrip("/")
+        if not _LISTENS.fullmatch(listen):
+            raise UsageError(f"--live {place}: write http://HOST:PORT, such as http://127.0.0.1:8770, or unix:PATH")
         return {
             "kind": "Usage",
             **daemon_client.ask_at(listen, "/usage", revision=revision if _COMMIT.fullmatch(revision) else ""),

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 LARGEST_PORT = 65535
+EARLIEST, LATEST = date(1970, 1, 1), date(2999, 12, 31)
 
 
 def add_output(parser: ArgumentParser) -> None:
@@ -33,11 +34,14 @@ def add_standalone(parser: ArgumentParser) -> None:
 
 
 def day(text: str) -> date:
-    """A date."""
+    """A date of these times: of schedules, what comes in years is looked at as well."""
     try:
-        return date.fromisoformat(text)
+        when = date.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is not a date (write 2026-12-31)") from None
+    if not EARLIEST <= when <= LATEST:
+        raise ArgumentTypeError(f"{text!r} is not a date from {EARLIEST} to {LATEST}")
+    return when
 
 
 def seconds(text: str) -> float:

@@ -134,6 +134,9 @@ def test_a_folder(holdfast: Holdfast, forge: Forge) -> None:
         ([], 2, "there is no origin/HEAD here; say what to compare with: BASE..HEAD, or --base REV"),
         (["--repo", "/"], 3, "/ is no Git repository, nor inside one"),
         (["HEAD..HEAD", "nowhere"], 3, "has no folder nowhere"),
+        (["HEAD..HEAD", "--live", "http://"], 2, "write http://HOST:PORT"),
+        (["HEAD..HEAD", "--live", "http://localhost"], 2, "write http://HOST:PORT"),
+        (["HEAD..HEAD", "--live", "http://127.0.0.1:8770/page"], 2, "write http://HOST:PORT"),
     ],
 )
 def test_mistakes(holdfast: Holdfast, forge: Forge, words: list[str], code: int, message: str) -> None:

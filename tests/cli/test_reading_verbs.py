@@ -272,6 +272,7 @@ MISTAKES = [
     (["lint", "--repo", "nowhere"], 3, "nowhere is no Git repository, nor inside one"),
     (["lint", "--base", "HEAD"], 3, ". is not in a Git work tree"),
     (["lint", "--as-of", "soon"], 2, "'soon' is not a date"),
+    (["lint", "--as-of", "9999-12-31"], 2, "'9999-12-31' is not a date from 1970-01-01 to 2999-12-31"),
     (["lint", "--fail-on", "never"], 2, "invalid choice: 'never'"),
     (["impact", "main"], 2, "'main' is not a range; write BASE..HEAD"),
     (["impact"], 2, "say what to compare"),
