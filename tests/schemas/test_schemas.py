@@ -116,6 +116,17 @@ def test_every_annotation_is_documented_and_read() -> None:
     assert said - set(re.findall(r'"(x-[a-z-]+)"', code)) == set()
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.json")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_said_twice(path: Path) -> None:
+    """Guards against a key that is given twice, of which a reader would take the last without a word."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs), [name for name, _ in pairs]
+        return dict(pairs)
+
+    assert json.loads(path.read_text("utf-8"), object_pairs_hook=once)
+
+
 @each_kind
 def test_examples_of_kinds(kind: Kind) -> None:
     """The example of a kind follows its schema."""
