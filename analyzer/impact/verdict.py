@@ -168,7 +168,9 @@ def _provisos(found: Impact, costs: Sequence[Cost], budget: Budget) -> Iterator[
 
 
 def _initialises(change: ResourceChange) -> bool:
-    """Whether a pool is to be made on a device."""
+    """Whether a pool is to be made on a device, or one that was there is called one to be made."""
+    if any(field.name == "spec.initialize" and field.direction == "add" for field in change.fields):
+        return True
     spec = change.fields[0].after if change.action == "create" else None
     return change.key.kind_name == "StoragePool" and isinstance(spec, dict) and "initialize" in spec
 

@@ -150,6 +150,9 @@ def test_what_only_a_daemon_knows(lint: Lint, house: House) -> None:
     without = {path: text for path, text in house.items() if path not in ("pool.yaml", "db.yaml")}
     made = judged(lint, without, without | {"pool.yaml": pool})
     assert (made.outcome, [proviso.code for proviso in made.provisos]) == ("pass", ["BlankUnproven"])
+    large = pool.replace("1073741824", "1099511627776")
+    again = judged(lint, house, {**house, "pool.yaml": large})
+    assert [proviso.code for proviso in again.provisos] == ["BlankUnproven"]
     shown = house | {"db.yaml": house["db.yaml"].replace("[{nsid: 1, volumeRef: db}]", "[]")}
     added = judged(lint, shown, house)
     assert (added.outcome, [proviso.code for proviso in added.provisos]) == ("pass", ["IdentityReused"])
