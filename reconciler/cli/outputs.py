@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from argparse import Action, ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from reconciler.cli.exits import CommandError
 from reconciler.cli.screen import show, use_colour
 
 STDOUT = "-"
+_COMMAND = re.compile(r"##\[|^[^\S\n]*::(?=[^:\s])", re.MULTILINE)  # the old form counts anywhere in a line
 WHOLE = frozenset({"json", "sarif", "junit", "rdjson"})  # formats that nothing else may stand beside
 
 
@@ -46,11 +48,16 @@ def add_outputs(parser: ArgumentParser, formats: Sequence[str]) -> None:
 def write(outputs: Sequence[Output], rendered: Callable[[Output], str]) -> None:
     """Every output; a file is complete, or as it was. Raises CommandError."""
     for output in outputs:
-        text = rendered(output)
+        text = _inert(rendered(output)) if output.format == "text" else rendered(output)
         if output.file == STDOUT:
             show(text)
         else:
             write_file(f"--output {output.format}={output.file}", output.file, text)
+
+
+def _inert(text: str) -> str:
+    """The text with nothing in it that a runner of GitHub would carry out, did this become part of a job's log."""
+    return _COMMAND.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", text)
 
 
 class _Collect(Action):

@@ -38,6 +38,17 @@ def test_the_exit_code_is_the_same(holdfast: Holdfast, form: str) -> None:
     assert holdfast("lint", "site", "-o", form)[0] == 0
 
 
+def test_no_command_for_a_runner(holdfast: Holdfast, here: Path) -> None:
+    """Guards logs of workflows: what manifests say, in a line of its own or anywhere, is no command to the runner."""
+    word = "a" * 40
+    bad = BAD.replace("nqm: x", f'"{word} ::stop-commands::x": 1, b: 2').replace("}\n", "} # ##[set-output name=x]y\n")
+    (here / "site/a.yaml").write_text(bad)
+    _, out, _ = holdfast("lint", "site")
+    assert "stop-commands::x" in out
+    assert "set-output name=x" in out
+    assert not any(line.strip().startswith("::stop") or "##[" in line for line in out.splitlines())
+
+
 def test_several(holdfast: Holdfast, here: Path) -> None:
     """One run for people and for programs; what stands in a file is replaced as a whole and keeps its links."""
     (here / "real.sarif").write_text("old")
