@@ -49,7 +49,8 @@ class Warm:
     def compared(self, base: str, head: str, history_of: Callable[[ResourceGraph], History]) -> tuple[Report, Report]:
         """What there is to say about a revision, and about another one against it. Raises SnapshotError.
 
-        `history_of` tells of the commits between, by the graph of the first.
+        `history_of` tells of the commits between, by the graph of the first. That one is kept: the other, of a pull
+        request, may be in no later clone, and follows from it as fast.
         """
         cache = self._open(base)
         try:
@@ -57,7 +58,7 @@ class Warm:
         except Damaged:
             self._known = None
             before, after = self._both(self._from_nothing(base), head, history_of)
-        self._keep(cache, after if after.report.config == before.report.config else before)
+        self._keep(cache, before)
         return before.report, after.report
 
     def _both(self, before: _At, head: str, history_of: Callable[[ResourceGraph], History]) -> tuple[_At, _At]:

@@ -169,19 +169,20 @@ spec:
     assert "Holdfast-Approve" in out
 
 
-def test_what_was_kept_changes_no_answer(holdfast: Holdfast, forge: Forge, tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["check", "impact"])
+def test_what_was_kept_changes_no_answer(holdfast: Holdfast, forge: Forge, tmp_path: Path, verb: str) -> None:
     """Guards the cache: from nothing, kept just now, and kept for another revision, every byte is the same."""
     kept = ("--cache", tmp_path / "kept")
     forge.commit({"site.yaml": HOUSE, "db.yaml": VOLUME})
     forge.commit({"site.yaml": HOUSE, "db.yaml": VOLUME, "a.yaml": STRAY})
     forge.commit({"site.yaml": HOUSE.replace("/a}}", "/b}}"), "a.yaml": STRAY})
     for revisions in ("HEAD~3..HEAD", "HEAD~1..HEAD", "HEAD~2..HEAD~1", "HEAD~3..HEAD"):
-        cold = holdfast("check", revisions, "-o", "json", "--no-cache")
-        assert [holdfast("check", revisions, "-o", "json", *kept) for _ in range(2)] == [cold, cold]
+        cold = holdfast(verb, revisions, "-o", "json", "--no-cache")
+        assert [holdfast(verb, revisions, "-o", "json", *kept) for _ in range(2)] == [cold, cold]
     files = [file for file in (tmp_path / "kept").rglob("*") if file.is_file()]
     assert files
     for file in files:
         data = bytearray(file.read_bytes())
         data[len(data) // 2 :: 7] = bytes(len(data[len(data) // 2 :: 7]))
         file.write_bytes(data)
-    assert holdfast("check", "HEAD~3..HEAD", "-o", "json", *kept) == cold
+    assert holdfast(verb, "HEAD~3..HEAD", "-o", "json", *kept) == cold

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.comparing import LIVE, Range, asked, reports, reverted, usage_at
 from reconciler.cli.exits import Exit, UsageError
-from reconciler.cli.options import add_output
+from reconciler.cli.options import add_cache, add_output
 from reconciler.cli.reading import reading
 from reconciler.cli.screen import show, use_colour
 
@@ -38,23 +38,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repo", type=Path, default=Path(), metavar="REPO", help="the Git repository (default here)")
     parser.add_argument("--live", metavar="FILE|URL", help=LIVE)
     add_output(parser)
+    add_cache(parser)
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit 10 when it passes and changes something")
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    from analyzer.impact.assess import assess  # noqa: PLC0415  # a verb's imports happen inside it
+    from analyzer.incremental.table import Damaged  # noqa: PLC0415  # a verb's imports happen inside it
+    from reconciler.cli.cache import default_folder  # noqa: PLC0415  # see above
 
     with reading():
-        before, after = _reports(arguments)
-    usage = usage_at(arguments.live, after.revision) if arguments.live else None
-    found = assess(before, after, usage)
+        try:
+            before, after, found = _assessed(
+                arguments, None if arguments.no_cache else arguments.cache or default_folder()
+            )
+        except Damaged:  # of what was kept; told only when it is read
+            before, after, found = _assessed(arguments, None)
     show(_rendered(found, arguments.output))
     if before.policy_is_broken or after.policy_is_broken:
         return Exit.USAGE
     return _exit(found, detailed=arguments.detailed_exitcode)
 
 
-def _reports(arguments: argparse.Namespace) -> tuple[Report, Report]:
+def _assessed(arguments: argparse.Namespace, cache: Path | None) -> tuple[Report, Report, Impact]:
+    from analyzer.impact.assess import assess  # noqa: PLC0415  # see above
+
+    before, after = _reports(arguments, cache)
+    usage = usage_at(arguments.live, after.revision) if arguments.live else None
+    return before, after, assess(before, after, usage)
+
+
+def _reports(arguments: argparse.Namespace, cache: Path | None) -> tuple[Report, Report]:
     revisions, path = asked(arguments.words)
     if path and not (revisions or arguments.base or arguments.revert):
         raise UsageError(f"{path!r} is not a range; write BASE..HEAD, such as main..HEAD")
@@ -62,7 +75,7 @@ def _reports(arguments: argparse.Namespace) -> tuple[Report, Report]:
         raise UsageError("say what to compare: BASE..HEAD such as main..HEAD, --base REV, or --revert SHA; one of them")
     if arguments.revert:
         return reverted(arguments.repo, arguments.revert, path)
-    return reports(arguments.repo, revisions or Range(arguments.base), path)
+    return reports(arguments.repo, revisions or Range(arguments.base), path, cache=cache)
 
 
 def _exit(found: Impact, *, detailed: bool) -> Exit:
