@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Protocol
 
 from analyzer.document import Document, Source, parse
@@ -82,19 +83,42 @@ class StoredLayer(Layer):
         return self
 
 
-def rows_of(layer: Layer) -> dict[str, str]:
-    """The rows of everything above what is stored already. Raises Uncacheable."""
+def rows_of(layer: Layer) -> Mapping[str, str]:
+    """The rows of everything above what is stored already. Raises Uncacheable, perhaps only as they are read."""
+    above = [_Rows(each) for each in _in_memory(layer)]
+    if len(above) == 1:
+        return above[0]
     rows: dict[str, str] = {}
-    for each in _in_memory(layer):
-        for path, unit in each.units.items():
-            rows[_UNIT + path] = _text(_unit_row(unit)) if unit else ""
-        for key, entry in each.entries.items():
-            rows[_ENTRY + _key_text(key)] = _text(_entry_row(entry)) if entry else ""
-        for name in each.added.keys() | each.removed.keys():
-            came, went = each.added.get(name, ()), each.removed.get(name, ())
-            if came or went:
-                rows |= merged(rows, {_SET + _name_text(name): _text([_keys(came), _keys(went)])})
+    for each in above:
+        rows |= merged(rows, each)
     return rows
+
+
+class _Rows(Mapping[str, str]):
+    """The rows of one layer, each a text only while somebody reads it: of a whole repository there are very many."""
+
+    def __init__(self, layer: Layer) -> None:
+        self._units = {_UNIT + path: unit for path, unit in layer.units.items()}
+        self._entries = {_ENTRY + _key_text(key): entry for key, entry in layer.entries.items()}
+        names = layer.added.keys() | layer.removed.keys()
+        sets = ((name, layer.added.get(name, ()), layer.removed.get(name, ())) for name in names)
+        self._sets = {_SET + _name_text(name): (came, went) for name, came, went in sets if came or went}
+
+    def __getitem__(self, key: str) -> str:
+        if key.startswith(_SET):
+            came, went = self._sets[key]
+            return _text([_keys(came), _keys(went)])
+        if key.startswith(_UNIT):
+            unit = self._units[key]
+            return _text(_unit_row(unit)) if unit else ""
+        entry = self._entries[key]
+        return _text(_entry_row(entry)) if entry else ""
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self._units, self._entries, self._sets)
+
+    def __len__(self) -> int:
+        return len(self._units) + len(self._entries) + len(self._sets)
 
 
 def _in_memory(layer: Layer | None) -> list[Layer]:
