@@ -11,12 +11,14 @@ from analyzer.manifest import Manifest
 from analyzer.renames import compared
 from analyzer.rule import AnyRule, Case, CaseRule, ChangeRule, File, FileRule, Hit, ResourceRule
 from analyzer.rules import RULES
+from schemas.kind import Kind
 from schemas.resources import ResourceKey
 
 Found: TypeAlias = tuple[AnyRule, Hit]
 
 _CASE_RULES = tuple(rule for rule in RULES if isinstance(rule, CaseRule))
 _FILE_RULES = tuple(rule for rule in RULES if isinstance(rule, FileRule))
+_USUAL_FILE_RULES = tuple(rule for rule in _FILE_RULES if not rule.odd)
 _RESOURCE_RULES = tuple(rule for rule in RULES if isinstance(rule, ResourceRule))
 _CHANGE_RULES = tuple(rule for rule in RULES if isinstance(rule, ChangeRule))
 
@@ -33,7 +35,7 @@ def ask_of_files(files: Iterable[File]) -> Iterator[Found]:
 
 
 def ask_of_file(file: File) -> Iterator[Found]:
-    for rule in _FILE_RULES:
+    for rule in _FILE_RULES if file.odd else _USUAL_FILE_RULES:
         for hit in rule.check(file):
             yield rule, hit
 
@@ -50,7 +52,7 @@ def ask_of_resources(case: Case) -> Iterator[Found]:
 
 
 def ask_of_resource(case: Case, manifest: Manifest) -> Iterator[Found]:
-    for rule in _rules_of(manifest.key.kind_name, sound=manifest.sound):
+    for rule in _rules_of(manifest.kind, manifest.key.kind_name, sound=manifest.sound):
         for hit in rule.check(case, manifest):
             yield rule, hit
 
@@ -63,8 +65,8 @@ def ask_of_changes(case: Case, keys: Collection[ResourceKey] | None = None) -> I
                 yield rule, hit
 
 
-@functools.cache
-def _rules_of(kind: str, *, sound: bool) -> tuple[ResourceRule, ...]:
+@functools.lru_cache(maxsize=4096)
+def _rules_of(kind: Kind | None, name: str, *, sound: bool) -> tuple[ResourceRule, ...]:
     """The rules that a resource of this kind is any concern of."""
-    concerned = (rule for rule in _RESOURCE_RULES if not rule.kinds or kind in rule.kinds)
+    concerned = (rule for rule in _RESOURCE_RULES if rule.concerns(kind, name))
     return tuple(rule for rule in concerned if sound or not rule.sound)

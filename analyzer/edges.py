@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,12 +48,18 @@ def references_of(manifest: Manifest) -> Iterator[Reference]:
     kind = manifest.kind
     if kind is None:
         return
-    for field in kind.references:
-        assert field.reference is not None  # noqa: S101  # that is what `references` means
-        whole, way, here = _where(manifest, kind, field.path)
-        if way and way[0] in whole:  # most fields are not given
-            for path, holders, value in _walk(whole, way, here, ()):
-                yield from _reference(manifest, kind, path, holders, value, field.reference)
+    for meant, part, way, here in _ways(kind):
+        whole = getattr(manifest.resource, part)
+        if way[0] in whole:  # most fields are not given
+            for path, holders, value in _walk(whole, way, here):
+                yield from _reference(manifest, kind, path, holders, value, meant)
+
+
+@functools.lru_cache(maxsize=4096)
+def _ways(kind: Kind) -> Sequence[tuple[FieldReference, str, FieldPath, Path]]:
+    """The fields of a kind that name something: what each means, and where it is."""
+    ways = ((field.reference, *_where(kind, field.path)) for field in kind.references)
+    return tuple((meant, part, way, here) for meant, part, way, here in ways if meant and way)
 
 
 def selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, Sequence[Reference]]:
@@ -60,8 +67,10 @@ def selections(manifests: Iterable[Manifest]) -> Mapping[ResourceKey, Sequence[R
     what it names by theirs.
     """
     known = [manifest for manifest in manifests if manifest.kind]
-    candidates, sound = _Candidates(known), _Candidates([manifest for manifest in known if manifest.sound])
     choosers = [chooser for manifest in known for chooser in choosers_of(manifest)]
+    kinds = {chooser.wanted for chooser in choosers}
+    wanted = [manifest for manifest in known if manifest.key.kind_name in kinds] if kinds else []
+    candidates, sound = _Candidates(wanted), _Candidates(manifest for manifest in wanted if manifest.sound)
     found: dict[ResourceKey, list[Reference]] = defaultdict(list)
     for chooser in sorted(choosers, key=lambda chooser: chooser.names):  # those that it names come after those it is in
         for manifest in (sound if chooser.names else candidates).of(chooser):
@@ -103,6 +112,11 @@ class Chooser:
         return Reference(manifest.key, ("metadata", "labels"), self.owner.key)
 
 
+def has_selectors(kind: Kind) -> bool:
+    """Whether any of its resources may have one."""
+    return bool(kind.selectors or kind.pickers)
+
+
 def choosers_of(owner: Manifest) -> Iterator[Chooser]:
     """The selectors of a resource. A cluster-scoped one looks into all namespaces, and so does one that names kinds of
     ours, which say themselves who may use them.
@@ -111,26 +125,28 @@ def choosers_of(owner: Manifest) -> Iterator[Chooser]:
     if kind is None:
         return
     for field in kind.selectors:
-        for path, _, chosen in _walk(*_where(owner, kind, field.path), ()):
+        for path, _, chosen in values_of(owner, field):
             yield Chooser(owner, path, field.schema["x-select"], owner.key.namespace or None, chosen, names=False)
     for field in kind.pickers if owner.sound else ():
         wanted = field.schema["x-pick"]
         namespace = None if "/" not in wanted or kind.scope == "Cluster" else owner.key.namespace
-        for path, _, chosen in _walk(*_where(owner, kind, field.path), ()):
+        for path, _, chosen in values_of(owner, field):
             yield Chooser(owner, path, wanted, namespace, chosen, names=True)
 
 
 def values_at(value: Any, path: FieldPath, here: Path = ()) -> Iterator[tuple[Path, Any, Any]]:  # noqa: ANN401  # JSON
     """Every value at a schema path: (where, the mapping that holds it, the value)."""
-    for place, holders, found in _walk(value, path, here, ()):
+    for place, holders, found in _walk(value, path, here):
         yield place, holders[-1] if holders else None, found
 
 
 def values_of(manifest: Manifest, field: Field) -> Iterator[tuple[Path, Any, Any]]:
     """Every value of a field in a manifest of its kind: (where, the mapping that holds it, the value)."""
     if manifest.kind:
-        for path, holders, value in _walk(*_where(manifest, manifest.kind, field.path), ()):
-            yield path, holders[-1] if holders else None, value
+        part, way, here = _where(manifest.kind, field.path)
+        whole = getattr(manifest.resource, part)
+        if not way or way[0] in whole:
+            yield from values_at(whole, way, here)
 
 
 def field_path(path: Path) -> FieldPath:
@@ -138,23 +154,37 @@ def field_path(path: Path) -> FieldPath:
     return tuple(ITEM if isinstance(step, int) else step for step in path)
 
 
-def _where(manifest: Manifest, kind: Kind, path: FieldPath) -> tuple[Any, FieldPath, Path]:
-    """What to look into for a field, the way from there, and where that is in the manifest."""
-    resource = manifest.resource
+@functools.lru_cache(maxsize=65536)
+def _where(kind: Kind, path: FieldPath) -> tuple[str, FieldPath, Path]:
+    """In what part of a resource a field is, the way from there, and where that part is in the manifest."""
     if path[0] == "metadata" and path[1] in ("annotations", "labels"):
-        return getattr(resource, path[1]), path[2:], path[:2]
-    return resource.spec, path[len(kind.body) :], kind.body
+        return path[1], path[2:], path[:2]
+    return "spec", path[len(kind.body) :], kind.body
 
 
-def _walk(value: Any, path: FieldPath, here: Path, holders: tuple[Any, ...]) -> Iterator[tuple[Path, Any, Any]]:  # noqa: ANN401
-    """Every value at a schema path: (where, the mappings around it from the outermost, the value)."""
-    if not path:
-        yield here, holders, value
-    elif path[0] == ITEM:
-        for index, item in enumerate(value if isinstance(value, list) else ()):
-            yield from _walk(item, path[1:], (*here, index), holders)
-    elif (type(value) is dict or isinstance(value, Mapping)) and path[0] in value:
-        yield from _walk(value[path[0]], path[1:], (*here, path[0]), (*holders, value))
+def _walk(value: Any, path: FieldPath, here: Path) -> Sequence[tuple[Path, tuple[Any, ...], Any]]:  # noqa: ANN401
+    """Every value at a schema path: (where, the mappings around it from the outermost, the value).
+
+    Step by step for all values at once: this is asked for every field of every manifest.
+    """
+    found: list[tuple[Path, tuple[Any, ...], Any]] = [(here, (), value)]
+    for step in path:
+        if step == ITEM:
+            found = [
+                ((*place, index), holders, item)
+                for place, holders, items in found
+                if isinstance(items, list)
+                for index, item in enumerate(items)
+            ]
+        else:
+            found = [
+                ((*place, step), (*holders, holder), holder[step])
+                for place, holders, holder in found
+                if (type(holder) is dict or isinstance(holder, Mapping)) and step in holder
+            ]
+        if not found:
+            break
+    return found
 
 
 def _reference(  # noqa: PLR0913, PLR0917  # a value, where it stands, and what that means

@@ -19,7 +19,7 @@ from analyzer.finding import Location
 from analyzer.indexes import Index
 from analyzer.manifest import Manifest
 from schemas.kinds import FieldPath
-from schemas.resources import NOTHING, Resource, ResourceKey, qualified
+from schemas.resources import NOTHING, Resource, ResourceKey, qualified, unqualified
 
 NEIGHBOURS = 30  # names to either side that are looked at for what was meant
 
@@ -151,8 +151,12 @@ class ResourceGraph:
 
     def named(self, key: ResourceKey, kind: str) -> ResourceKey | None:
         """The declared resource of this kind that a resource names; None when there is none."""
-        targets = (reference.target for reference in self.references(key))
-        return next((target for target in targets if target.kind_name == kind and self.get(target)), None)
+        group, bare = unqualified(kind)
+        for reference in self.references(key):
+            target = reference.target
+            if target.kind == bare and target.group == group and self.get(target):
+                return target
+        return None
 
     def dangling(self) -> tuple[Reference, ...]:
         """References to what nobody declares."""
@@ -208,7 +212,7 @@ class ResourceGraph:
 
     @functools.cached_property
     def _knots(self) -> Mapping[ResourceKey, frozenset[ResourceKey]]:
-        if not self._may_have_cycles or not self._knotted():
+        if not self._circling or not self._knotted():
             return {}
         import networkx as nx  # noqa: PLC0415  # 0.1 s that a sound repository need not pay
 
@@ -238,8 +242,8 @@ class ResourceGraph:
         return sorted(target for target in ahead if self.get(target))
 
     @functools.cached_property
-    def _may_have_cycles(self) -> bool:
-        """Whether a kind here can lead back to itself at all."""
+    def _circling(self) -> frozenset[str]:
+        """The kinds here that can lead back to themselves at all."""
         left: dict[str, set[str]] = {name: set() for name in self._by_kind}
         for name, manifests in self._by_kind.items():
             kind = manifests[0].kind
@@ -250,14 +254,18 @@ class ResourceGraph:
                 left.get(field.schema["x-select"], set()).add(name)
         while ends := {name for name, others in left.items() if not others & left.keys()}:
             left = {name: others for name, others in left.items() if name not in ends}
-        return bool(left)
+        return frozenset(left)
 
     def _knotted(self) -> bool:
         """Whether taking away resources that refer to nothing, again and again, leaves some."""
-        waiting = {key: len(self._targets(key)) for key in self.manifests}
+        inside = {manifest.key for name in self._circling for manifest in self.of_kind(name)}
+        waiting = {
+            key: len({r.target for r in self.references(key) if r.target in inside and not r.back}) for key in inside
+        }
         free = [key for key, count in waiting.items() if not count]
         for key in free:
-            for source in {reference.source for reference in self.incoming.get(key, ()) if not reference.back}:
+            sources = {reference.source for reference in self.incoming.get(key, ()) if not reference.back}
+            for source in sources & inside:
                 waiting[source] -= 1
                 if not waiting[source]:
                     free.append(source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from analyzer.document import Document
@@ -84,10 +84,13 @@ class Manifest(Declaration):
     """A declared resource. Only a sound one may be taken apart by its schema."""
 
     resource: Resource
+    key: ResourceKey = field(init=False, repr=False)
+    sound: bool = field(init=False, repr=False)  # whether every field that the schema knows is as the schema says
 
-    @property
-    def key(self) -> ResourceKey:
-        return self.resource.key
+    def __post_init__(self) -> None:
+        broken = self.kind is None or self.document.broken
+        known = not self.problems or all(problem.rule == "unknown-field" for problem in self.problems)
+        self.__dict__.update(key=self.resource.key, sound=known and not broken)  # asked very often
 
     @property
     def subject(self) -> ResourceKey | None:
@@ -98,12 +101,6 @@ class Manifest(Declaration):
         """The spec of a sound manifest, defaults filled in."""
         assert self.kind is not None  # noqa: S101  # that is part of being sound
         return self.kind.with_defaults(self.resource.spec)
-
-    @property
-    def sound(self) -> bool:
-        """Whether every field that the schema knows is as the schema says."""
-        broken = self.kind is None or self.document.broken
-        return not broken and all(problem.rule == "unknown-field" for problem in self.problems)
 
 
 Decoded: TypeAlias = "Manifest | Declaration"

@@ -23,9 +23,11 @@ from analyzer.manifest import Declaration, Manifest
 from analyzer.roots.deployment import Root
 from analyzer.snapshot import Unread
 from analyzer.suppression import Outcome, Suppression
+from schemas.kind import Kind
 from schemas.resources import OUR_GROUP, JsonObject, ResourceKey
 from schemas.validation import Path, Problem
 
+DEFINITION = "CustomResourceDefinition"
 PAGES = FilePath(__file__).parent / "rules"
 
 
@@ -43,6 +45,14 @@ class File:
 
     def at(self, place: Place) -> Location:
         return self.source.at(self.path, place)
+
+    @property
+    def odd(self) -> bool:
+        """Whether something in it is not as it should be, or defines kinds, which may not be."""
+        return bool(self.defects) or any(
+            declaration.problems or declaration.kind is None or declaration.kind_name == DEFINITION
+            for declaration in self.declarations
+        )
 
     @property
     def unread(self) -> Iterator[tuple[Location, str]]:
@@ -170,11 +180,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class FileRule(Rule):
-    """Asked about each file, which is all that it may look at."""
+    """Asked about each file, which is all that it may look at; with `odd` only about odd ones, which are few."""
 
     about_manifests: ClassVar[bool] = True
 
     check: Callable[[File], Iterable[Hit]]
+    odd: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -182,7 +193,8 @@ class ResourceRule(Rule):
     """Asked about each resource of these kinds (none named: of every kind), and it answers for that one alone.
 
     Kinds of ours go by their name, others by "group/Kind". With `sound` it is asked only about manifests that are as
-    their schema says. What it asks of `case.graph` is all that its answer may depend on beside the manifest itself.
+    their schema says, and with `has` only about those of a kind of which that is true. What it asks of `case.graph` is
+    all that its answer may depend on beside the manifest itself.
     """
 
     about_manifests: ClassVar[bool] = True
@@ -190,6 +202,13 @@ class ResourceRule(Rule):
     kinds: tuple[str, ...]
     check: Callable[[Case, Manifest], Iterable[Hit]]
     sound: bool = field(default=True, kw_only=True)
+    has: Callable[[Kind], object] | None = field(default=None, kw_only=True)
+
+    def concerns(self, kind: Kind | None, name: str) -> bool:
+        """Whether it is asked about the resources of a kind of that name (None: one that nobody knows)."""
+        return (not self.kinds or name in self.kinds) and (
+            self.has is None or (kind is not None and bool(self.has(kind)))
+        )
 
 
 @dataclass(frozen=True)

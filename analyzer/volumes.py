@@ -71,10 +71,14 @@ def _source(graph: ResourceGraph, volume: Manifest) -> ResourceKey | None:
 
 def policies_of(graph: ResourceGraph, volume: Manifest) -> tuple[Resource, ...]:
     """The policies that compete for a sound volume; the first limits it where it has no limits of its own."""
-    class_spec = _spec_of(graph, "StorageClass", str(volume.resource.spec.get("storageClassName", "")))
-    named = (reference.target for reference in graph.references(volume.key))
-    by_class = (ResourceKey("QoSPolicy", "", str(class_spec.get("qosPolicyRef", ""))),)
-    found = [graph.get(key) for key in dict.fromkeys((*named, *by_class)) if key.kind_name == "QoSPolicy"]
+    name = volume.resource.spec.get("storageClassName")
+    class_spec = _spec_of(graph, "StorageClass", str(name)) if name else {}
+    named = [reference.target for reference in graph.references(volume.key) if reference.target.kind == "QoSPolicy"]
+    if by_class := class_spec.get("qosPolicyRef"):
+        named.append(ResourceKey("QoSPolicy", "", str(by_class)))
+    found = [graph.get(key) for key in dict.fromkeys(named) if key.kind_name == "QoSPolicy"]
+    if not found:
+        return ()
     policies = Policies(policy.resource for policy in found if policy and policy.sound)
     return tuple(policies.of(volume.resource, class_spec))
 

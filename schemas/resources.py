@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ def qualified(group: str, kind: str) -> str:
     return kind if group == OUR_GROUP else f"{group or CORE}/{kind}"
 
 
+@functools.cache
 def unqualified(name: str) -> tuple[str, str]:
     """Group and kind of what is called so."""
     group, slash, kind = name.rpartition("/")

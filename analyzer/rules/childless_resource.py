@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from analyzer.finding import Severity
 from analyzer.manifest import Manifest
@@ -21,4 +22,4 @@ def _is_given(value: object) -> bool:
     return value is not None and value != []
 
 
-RULE = ResourceRule("childless-resource", Severity.WARNING, (), check)
+RULE = ResourceRule("childless-resource", Severity.WARNING, (), check, has=attrgetter("holds"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from analyzer.edges import values_of
 from analyzer.finding import Severity
@@ -34,4 +35,4 @@ def _hit(manifest: Manifest, field: Field, path: Path) -> Hit:
     )
 
 
-RULE = ResourceRule("deprecated-field", Severity.WARNING, (), check, sound=False)
+RULE = ResourceRule("deprecated-field", Severity.WARNING, (), check, sound=False, has=attrgetter("former"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from analyzer.edges import values_of
 from analyzer.finding import Severity
@@ -31,4 +32,4 @@ def _repeated(manifest: Manifest, field: Field) -> Iterator[Hit]:
                 yield hit(manifest, (*path, index, name), message, f"give each its own {name}", note)
 
 
-RULE = ResourceRule("duplicate-item", Severity.ERROR, (), check, fixed=True)
+RULE = ResourceRule("duplicate-item", Severity.ERROR, (), check, fixed=True, has=attrgetter("named_lists"))

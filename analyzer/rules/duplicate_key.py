@@ -12,4 +12,4 @@ def check(file: File) -> Iterator[Hit]:
         yield Hit(file.at(defect.place), defect.message, related=related, help=defect.help)
 
 
-RULE = FileRule("duplicate-key", Severity.ERROR, check, fixed=True)
+RULE = FileRule("duplicate-key", Severity.ERROR, check, fixed=True, odd=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.edges import choosers_of
+from analyzer.edges import choosers_of, has_selectors
 from analyzer.finding import Severity
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
@@ -18,4 +18,4 @@ def check(_: Case, manifest: Manifest) -> Iterator[Hit]:
             yield hit(manifest, each.path, message, "name the labels that are meant, or name the resources one by one")
 
 
-RULE = ResourceRule("empty-selector", Severity.WARNING, (), check)
+RULE = ResourceRule("empty-selector", Severity.WARNING, (), check, has=has_selectors)

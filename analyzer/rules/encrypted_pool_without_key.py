@@ -14,4 +14,4 @@ def check(file: File) -> Iterator[Hit]:
         yield Hit(place, problem.message, declaration.subject, problem.path, help=advice)
 
 
-RULE = FileRule("encrypted-pool-without-key", Severity.ERROR, check, fixed=True)
+RULE = FileRule("encrypted-pool-without-key", Severity.ERROR, check, fixed=True, odd=True)

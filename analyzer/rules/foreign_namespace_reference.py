@@ -7,6 +7,7 @@ from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
+from schemas.kind import Kind
 from schemas.resources import ResourceKey
 
 GATEWAY = "gateway.networking.k8s.io"
@@ -17,10 +18,11 @@ def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
     if not manifest.key.namespace:
         return  # it is whichever one somebody applies it in
     for reference in case.graph.references(manifest.key):
+        if reference.target.namespace in ("", manifest.key.namespace):
+            continue
         field = manifest.kind.field(field_path(reference.path)) if manifest.kind else None
         foreign = field.reference.foreign if field and field.reference else ""
-        elsewhere = reference.target.namespace and reference.target.namespace != manifest.key.namespace
-        if foreign and elsewhere and not (reference.part or reference.path in told or _granted(case.graph, reference)):
+        if foreign and not (reference.part or reference.path in told or _granted(case.graph, reference)):
             told.add(reference.path)
             message = f"{reference.target} is in another namespace than {manifest.key}: {foreign}"
             advice = f"declare it in namespace {manifest.key.namespace}, or move {manifest.key.kind} to where it is"
@@ -35,4 +37,9 @@ def _granted(graph: ResourceGraph, reference: Reference) -> bool:
     return bool(graph.names(anywhere))
 
 
-RULE = ResourceRule("foreign-namespace-reference", Severity.WARNING, (), check)
+def _may(kind: Kind) -> bool:
+    """Whether a field of it names something that should stay within the namespace."""
+    return any(field.reference and field.reference.foreign for field in kind.references)
+
+
+RULE = ResourceRule("foreign-namespace-reference", Severity.WARNING, (), check, has=_may)

@@ -8,6 +8,7 @@ from analyzer.manifest import Manifest
 from analyzer.routing.traefik_rule import Matcher, RuleError, matchers, parse
 from analyzer.rule import Case, Hit, ResourceRule, hit
 from schemas import re2
+from schemas.kind import Kind
 from schemas.validation import Path
 
 MIDDLEWARES = (
@@ -67,4 +68,9 @@ def _expressions(matcher: Matcher) -> tuple[str, ...]:
     return ()
 
 
-RULE = ResourceRule("invalid-regex", Severity.ERROR, (), check)
+def _may(kind: Kind) -> bool:
+    """Whether it holds regular expressions anywhere."""
+    return bool(kind.regexes) or kind.qualified in ("traefik.io/Middleware", "traefik.io/IngressRoute")
+
+
+RULE = ResourceRule("invalid-regex", Severity.ERROR, (), check, has=_may)

@@ -57,4 +57,4 @@ def _advice(declaration: Declaration) -> str:
     return f"the schema is {kind.api_version} {kind.name}{edition}; see `holdfast explain {kind.qualified}`"
 
 
-RULE = FileRule("invalid-resource", Severity.ERROR, check, fixed=True)
+RULE = FileRule("invalid-resource", Severity.ERROR, check, fixed=True, odd=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from analyzer.edges import values_of
 from analyzer.finding import Severity
@@ -16,4 +17,4 @@ def check(_: Case, manifest: Manifest) -> Iterator[Hit]:
                 yield hit(manifest, (*path, *fault.path), fault.message, fault.advice)
 
 
-RULE = ResourceRule("invalid-selector", Severity.ERROR, (), check)
+RULE = ResourceRule("invalid-selector", Severity.ERROR, (), check, has=attrgetter("label_selectors"))

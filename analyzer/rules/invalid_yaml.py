@@ -42,4 +42,4 @@ def _template(file: File) -> Location | None:
     return file.at(Place(line, len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1))
 
 
-RULE = FileRule("invalid-yaml", Severity.ERROR, check, fixed=True)
+RULE = FileRule("invalid-yaml", Severity.ERROR, check, fixed=True, odd=True)

@@ -7,6 +7,7 @@ from analyzer.finding import Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
+from schemas.resources import OUR_GROUP
 
 PATH = ("spec", "allowedNamespaces")
 
@@ -22,7 +23,9 @@ def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
 
 def _allowed(target: Manifest) -> Sequence[str]:
     """The namespaces that may use a resource; everyone may use one that does not say."""
-    limited = target.kind and target.sound and target.kind.field(PATH)
+    if target.key.group != OUR_GROUP or target.key.namespace or not target.sound:
+        return ("*",)  # kinds that say are ours, and cluster-scoped
+    limited = target.kind and target.kind.field(PATH)
     return target.spec["allowedNamespaces"] if limited else ("*",)
 
 

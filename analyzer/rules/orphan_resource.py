@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from analyzer.finding import Severity
 from analyzer.indexes import Index
@@ -41,4 +42,4 @@ def _any_of(names: tuple[str, ...]) -> str:
     return " or ".join(filter(None, [", ".join(bare[:-1]), bare[-1]]))
 
 
-RULE = ResourceRule("orphan-resource", Severity.WARNING, (), check)
+RULE = ResourceRule("orphan-resource", Severity.WARNING, (), check, has=attrgetter("used_by"))

@@ -13,4 +13,4 @@ def check(file: File) -> Iterator[Hit]:
         yield Hit(place, problem.message, declaration.subject, problem.path, help=advice)
 
 
-RULE = FileRule("pool-neither-initialised-nor-imported", Severity.ERROR, check, fixed=True)
+RULE = FileRule("pool-neither-initialised-nor-imported", Severity.ERROR, check, fixed=True, odd=True)

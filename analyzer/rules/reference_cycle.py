@@ -14,7 +14,8 @@ from schemas.resources import ResourceKey
 
 def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
     """Each knot is told of by its smallest member."""
-    if manifest.key == min(case.graph.knot(manifest.key), default=None):
+    knot = case.graph.knot(manifest.key)
+    if knot and manifest.key == min(knot):
         cycle = case.graph.cycle(manifest.key)
         first, *others = (_reference(case.graph, source, target) for source, target in pairwise(cycle))
         related = tuple((case.graph[r.source].position_of(r.path), f"names {r.target}") for r in others)

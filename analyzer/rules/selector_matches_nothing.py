@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from analyzer.edges import Chooser, choosers_of
+from analyzer.edges import Chooser, choosers_of, has_selectors
 from analyzer.finding import Confidence, Note, Severity
 from analyzer.graph import ResourceGraph
 from analyzer.manifest import Manifest
@@ -74,4 +74,4 @@ def _closed(subsystem: Manifest, path: Path, closed: list[Manifest]) -> Hit:
     return hit(subsystem, path, message, f"add {namespace} to their allowedNamespaces, or narrow the labels", *notes)
 
 
-RULE = ResourceRule("selector-matches-nothing", Severity.WARNING, (), check)
+RULE = ResourceRule("selector-matches-nothing", Severity.WARNING, (), check, has=has_selectors)

@@ -44,4 +44,4 @@ def _parent(path: Path) -> str:
     return "".join(f".{step}" for step in path[:-1] if isinstance(step, str))
 
 
-RULE = FileRule("unknown-field", Severity.ERROR, check, fixed=True)
+RULE = FileRule("unknown-field", Severity.ERROR, check, fixed=True, odd=True)

@@ -59,4 +59,4 @@ def _hit(declaration: Declaration, field: str, message: str, advice: str, severi
     )
 
 
-RULE = FileRule("unknown-kind", Severity.WARNING, check)
+RULE = FileRule("unknown-kind", Severity.WARNING, check, odd=True)

@@ -6,12 +6,15 @@ from dataclasses import replace
 from analyzer.finding import Confidence, Severity
 from analyzer.manifest import Manifest
 from analyzer.rule import Case, Hit, ResourceRule, hit
+from schemas.kind import Kind
 from schemas.validation import did_you_mean, quoted
+
+RULE_ID = "unknown-service-port"
 
 
 def check(case: Case, manifest: Manifest) -> Iterator[Hit]:
     for reference in case.graph.references(manifest.key):
-        if reference.rule != RULE.id or not case.graph.dangles(reference):
+        if reference.rule != RULE_ID or not case.graph.dangles(reference):
             continue
         service = case.graph[reference.target]
         known = case.graph.alternatives(reference)
@@ -30,4 +33,8 @@ def _is_sure(case: Case, service: Manifest) -> bool:
     return service.spec.get("type") != "ExternalName" and not case.graph.duplicates_of(service.key)
 
 
-RULE = ResourceRule("unknown-service-port", Severity.ERROR, (), check)
+def _names_ports(kind: Kind) -> bool:
+    return any(field.reference and field.reference.rule == RULE_ID for field in kind.references)
+
+
+RULE = ResourceRule(RULE_ID, Severity.ERROR, (), check, has=_names_ports)

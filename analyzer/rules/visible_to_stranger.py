@@ -22,7 +22,7 @@ def _judge(graph: ResourceGraph, subsystem: Manifest) -> Iterator[Hit]:
     references = graph.references(subsystem.key)
     invited = {reference.target for reference in references if reference.path[:2] == HOSTS}
     for reference in references:
-        if field_path(reference.path) == VISIBLE and reference.target not in invited:
+        if "visibleTo" in reference.path and field_path(reference.path) == VISIBLE and reference.target not in invited:
             yield _hit(subsystem, reference)
 
 

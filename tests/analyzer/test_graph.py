@@ -105,11 +105,17 @@ def test_of_two_manifests_the_first_counts(lint: Lint, house: dict[str, str]) ->
     assert [manifest.path for manifest in graph.duplicates] == ["pool.yaml"]
 
 
+class Link(SimpleNamespace):
+    """A kind: each is itself."""
+
+    __hash__ = object.__hash__
+
+
 def ring(**leads_to: str) -> ResourceGraph:
     """Resources of one made-up kind whose `next` names another of it."""
     field = SimpleNamespace(path=("spec", "next"), reference=Reference("example.com/Link"))
     fields = {"references": (field,), "selectors": (), "pickers": (), "field": lambda _: field, "body": ("spec",)}
-    kind: Any = SimpleNamespace(name="Link", api_version="example.com/v1", namespaced=lambda _: False, **fields)
+    kind: Any = Link(name="Link", api_version="example.com/v1", namespaced=lambda _: False, **fields)
     template = decode(_document(), "a.yaml")
     assert isinstance(template, Manifest)
     return link(_manifest(template, kind, name, target) for name, target in leads_to.items())
