@@ -14,6 +14,7 @@ from analyzer.composer import Composition, Defect, Place, compose, lines_of
 from analyzer.finding import Location
 from analyzer.secrecy import hidden_lines, masked
 from analyzer.snapshot import Blob
+from analyzer.usual import usual_documents
 from schemas.resources import Json, is_like_ours
 from schemas.validation import Path
 
@@ -113,7 +114,11 @@ def parse(data: bytes, source: Source | None = None) -> Parsed:
 
     `source` says where things are when they are not in a file of their own.
     """
-    found, source = compose(data, record=False), source or Source(data)
+    source = source or Source(data)
+    if (values := usual_documents(data)) is not None:
+        usual = (Document(value, source, n) for n, value in enumerate(values) if value is not None)
+        return Parsed(source, tuple(item for document in usual for item in _unfold(document)), ())
+    found = compose(data, record=False)
     if found.defects:
         found = compose(data, record=True)  # knows where a duplicate key was given first
     for number, defect in found.habits:

@@ -19,7 +19,7 @@ _WHO = pygit2.Signature("bench", "bench@example.com", 1_700_000_000, 0)
 def tenants(count: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """About so many manifests by path, a file each: tenants with a target, a pool and a host of their own."""
     for number in range(max(1, round(count / (2 * TENANT + 4)))):
-        for place, each in enumerate(tenant(f"{number:04}", number)):
+        for place, each in enumerate(tenant(f"t{number:04}", number)):
             yield f"tenant-{number:04}/{place:05}.yaml", each
 
 
