@@ -92,7 +92,7 @@ def _for_go(schema: Any) -> Any:  # noqa: ANN401  # JSON in, JSON out
 
 def revisions(size: Size, _: Path | None) -> Result:
     """`holdfast lint --repo R --rev X`: of a large repository from nothing, again after a change of a few files, and
-    both of repositories of a quarter and half that size.
+    both of repositories of a quarter and half that size; and `holdfast check` of that change.
     """
     rows: list[Row] = []
     facts: dict[str, int | float] = {}
@@ -102,25 +102,28 @@ def revisions(size: Size, _: Path | None) -> Result:
             count = repository(folder / "repo.git", size.revisions // share, EDITED)
             cold = [spent_by(_command(folder, "HEAD~1", "--no-cache"))]
             first = [spent_by(_command(folder, "HEAD~1", "--cache", str(folder / "kept")))]
-            warm = [_after_change(folder) for _ in range(size.runs)]
+            warm = [_after_change(folder, "HEAD") for _ in range(size.runs)]
+            check = [_after_change(folder, "HEAD~1..HEAD") for _ in range(size.runs)]
             facts[f"kB kept of {count:,}"] = sum(p.stat().st_size for p in (folder / "kept").rglob("*.*")) >> 10
         rows += [
             Row(f"{count:,}: nothing known", walls(cold)),
             Row(f"{count:,}: and kept", walls(first), "nothing known", walls(cold)),
             Row(f"{count:,}: {EDITED} files differ", walls(warm), "nothing known", walls(cold)),
+            Row(f"{count:,}: check of them", walls(check), "nothing known", walls(cold)),
         ]
     facts["MiB resident, at most"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
     return Result("revisions", "none", "lint of a revision, the whole command", tuple(rows), facts)
 
 
 def _command(folder: Path, rev: str, *words: str) -> Sequence[str]:
-    return [*HOLDFAST, "lint", "--repo", str(folder / "repo.git"), "--rev", rev, *words]
+    verb = ["check", rev] if ".." in rev else ["lint", "--rev", rev]
+    return [*HOLDFAST, *verb, "--repo", str(folder / "repo.git"), *words]
 
 
-def _after_change(folder: Path) -> Spent:
-    """Each run knows the first revision and is asked about the second."""
+def _after_change(folder: Path, rev: str) -> Spent:
+    """Each run knows the first revision and is asked about the second, or about both."""
     known = folder / "known"
     shutil.rmtree(known, ignore_errors=True)
     shutil.copytree(folder / "kept", known)
     subprocess.run(_command(folder, "HEAD~1", "--cache", str(known)), check=True, capture_output=True)
-    return spent_by(_command(folder, "HEAD", "--cache", str(known)))
+    return spent_by(_command(folder, rev, "--cache", str(known)))
