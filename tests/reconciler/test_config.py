@@ -298,8 +298,9 @@ def test_every_key_of_the_daemons_file_has_an_effect(tmp_path: Path, path: tuple
 
 
 def policy(settings: Mapping[str, Any]) -> AnalyzerConfig:
-    data = json.dumps(settings).encode()
-    report = analyze(Snapshot("", {POLICY_FILE: Blob(POLICY_FILE, blob_id(data), data)}), as_of=_today())
+    files = {POLICY_FILE: json.dumps(settings).encode(), "crds/example.com/widget_v1.yaml": b"type: object"}
+    blobs = {path: Blob(path, blob_id(data), data) for path, data in files.items()}
+    report = analyze(Snapshot("", blobs), as_of=_today())
     assert not report.policy_is_broken, [finding.message for finding in report.findings]
     return report.config
 

@@ -13,6 +13,7 @@ from live_world import KINDS, LiveTarget
 from stacking import KEY, OTHER_KEY, come_true, key_file, settled
 from world import NQN, World, host, manifest, removal, subsystem, volume, world
 
+from analyzer.finding import Severity
 from reconciler.demo.initiator import Initiator
 from reconciler.demo.witness import Witness
 
@@ -128,7 +129,12 @@ def lvol_of(site: World, name: str) -> dict[str, Any]:
 def test_what_lies_on_plain_bytes_is_never_encrypted(site: World) -> None:
     """Guards clones of plain volumes: read through a key, their bytes would be noise."""
     snap = manifest("VolumeSnapshot", "snap", {"volumeRef": "a"}, "team")
-    site.commit(volume("a"), snap, sealed(site, "b", source={"snapshotRef": "snap"}))
+    wanted = (volume("a"), snap, sealed(site, "b", source={"snapshotRef": "snap"}))
+    report = site.commit(*wanted)
+    assert [finding.rule for finding in report.at_least(Severity.ERROR)] == ["clone-key-mismatch"]
+
+    site.push([*site.nodes(), *wanted], unchecked=True)
+
     assert "SourceUnfit" in site.reasons(site.converge())
     assert not any(name.endswith("-b") for name in site.lvols())
 
